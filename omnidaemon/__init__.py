@@ -1,0 +1,1 @@
+"""OmniDaemon: the runtime where AI agents live."""

@@ -1,0 +1,79 @@
+"""Agents and workers as the registry keeps them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import attrs
+
+from omnidaemon.domain.names import Subscription
+
+
+class Start(StrEnum):
+    """From where a new subscription gets tasks: all that wait on its topic, or what is published from now on."""
+
+    BACKLOG = "backlog"
+    NOW = "now"
+
+
+class WhenStopped(StrEnum):
+    """What becomes of tasks that come in while an agent is stopped: they wait, or they are recorded as skipped."""
+
+    HOLD = "hold"
+    SKIP = "skip"
+
+
+@attrs.frozen(kw_only=True)
+class AgentProfile:
+    """What a worker tells of an agent that it runs."""
+
+    subscription: Subscription
+    description: str = ""
+    tools: tuple[str, ...] = ()
+    when_stopped: WhenStopped = WhenStopped.HOLD
+    lease_seconds: float = 30.0
+    concurrency: int = 100
+
+
+@attrs.frozen(kw_only=True)
+class AgentRecord:
+    """An agent in the registry. `generation` grows with each start and stop; `is_declared` once the bus confirmed it."""
+
+    profile: AgentProfile
+    start: Start
+    registered_at: datetime
+    is_declared: bool = False
+    is_stopped: bool = False
+    generation: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class WorkerReport:
+    """A worker's heartbeat: who it is, what it runs, and how busy it is."""
+
+    incarnation: str
+    host: str
+    pid: int
+    started_at: datetime
+    subscriptions: tuple[Subscription, ...] = ()
+    running: int = 0
+    is_draining: bool = False
+    version: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class WorkerRecord:
+    """The last heartbeat of a worker. It is taken for alive while that is younger than the registry's limit."""
+
+    report: WorkerReport
+    seen_at: datetime
+    is_alive: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class DesiredState:
+    """What people want of the agents, as a worker learns it from its heartbeat."""
+
+    stopped: frozenset[Subscription] = frozenset()
+    removed: frozenset[Subscription] = frozenset()

@@ -1,0 +1,159 @@
+"""What a gate decided, as one value that a store writes in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import attrs
+
+from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.metrics import Metrics, timing_bucket
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.outcome import ErrorKind
+from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.domain.states import RunState
+from omnidaemon.domain.task import Task, Unreadable
+
+
+@attrs.frozen(kw_only=True)
+class Changes:
+    """Everything that one gate call writes; all of it or nothing.
+
+    `runs` replace the versions that were read. `tasks` are added to the log where absent, with no agents.
+    `cancel_marks` sets or clears the mark on a task. `unscheduled` tasks leave the schedules. `deleted` tasks leave
+    the log with all their runs; `forgotten` runs go alone, and their agents need not end the task any more. `tombstones` are runs, or with agent "" whole tasks, that
+    a late delivery must not bring back.
+    """
+
+    runs: tuple[Run, ...] = ()
+    tasks: tuple[Task | Unreadable, ...] = ()
+    metrics: Mapping[Subscription, Metrics] = attrs.field(factory=dict)
+    events: tuple[JournalEvent, ...] = ()
+    cancel_marks: Mapping[str, bool] = attrs.field(factory=dict)
+    unscheduled: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    forgotten: tuple[RunKey, ...] = ()
+    tombstones: tuple[RunKey, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a run ended, so that somebody may wait for it."""
+        return any(run.state.is_end for run in self.runs)
+
+    @property
+    def has_due(self) -> bool:
+        """Whether a run became due, so that a worker may want it."""
+        return any(run.state.is_due_state for run in self.runs)
+
+
+def changes_of(
+    moves: Iterable[tuple[Run | None, Run]],
+    at: datetime,
+    tasks: Iterable[Task | Unreadable] = (),
+) -> Changes:
+    """The runs of the given moves (before, after), with the metrics and journal events that follow from them."""
+    runs: list[Run] = []
+    events: list[JournalEvent] = []
+    tallies: dict[Subscription, _Tally] = {}
+    for before, after in moves:
+        runs.append(after)
+        tally = tallies.get(after.subscription)
+        if tally is None:
+            tally = tallies[after.subscription] = _Tally()
+        tally.add(before, after)
+        kind = _event_kind(before, after)
+        if kind is not None:
+            events.append(
+                JournalEvent(
+                    kind=kind,
+                    task_id=after.task_id,
+                    topic=after.subscription.topic,
+                    agent=after.subscription.agent,
+                    attempt=after.attempts + after.crashes if after.state.is_end else after.attempt,
+                    detail=after.errors[-1].message if _has_new_error(before, after) else "",
+                    at=at,
+                )
+            )
+    return Changes(
+        runs=tuple(runs),
+        tasks=tuple(tasks),
+        metrics={subscription: tally.metrics() for subscription, tally in tallies.items()},
+        events=tuple(events),
+    )
+
+
+def _has_new_error(before: Run | None, after: Run) -> bool:
+    return len(after.errors) > (len(before.errors) if before is not None and before.life == after.life else 0)
+
+
+def _event_kind(before: Run | None, after: Run) -> EventKind | None:
+    """What a person would call this move; None for one that is nobody's news, such as a renewal."""
+    if before is not None and after.life > before.life:
+        return EventKind.REQUEUED
+    if before is None or before.state is not after.state:
+        if after.state.is_end:
+            return EventKind(after.state)
+        if after.state is RunState.RUNNING:
+            return EventKind.STARTED
+        if after.state is RunState.WAITING:
+            return EventKind.WAITED
+        if before is None:
+            return EventKind.HELD
+        if after.crashes > before.crashes:
+            return EventKind.CRASHED
+        if before.state is RunState.WAITING:
+            return EventKind.ANSWERED
+        return EventKind.RETRIED if after.state is RunState.RETRYING else EventKind.RELEASED
+    if after.is_cancel_requested and not before.is_cancel_requested:
+        return EventKind.CANCEL_REQUESTED
+    return None
+
+
+class _Tally:
+    """The metrics of one agent while they are being counted: mutable, so that a batch builds one value, not a hundred."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(
+            ("received", "processed", "failed", "skipped", "retried", "dead_lettered", "cancelled", "crashed"), 0
+        )
+        self._timed = 0
+        self._seconds = 0.0
+        self._timings: dict[int, int] = {}
+
+    def add(self, before: Run | None, after: Run) -> None:
+        counts = self._counts
+        if before is None:
+            counts["received"] += 1
+        elif before.state is RunState.RUNNING and after.state is not RunState.RUNNING:
+            self._add_attempt(before, after)
+        if after.state.is_end and (before is None or not before.state.is_end):
+            counts[_COUNTED_ENDS[after.state]] += 1
+
+    def _add_attempt(self, before: Run, after: Run) -> None:
+        if after.crashes > before.crashes:
+            self._counts["crashed"] += 1
+            return
+        if after.seconds > 0.0:
+            bucket = timing_bucket(after.seconds)
+            self._timings[bucket] = self._timings.get(bucket, 0) + 1
+            self._timed += 1
+            self._seconds += after.seconds
+        self._counts["retried"] += after.state is RunState.RETRYING
+        self._counts["failed"] += _has_new_error(before, after) and after.errors[-1].kind is not ErrorKind.CRASH
+
+    def metrics(self) -> Metrics:
+        return Metrics(
+            **{f"tasks_{name}": count for name, count in self._counts.items()},
+            attempts_timed=self._timed,
+            seconds_sum=self._seconds,
+            timings=tuple(sorted(self._timings.items())),
+        )
+
+
+_COUNTED_ENDS = {
+    RunState.SUCCEEDED: "processed",
+    RunState.DEAD: "dead_lettered",
+    RunState.CANCELLED: "cancelled",
+    RunState.SKIPPED: "skipped",
+}

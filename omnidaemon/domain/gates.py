@@ -1,0 +1,187 @@
+"""The gates' decisions: from what a store read to what it shall write. Every store calls these; none decides itself.
+
+A store's part is to read what a gate names, in one transaction or under a compare-and-set, call the method here, write
+the `Changes` whole, and answer. So the rules stand in one place, and the model exploration that runs against the memory
+store speaks of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import attrs
+
+from omnidaemon.domain.changes import Changes, changes_of
+from omnidaemon.domain.errors import StaleRequest
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.requests import (
+    ClaimLimit,
+    EndRun,
+    Finish,
+    Grant,
+    Held,
+    HoldRun,
+    Intake,
+    Renewals,
+    Request,
+    StartRun,
+)
+from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.domain.states import RunState
+
+Runs = Mapping[RunKey, Run]
+
+
+@attrs.frozen(kw_only=True)
+class Marks:
+    """What forbids a delivery: tasks that were cancelled, and tombstones of runs or, with agent "", of whole tasks."""
+
+    cancelled: Collection[str] = ()
+    tombstones: Collection[RunKey] = ()
+
+    def is_cancelled(self, task_id: str) -> bool:
+        """Whether the task was cancelled as a whole."""
+        return task_id in self.cancelled
+
+    def is_buried(self, key: RunKey) -> bool:
+        """Whether the run ended long ago or was deleted, so that its delivery is an echo."""
+        return key in self.tombstones or (key[0], "") in self.tombstones
+
+
+class Gates:
+    """The rules of begin, claim, renew, finish and release, as pure functions. Without state; one instance serves all."""
+
+    def admit(self, request: Request, latest_counter: int | None) -> None:
+        """Refuse a call that was overtaken by a later one of its lane (`StaleRequest`)."""
+        if latest_counter is not None and request.counter < latest_counter:
+            raise StaleRequest(str(request))
+
+    def begin(
+        self, request: Request, intakes: Sequence[Intake], found: Runs, marks: Marks, now: Instant
+    ) -> tuple[tuple[Grant | None, ...], Changes]:
+        """Take custody: insert each run that is absent. One answer per intake, in order.
+
+        A grant, when the run is now the caller's: because it was absent, or because this very request began it and the
+        reply was lost. None, when there is nothing to execute: the store answers for the run. Either way the caller
+        acks the delivery on the bus.
+        """
+        moves: dict[RunKey, Run] = {}
+        answers: list[Grant | None] = []
+        for intake in intakes:
+            key = (intake.task.task_id, intake.subscription.agent)
+            known = found.get(key) or moves.get(key)
+            if known is not None:
+                is_mine = known.state is RunState.RUNNING and known.request == str(request) and key not in moves
+                answers.append(Grant(run=known, task=intake.task) if is_mine else None)
+                continue
+            if marks.is_buried(key):
+                answers.append(None)
+                continue
+            run = moves[key] = self._inserted(request, intake, marks, now)
+            answers.append(Grant(run=run, task=intake.task) if run.state is RunState.RUNNING else None)
+        tasks = {intake.task.task_id: intake.task for intake in intakes if _key(intake) in moves}
+        return tuple(answers), changes_of(((None, run) for run in moves.values()), now.at, tasks.values())
+
+    def _inserted(self, request: Request, intake: Intake, marks: Marks, now: Instant) -> Run:
+        task = intake.task
+        fresh = Run(
+            task_id=task.task_id,
+            subscription=intake.subscription,
+            state=RunState.QUEUED,
+            created_at=getattr(task, "created_at", now.at),
+            request=str(request),
+            due_at=now.at,
+        )
+        if marks.is_cancelled(task.task_id):
+            return fresh.cancelled(now)
+        match intake:
+            case StartRun(lease_seconds=lease):
+                return fresh.granted(
+                    owner=request.incarnation, request=str(request), lease_seconds=lease, now=now
+                )
+            case HoldRun(delay_seconds=delay):
+                return attrs.evolve(fresh, due_at=now.after(delay))
+            case EndRun(state=state, error=error):
+                errors = () if error is None else (attrs.evolve(error, at=now.at),)
+                return attrs.evolve(fresh, state=state, due_at=None, finished_at=now.at, errors=errors)
+
+    def lapse(self, running: Iterable[Run], now: Instant) -> Changes:
+        """Take the runs whose lease has run out from their owners: a crash is counted, and they are due at once."""
+        return changes_of(((run, run.lapsed(now)) for run in running if run.is_lapsed(now)), now.at)
+
+    def claim(
+        self, request: Request, limits: Sequence[ClaimLimit], due: Iterable[Run], now: Instant
+    ) -> tuple[tuple[Run, ...], Changes]:
+        """Grant the given due runs, each agent's in order up to its slots."""
+        terms = {limit.subscription: limit for limit in limits}
+        slots = {limit.subscription: limit.slots for limit in limits}
+        moves: list[tuple[Run, Run]] = []
+        for run in due:
+            if slots.get(run.subscription, 0) > 0 and run.is_due(now):
+                slots[run.subscription] -= 1
+                granted = run.granted(
+                    owner=request.incarnation,
+                    request=str(request),
+                    lease_seconds=terms[run.subscription].lease_seconds,
+                    now=now,
+                )
+                moves.append((run, granted))
+        return tuple(after for _, after in moves), changes_of(moves, now.at)
+
+    def renew(
+        self, owner: str, held: Sequence[Held], found: Runs, now: Instant
+    ) -> tuple[Renewals, tuple[Run, ...]]:
+        """Which grants are lost or to be cancelled, and the others with their lease renewed."""
+        lost: set[RunKey] = set()
+        cancelled: set[RunKey] = set()
+        renewed: list[Run] = []
+        for grant in held:
+            key = (grant.task_id, grant.agent)
+            run = found.get(key)
+            if run is None or not run.is_held_by(owner, grant.fence):
+                lost.add(key)
+                continue
+            if run.is_cancel_requested:
+                cancelled.add(key)
+            renewed.append(run.renewed(now))
+        return Renewals(lost=frozenset(lost), cancelled=frozenset(cancelled)), tuple(renewed)
+
+    def finish(
+        self, request: Request, finishes: Sequence[Finish], found: Runs, now: Instant
+    ) -> tuple[tuple[bool, ...], Changes]:
+        """Record each outcome whose grant is still the current one; the answer says which were recorded, in order."""
+        moves: dict[RunKey, tuple[Run, Run]] = {}
+        answers: list[bool] = []
+        for finish in finishes:
+            key = (finish.task_id, finish.agent)
+            run = found.get(key)
+            if run is not None and key not in moves and run.is_held_by(request.incarnation, finish.fence):
+                settled = run.settled(
+                    finish.decision,
+                    request=str(request),
+                    seconds=finish.seconds,
+                    is_acked=finish.is_acked,
+                    now=now,
+                )
+                moves[key] = (run, settled)
+                answers.append(True)
+            else:
+                # Asked again after a lost reply: the first time was recorded.
+                answers.append(run is not None and run.fence == finish.fence and run.request == str(request))
+        return tuple(answers), changes_of(moves.values(), now.at)
+
+    def release(self, request: Request, held: Sequence[Held], found: Runs, now: Instant, delay_seconds: float) -> Changes:
+        """Give the grants back that are still the caller's; the others are somebody else's by now."""
+        moves = []
+        for grant in held:
+            run = found.get((grant.task_id, grant.agent))
+            if run is not None and run.is_held_by(request.incarnation, grant.fence):
+                released = run.released(
+                    request=str(request), is_acked=grant.is_acked, now=now, delay_seconds=delay_seconds
+                )
+                moves.append((run, released))
+        return changes_of(moves, now.at)
+
+
+def _key(intake: Intake) -> RunKey:
+    return (intake.task.task_id, intake.subscription.agent)

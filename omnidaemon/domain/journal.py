@@ -1,0 +1,44 @@
+"""The events of the journal: what happened, in order, in the past tense."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import attrs
+
+
+class EventKind(StrEnum):
+    """What happened to a task or to one of its runs."""
+
+    PUBLISHED = "published"
+    SCHEDULED = "scheduled"
+    HELD = "held"
+    STARTED = "started"
+    RETRIED = "retried"
+    WAITED = "waited"
+    ANSWERED = "answered"
+    RELEASED = "released"
+    CRASHED = "crashed"
+    CANCEL_REQUESTED = "cancel_requested"
+    SUCCEEDED = "succeeded"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    REQUEUED = "requeued"
+    DELETED = "deleted"
+
+
+@attrs.frozen(kw_only=True)
+class JournalEvent:
+    """One line of the journal. `agent` is None for what happened to the task as a whole; `position` is the store's
+    number for it, growing, 0 until it is stored."""
+
+    kind: EventKind
+    task_id: str
+    topic: str
+    at: datetime
+    agent: str | None = None
+    attempt: int = 0
+    detail: str = ""
+    position: int = 0

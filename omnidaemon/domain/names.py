@@ -1,0 +1,37 @@
+"""Names that every backend can carry, and the pair of them that a subscription is."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from omnidaemon.domain.errors import InvalidName
+
+_ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+
+def checked_name(kind: str, value: object) -> str:
+    """Return `value` when it is 1 to 200 of `A-Z a-z 0-9 . _ -`; raise `InvalidName` otherwise.
+
+    Checked before any key, subject or table name is built from it, so that no backend has to escape.
+    """
+    if isinstance(value, str) and _ALLOWED.fullmatch(value):
+        return value
+    raise InvalidName(kind, value)
+
+
+@attrs.frozen(order=True, cache_hash=True)
+class Subscription:
+    """The durable fact that an agent of this name listens to this topic."""
+
+    topic: str
+    agent: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.agent}"
+
+    @classmethod
+    def checked(cls, topic: object, agent: object) -> Subscription:
+        """A subscription of valid names, or `InvalidName`."""
+        return cls(checked_name("topic", topic), checked_name("agent name", agent))

@@ -1,0 +1,107 @@
+"""What an attempt came to, and the two exceptions by which an agent decides that itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import attrs
+
+
+class ErrorKind(StrEnum):
+    """Why an attempt has no value."""
+
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    REJECTED = "rejected"
+    CRASH = "crash"
+    UNDECODABLE = "undecodable"
+    UNENCODABLE = "unencodable"
+
+
+@attrs.frozen(kw_only=True)
+class AttemptError:
+    """The error of one attempt, as a person reads it later: `type` is the exception's class name."""
+
+    type: str
+    message: str
+    kind: ErrorKind = ErrorKind.ERROR
+    traceback: str = ""
+    attempt: int = 0
+    at: datetime | None = None
+
+
+# --- outcomes: what the executor reports. `seconds` is the handler's own running time. ------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Returned:
+    """The handler returned a value, encoded as JSON text."""
+
+    value: bytes
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Failed:
+    """The handler raised, timed out or was rejected. `is_final`: no further attempt can help."""
+
+    error: AttemptError
+    is_final: bool = False
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Postponed:
+    """The handler asked to be called again later (`Retry`); no attempt is burnt."""
+
+    after_seconds: float
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """The handler needs an answer before it can go on; `default` is taken when none comes in time."""
+
+    question: str
+    within_seconds: float
+    default: bytes = b"null"
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Interrupted:
+    """The handler was cancelled: by a person when `is_requested`, else because the worker stops."""
+
+    is_requested: bool
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Expired:
+    """The run was not executed: a limit on queueing, running or crashing was passed before the handler could start."""
+
+    error: AttemptError
+    seconds: float = 0.0
+
+
+Outcome = Returned | Failed | Postponed | Asked | Interrupted | Expired
+
+
+# --- what people raise inside an agent ----------------------------------------------------------------------------
+
+
+class Retry(Exception):  # noqa: N818 - a request, not an error; people write `raise Retry(after=30)`
+    """Raise inside an agent to be called again after `after` seconds (or a timedelta); burns no attempt."""
+
+    def __init__(self, after: float | timedelta = 0.0) -> None:
+        self.after_seconds = max(0.0, after.total_seconds() if isinstance(after, timedelta) else float(after))
+        super().__init__(f"retry after {self.after_seconds:g} s")
+
+
+class Reject(Exception):  # noqa: N818 - a decision, not an error; people write `raise Reject("why")`
+    """Raise inside an agent to end the run as a dead letter at once, whatever attempts are left."""
+
+    def __init__(self, reason: str = "rejected by the agent") -> None:
+        self.reason = str(reason)
+        super().__init__(self.reason)

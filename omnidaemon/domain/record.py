@@ -1,0 +1,162 @@
+"""All that a store knows of one task, and what commands make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import attrs
+
+from omnidaemon.domain.changes import Changes, changes_of
+from omnidaemon.domain.errors import TaskNotFound, WrongState
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.run import Run
+from omnidaemon.domain.states import RunState, Status
+from omnidaemon.domain.task import Task, Unreadable
+
+
+@attrs.frozen(kw_only=True)
+class TaskRecord:
+    """A task with its runs. `agents` are those that must end it: subscribed when it was published, less the retired.
+
+    For a task that was published before its topic had any agent, they are the agents of the topic's first declaration.
+    `is_cancelled`: cancelled as a whole, so that no agent may begin it. `is_scheduled`: not yet due.
+    """
+
+    task: Task | Unreadable
+    created_at: datetime
+    agents: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = ()
+    is_cancelled: bool = False
+    is_scheduled: bool = False
+
+    @property
+    def pending_agents(self) -> tuple[str, ...]:
+        """The agents that have not begun the task."""
+        begun = {run.subscription.agent for run in self.runs}
+        return tuple(agent for agent in self.agents if agent not in begun)
+
+    @property
+    def status(self) -> Status:
+        """The task's status over all of its agents: that of the least advanced run until all have ended; then
+        succeeded if all are, else the gravest end."""
+        if self.is_scheduled and not self.runs:
+            return Status.SCHEDULED
+        if not self.runs:
+            return Status.CANCELLED if self.is_cancelled else Status.QUEUED
+        states = {run.state for run in self.runs}
+        for state in _UNENDED_FIRST:
+            if state in states:
+                return Status(state)
+        if self.pending_agents and not self.is_cancelled:
+            return Status.QUEUED
+        return next(Status(state) for state in _GRAVEST_FIRST if state in states)
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    def cancel(self, agent: str | None, now: Instant) -> Changes:
+        """End what has not begun, flag what runs. `WrongState` when all of it has ended, `TaskNotFound` when the
+        task has no such agent."""
+        runs = self._runs_of(agent)
+        topic = self.task.topic
+        unbegun = [Subscription(topic, name) for name in self.pending_agents if agent in (None, name)]
+        open_runs = [run for run in runs if not run.state.is_end]
+        is_open_task = agent is None and not self.runs and not self.is_cancelled
+        if not open_runs and not unbegun and not is_open_task:
+            raise WrongState("cancel", self.task.task_id, self.status)
+        moves: list[tuple[Run | None, Run]] = [(run, run.cancelled(now)) for run in open_runs]
+        moves += [(None, self._unbegun(subscription, now).cancelled(now)) for subscription in unbegun]
+        changes = changes_of(moves, now.at)
+        if agent is not None:
+            return changes
+        return attrs.evolve(
+            changes,
+            cancel_marks={self.task.task_id: True},
+            unscheduled=(self.task.task_id,) if self.is_scheduled else (),
+            events=changes.events or (self._event(EventKind.CANCELLED, now),),
+        )
+
+    def requeue(self, agent: str | None, now: Instant) -> Changes:
+        """A new life for ended runs: of the agent named, whatever its end; else of all that did not succeed."""
+        runs = self._runs_of(agent)
+        chosen = [run for run in runs if run.state.is_end and (agent or run.state is not RunState.SUCCEEDED)]
+        if not chosen and not (self.is_cancelled and not self.runs):
+            raise WrongState("requeue", self.task.task_id, self.status)
+        changes = changes_of(((run, run.requeued(now)) for run in chosen), now.at)
+        return attrs.evolve(changes, cancel_marks={self.task.task_id: False}) if self.is_cancelled else changes
+
+    def answer(self, agent: str, question: str, answer: bytes, now: Instant) -> Changes:
+        """Keep the answer for the run; the first one given counts, a late one is `WrongState`."""
+        (run,) = self._runs_of(agent) or (None,)
+        if run is None:
+            raise TaskNotFound(self.task.task_id, agent)
+        if run.state.is_end or question in dict(run.answers):
+            raise WrongState("answer", self.task.task_id, "already answered" if not run.state.is_end else run.state)
+        return changes_of([(run, run.answered(question, answer, now))], now.at)
+
+    def delete(self, agent: str | None, now: Instant) -> Changes:
+        """Remove the task for good, or only one agent's ended run of it; deliveries that come later are dropped.
+
+        `WrongState` while it runs.
+        """
+        task_id = self.task.task_id
+        runs = self._runs_of(agent)
+        if any(run.state is RunState.RUNNING or (agent and not run.state.is_end) for run in runs):
+            raise WrongState("delete", task_id, f"{self.status}; cancel it first")
+        event = attrs.evolve(self._event(EventKind.DELETED, now), agent=agent)
+        if agent is not None and {agent} != {*self.agents, *(run.subscription.agent for run in self.runs)}:
+            return Changes(forgotten=((task_id, agent),), tombstones=((task_id, agent),), events=(event,))
+        return Changes(
+            deleted=(task_id,),
+            unscheduled=(task_id,) if self.is_scheduled else (),
+            tombstones=((task_id, ""),),
+            events=(event,),
+        )
+
+    def _runs_of(self, agent: str | None) -> tuple[Run, ...]:
+        runs = tuple(run for run in self.runs if agent in (None, run.subscription.agent))
+        if agent is not None and not runs and agent not in self.agents:
+            raise TaskNotFound(self.task.task_id, agent)
+        return runs
+
+    def _unbegun(self, subscription: Subscription, now: Instant) -> Run:
+        return Run(
+            task_id=self.task.task_id,
+            subscription=subscription,
+            state=RunState.QUEUED,
+            created_at=self.created_at,
+            due_at=now.at,
+        )
+
+    def _event(self, kind: EventKind, now: Instant) -> JournalEvent:
+        return JournalEvent(kind=kind, task_id=self.task.task_id, topic=self.task.topic, at=now.at)
+
+
+_UNENDED_FIRST = (RunState.RUNNING, RunState.WAITING, RunState.RETRYING, RunState.QUEUED)
+_GRAVEST_FIRST = (RunState.DEAD, RunState.CANCELLED, RunState.SKIPPED, RunState.SUCCEEDED)
+
+
+def expired(records: Iterable[TaskRecord], expires_before: datetime, dead_before: datetime) -> Changes:
+    """What retention removes: tasks of which everything ended that long ago; a dead letter has a limit of its own.
+
+    A run whose ack is not known leaves a tombstone, so that a late delivery does not begin it anew.
+    """
+    deleted: list[str] = []
+    tombstones: list[tuple[str, str]] = []
+    for record in records:
+        if not record.status.is_end or not all(_is_expired(run, expires_before, dead_before) for run in record.runs):
+            continue
+        if not record.runs and record.created_at > expires_before:
+            continue
+        deleted.append(record.task.task_id)
+        tombstones += [run.key for run in record.runs if not run.is_acked]
+        if not record.runs:
+            tombstones.append((record.task.task_id, ""))
+    return Changes(deleted=tuple(deleted), tombstones=tuple(tombstones))
+
+
+def _is_expired(run: Run, expires_before: datetime, dead_before: datetime) -> bool:
+    limit = dead_before if run.state is RunState.DEAD else expires_before
+    return run.finished_at is not None and run.finished_at < limit

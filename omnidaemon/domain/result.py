@@ -1,0 +1,108 @@
+"""What a person gets to see of a task: its status, its value or its error, over one agent or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import attrs
+
+from omnidaemon.domain.errors import TaskNotFound
+from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.record import TaskRecord
+from omnidaemon.domain.run import Run
+from omnidaemon.domain.states import RunState, Status
+
+
+@attrs.frozen(kw_only=True)
+class TaskResult:
+    """The state of a task, ended or not. `result` is the decoded value of a task that succeeded, else None.
+
+    `runs` holds one entry per agent of the topic; with a single agent its values stand here too. With several, the
+    whole has ended when each has, `result` maps agent names to values, and `error` is the first one found.
+    """
+
+    task_id: str
+    topic: str
+    agent: str | None
+    status: Status
+    result: object = None
+    error: AttemptError | None = None
+    attempts: int = 0
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_seconds: float | None = None
+    runs: tuple[TaskResult, ...] = ()
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it will not change by itself any more."""
+        return self.status.is_end
+
+    @classmethod
+    def of(cls, record: TaskRecord, agent: str | None, decode: Callable[[bytes], object]) -> TaskResult:
+        """The result of a task, or of one agent's run of it; `decode` turns JSON text into a value.
+
+        Raises `TaskNotFound` when an agent is named that has nothing to do with the task.
+        """
+        runs = tuple(_of_run(run, decode) for run in record.runs)
+        waiting = tuple(cls._unbegun(record, name) for name in record.pending_agents)
+        everyone = tuple(sorted((*runs, *waiting), key=lambda run: run.agent or ""))
+        if agent is not None:
+            for run in everyone:
+                if run.agent == agent:
+                    return run
+            raise TaskNotFound(record.task.task_id, agent)
+        if len(everyone) == 1:
+            return attrs.evolve(everyone[0], status=record.status, runs=everyone)
+        return cls._whole(record, everyone)
+
+    @classmethod
+    def _whole(cls, record: TaskRecord, runs: tuple[TaskResult, ...]) -> TaskResult:
+        started = [run.started_at for run in runs if run.started_at]
+        finished = [run.finished_at for run in runs if run.finished_at]
+        has_ended = record.status.is_end and bool(runs)
+        return cls(
+            task_id=record.task.task_id,
+            topic=record.task.topic,
+            agent=None,
+            status=record.status,
+            result={run.agent: run.result for run in runs} if has_ended else None,
+            error=next((run.error for run in runs if run.error), None),
+            attempts=sum(run.attempts for run in runs),
+            created_at=record.created_at,
+            started_at=min(started, default=None),
+            finished_at=max(finished, default=None) if has_ended else None,
+            duration_seconds=sum(run.duration_seconds or 0.0 for run in runs) if has_ended else None,
+            runs=runs,
+        )
+
+    @classmethod
+    def _unbegun(cls, record: TaskRecord, agent: str) -> TaskResult:
+        return cls(
+            task_id=record.task.task_id,
+            topic=record.task.topic,
+            agent=agent,
+            status=Status.SCHEDULED if record.is_scheduled else Status.QUEUED,
+            created_at=record.created_at,
+        )
+
+
+def _of_run(run: Run, decode: Callable[[bytes], object]) -> TaskResult:
+    return TaskResult(
+        task_id=run.task_id,
+        topic=run.subscription.topic,
+        agent=run.subscription.agent,
+        status=Status(run.state),
+        result=None if run.result is None else decode(run.result),
+        error=run.errors[-1] if run.errors and run.state not in _WITHOUT_ERROR else None,
+        attempts=run.attempts + run.crashes + (run.state is RunState.RUNNING),
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        duration_seconds=run.seconds if run.state.is_end and run.started_at else None,
+    )
+
+
+_WITHOUT_ERROR = frozenset({RunState.SUCCEEDED})

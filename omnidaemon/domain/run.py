@@ -1,0 +1,213 @@
+"""One agent's handling of one task: its state and every way in which it can move on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+import attrs
+
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.outcome import AttemptError, ErrorKind
+from omnidaemon.domain.policy import Counts, Decision, End, RetryAfter, Wait, is_last_chance
+from omnidaemon.domain.states import RunState
+
+RunKey = tuple[str, str]
+"""(task id, agent): what identifies a run."""
+
+
+@attrs.frozen(kw_only=True)
+class Run:
+    """A run as the store keeps it. Every method that moves it returns a new value.
+
+    `fence` grows at each grant and never goes back: who holds an older one can record nothing. `request` is the last
+    gate call that changed the run, so that the same call asked again gets the same answer. `attempts` are those that
+    counted, `crashes` the workers that died with it. `lease_until` is in seconds of the store's steady clock.
+    `errors` holds one entry per failed attempt and crash of this life. `answers` maps questions to JSON text.
+    `is_acked` says that the bus is known to have forgotten the delivery.
+    """
+
+    task_id: str
+    subscription: Subscription
+    state: RunState
+    created_at: datetime
+    life: int = 1
+    fence: int = 0
+    owner: str | None = None
+    request: str | None = None
+    attempts: int = 0
+    crashes: int = 0
+    due_at: datetime | None = None
+    lease_until: float | None = None
+    lease_seconds: float = 0.0
+    is_cancel_requested: bool = False
+    is_acked: bool = False
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    seconds: float = 0.0
+    result: bytes | None = None
+    errors: tuple[AttemptError, ...] = ()
+    question: str | None = None
+    default: bytes | None = None
+    answers: tuple[tuple[str, bytes], ...] = ()
+
+    # --- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> RunKey:
+        """What identifies the run."""
+        return (self.task_id, self.subscription.agent)
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that runs now or would come next, from 1; a crash counts as one that was made."""
+        return self.attempts + self.crashes + 1
+
+    def is_held_by(self, owner: str, fence: int) -> bool:
+        """Whether this grant is still the current one."""
+        return self.state is RunState.RUNNING and self.fence == fence and self.owner == owner
+
+    def is_lapsed(self, now: Instant) -> bool:
+        """Whether the owner has let its lease run out. A lease can never reach further than its own length."""
+        if self.state is not RunState.RUNNING or self.lease_until is None:
+            return False
+        return self.lease_until <= now.steady or self.lease_until > now.steady + self.lease_seconds + 1.0
+
+    def is_due(self, now: Instant) -> bool:
+        """Whether a worker may claim it."""
+        return self.state.is_due_state and self.due_at is not None and self.due_at <= now.at
+
+    def is_last_chance(self, crash_limit: int) -> bool:
+        """Whether one more crash would end it."""
+        return is_last_chance(self.crashes, crash_limit)
+
+    def counts(self, now: Instant) -> Counts:
+        """What the policy may know of it."""
+        started = self.started_at or now.at
+        return Counts(
+            attempts=self.attempts,
+            crashes=self.crashes,
+            queued_seconds=(started - self.created_at).total_seconds(),
+            running_seconds=(now.at - started).total_seconds(),
+        )
+
+    # --- how it moves -----------------------------------------------------------------------------------------------
+
+    def granted(self, *, owner: str, request: str, lease_seconds: float, now: Instant) -> Run:
+        """Running, under the next fence. A question that nobody answered in time is answered by its default."""
+        answers = self.answers
+        if self.question is not None and self.question not in dict(answers):
+            answers = (*answers, (self.question, self.default or b"null"))
+        return attrs.evolve(
+            self,
+            state=RunState.RUNNING,
+            fence=self.fence + 1,
+            owner=owner,
+            request=request,
+            due_at=None,
+            lease_until=now.steady + lease_seconds,
+            lease_seconds=lease_seconds,
+            started_at=self.started_at or now.at,
+            question=None,
+            default=None,
+            answers=answers,
+        )
+
+    def renewed(self, now: Instant) -> Run:
+        """The same grant, with its whole lease before it."""
+        return attrs.evolve(self, lease_until=now.steady + self.lease_seconds)
+
+    def settled(self, decision: Decision, *, request: str, seconds: float, is_acked: bool, now: Instant) -> Run:
+        """What its owner's attempt came to. A flagged run whose attempt does not end it is cancelled instead."""
+        run = attrs.evolve(self, request=request, seconds=seconds, is_acked=self.is_acked or is_acked)
+        match decision:
+            case End(state=state, result=result, error=error):
+                run = run._counted(decision.counts_attempt, error, now)  # noqa: SLF001 - another value of this class
+                return run._ended(state, now, result=result)  # noqa: SLF001
+            case RetryAfter(seconds=pause, error=error):
+                run = run._counted(decision.counts_attempt, error, now)  # noqa: SLF001
+                state = RunState.RETRYING if decision.counts_attempt or pause > 0 else RunState.QUEUED
+                return run._due(state, now, pause)  # noqa: SLF001
+            case Wait(question=question) if question in dict(self.answers):
+                return run._due(RunState.QUEUED, now)  # noqa: SLF001
+            case Wait(question=question, seconds=pause, default=default):
+                waiting = run._due(RunState.WAITING, now, pause)  # noqa: SLF001
+                return attrs.evolve(waiting, question=question, default=default) if waiting.due_at else waiting
+            case _:
+                assert_never(decision)
+
+    def released(self, *, request: str, is_acked: bool, now: Instant, delay_seconds: float = 0.0) -> Run:
+        """Given back by its owner without a verdict: due again, with no attempt and no crash counted."""
+        run = attrs.evolve(self, request=request, is_acked=self.is_acked or is_acked)
+        return run._due(RunState.QUEUED, now, delay_seconds)  # noqa: SLF001
+
+    def lapsed(self, now: Instant) -> Run:
+        """Its owner is taken for dead: a crash is counted, and the run is due at once."""
+        error = AttemptError(
+            type="WorkerLost",
+            message=f"worker {self.owner} stopped renewing its lease of {self.lease_seconds:g} s",
+            kind=ErrorKind.CRASH,
+            attempt=self.attempt,
+            at=now.at,
+        )
+        crashed = attrs.evolve(self, crashes=self.crashes + 1, errors=(*self.errors, error))
+        return crashed._due(RunState.RETRYING, now)  # noqa: SLF001
+
+    def cancelled(self, now: Instant) -> Run:
+        """Ended when nobody executes it; else flagged, for its owner to stop it. An ended run stays as it is."""
+        if self.state.is_end:
+            return self
+        if self.state is RunState.RUNNING:
+            return attrs.evolve(self, is_cancel_requested=True)
+        return self._ended(RunState.CANCELLED, now)
+
+    def requeued(self, now: Instant) -> Run:
+        """A new life of an ended run, due at once, with nothing held against it; the fence goes on."""
+        return attrs.evolve(
+            self,
+            state=RunState.QUEUED,
+            life=self.life + 1,
+            attempts=0,
+            crashes=0,
+            created_at=now.at,
+            due_at=now.at,
+            is_cancel_requested=False,
+            started_at=None,
+            finished_at=None,
+            seconds=0.0,
+            result=None,
+            errors=(),
+            question=None,
+            default=None,
+            answers=(),
+        )
+
+    def answered(self, question: str, answer: bytes, now: Instant) -> Run:
+        """With the answer kept; due at once when it waits for just that."""
+        run = attrs.evolve(self, answers=(*self.answers, (question, answer)))
+        return run._due(RunState.QUEUED, now) if self.question == question else run  # noqa: SLF001
+
+    def _counted(self, counts_attempt: bool, error: AttemptError | None, now: Instant) -> Run:
+        errors = self.errors
+        if error is not None:
+            errors = (*errors, attrs.evolve(error, attempt=self.attempt, at=now.at))
+        return attrs.evolve(self, attempts=self.attempts + counts_attempt, errors=errors)
+
+    def _due(self, state: RunState, now: Instant, pause_seconds: float = 0.0) -> Run:
+        if self.is_cancel_requested:
+            return self._ended(RunState.CANCELLED, now)
+        return attrs.evolve(self, state=state, owner=None, lease_until=None, due_at=now.after(pause_seconds))
+
+    def _ended(self, state: RunState, now: Instant, result: bytes | None = None) -> Run:
+        return attrs.evolve(
+            self,
+            state=state,
+            owner=None,
+            lease_until=None,
+            due_at=None,
+            finished_at=now.at,
+            result=result,
+            question=None,
+            default=None,
+        )

@@ -1,0 +1,1 @@
+"""What the application needs from the outside: small abstract classes whose docstrings are the specification."""

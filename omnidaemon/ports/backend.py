@@ -1,0 +1,46 @@
+"""What an adapter is given when it is made, and the two factories that a plugin offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import attrs
+
+from omnidaemon.ports.bus import EventBus
+from omnidaemon.ports.clock import Clock, IdSource
+from omnidaemon.ports.codec import Codec
+from omnidaemon.ports.storage import Storage
+
+T = TypeVar("T")
+
+
+class Shared(Protocol):
+    """What the adapters of one container have in common, such as the one writer of a SQLite file."""
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """The object under this key, made at the first call. Callable from any thread."""
+
+
+@attrs.frozen(kw_only=True)
+class BackendContext:
+    """Everything that a factory may use to make its adapter. Making one does no I/O; entering it does.
+
+    `option(name)` is the text of a setting by its environment name, from wherever settings come, or None.
+    """
+
+    namespace: str
+    data_dir: Path
+    clock: Clock
+    ids: IdSource
+    codec: Codec
+    shared: Shared
+    option: Callable[[str], str | None]
+
+
+BusFactory = Callable[[BackendContext], EventBus]
+"""The object behind an entry point of the group `omnidaemon.buses`. Called once per event loop that needs the bus."""
+
+StorageFactory = Callable[[BackendContext], Storage]
+"""The object behind an entry point of the group `omnidaemon.stores`, likewise."""

@@ -1,0 +1,62 @@
+"""The registry of agents and workers: who is subscribed, who lives, and what people want of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from omnidaemon.domain.agent import AgentProfile, AgentRecord, DesiredState, Start, WorkerRecord, WorkerReport
+from omnidaemon.domain.names import Subscription
+
+
+@attrs.frozen(kw_only=True)
+class Census:
+    """All agents and all workers that the registry knows, sorted."""
+
+    agents: tuple[AgentRecord, ...] = ()
+    workers: tuple[WorkerRecord, ...] = ()
+
+
+class AgentRegistry(ABC):
+    """Subscriptions are durable facts: they end by `remove` alone, not when a worker goes."""
+
+    @abstractmethod
+    async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
+        """Make these agents known, in one transaction, and say which of them the bus still has to declare, and how.
+
+        An agent of a topic that has none yet, or none whose declaration was confirmed, starts at the `BACKLOG`, with
+        all others of the same call; one that comes later at `NOW`. A known agent gets its new profile and keeps the
+        rest, its stop too. A removed one begins anew.
+        """
+
+    @abstractmethod
+    async def declared(self, subscriptions: Sequence[Subscription]) -> None:
+        """Note that the bus has confirmed these declarations."""
+
+    @abstractmethod
+    async def beat(self, report: WorkerReport) -> DesiredState:
+        """Record a worker's heartbeat and learn what people want. A worker not heard for `ALIVE_SECONDS` is dead."""
+
+    @abstractmethod
+    async def leave(self, incarnation: str) -> None:
+        """Forget a worker that has stopped in good order."""
+
+    @abstractmethod
+    async def census(self) -> Census:
+        """All agents and workers; workers that died more than an hour ago are left out."""
+
+    @abstractmethod
+    async def desire(self, subscriptions: Sequence[Subscription], *, is_stopped: bool) -> None:
+        """Want these agents stopped or running; every worker hears of it. `AgentNotFound` for an unknown one, and then
+        none is changed."""
+
+    @abstractmethod
+    async def remove(self, subscription: Subscription) -> None:
+        """End the subscription: its agent need not answer for any task any more, and its runs that have not ended are
+        cancelled (running ones are flagged). `AgentNotFound` when there is none."""
+
+
+ALIVE_SECONDS = 10.0
+"""How long a worker is taken for alive after its last heartbeat; it sends one at least each second and a half."""

@@ -1,0 +1,38 @@
+"""What people and programs order: cancel, requeue, answer, delete; and what retention removes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import timedelta
+
+
+class RunCommands(ABC):
+    """Commands on one task, or on one agent's run of it. Decided by `domain.record`.
+
+    Each raises `TaskNotFound` when there is no such task or agent, `WrongState` when the command does not apply;
+    nothing is changed then.
+    """
+
+    @abstractmethod
+    async def cancel(self, task_id: str, agent: str | None = None) -> None:
+        """End what has not begun, at once and for good; flag what runs, for its worker to stop it."""
+
+    @abstractmethod
+    async def requeue(self, task_id: str, agent: str | None = None) -> None:
+        """Begin a new life: for the agent named whatever its end was, else for all whose run did not succeed."""
+
+    @abstractmethod
+    async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
+        """Answer a question of a run, asked already or not; `answer` is JSON text. The first answer counts."""
+
+    @abstractmethod
+    async def delete(self, task_id: str, agent: str | None = None) -> None:
+        """Forget the task with all its runs, or one agent's ended run. A late delivery of it is dropped."""
+
+    @abstractmethod
+    async def prune(self, keep: timedelta, keep_dead: timedelta | None, limit: int) -> int:
+        """Remove up to `limit` tasks of which everything ended longer ago than that; how many were removed.
+
+        `keep_dead` None keeps dead letters until somebody purges them. What has not ended is never removed. A run whose
+        ack is not known leaves a tombstone for seven days. Journal entries go with the same age.
+        """

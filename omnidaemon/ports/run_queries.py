@@ -1,0 +1,58 @@
+"""What people and programs ask: tasks by id or filter, counts, metrics. Never changes anything."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import TaskRecord
+from omnidaemon.domain.states import Status
+
+
+@attrs.frozen(kw_only=True)
+class TaskFilter:
+    """Which tasks: all that are None match everything. `status` matches a task that has a run in this state;
+    `QUEUED` also one that no agent has begun, `SCHEDULED` one that is not yet due."""
+
+    status: Status | None = None
+    topic: str | None = None
+    agent: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """Some records, newest first, and the cursor for those that follow, None at the end."""
+
+    records: tuple[TaskRecord, ...]
+    cursor: str | None = None
+
+
+class RunQueries(ABC):
+    """Reads of a consistent state. An answer may be as old as the call."""
+
+    @abstractmethod
+    async def records(self, task_ids: Sequence[str]) -> Mapping[str, TaskRecord]:
+        """The records of those tasks that are known."""
+
+    @abstractmethod
+    async def ended(self, task_ids: Sequence[str]) -> Sequence[str]:
+        """Those of the tasks that have at least one ended run, or are not known: worth a closer look."""
+
+    @abstractmethod
+    async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page:
+        """Records that match, newest task first. Following the cursors gives each task once, also while more come in.
+
+        Raises `InvalidValue` for a cursor that this storage did not make.
+        """
+
+    @abstractmethod
+    async def counts(self) -> Mapping[tuple[Subscription, Status], int]:
+        """How many runs each agent has in each state; those at zero are left out."""
+
+    @abstractmethod
+    async def metrics(self) -> Mapping[Subscription, Metrics]:
+        """What each agent has done since the store was made."""

@@ -1,0 +1,79 @@
+"""The gates that workers pass: begin, claim, renew, finish, release. Each is one atomic call for a whole batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import attrs
+
+from omnidaemon.domain.requests import ClaimLimit, Claims, Finish, Grant, Held, Intake, Renewals, Request
+
+
+@attrs.frozen
+class LeaseSpan:
+    """The shortest and the longest lease among a worker's agents, in seconds."""
+
+    shortest_seconds: float
+    longest_seconds: float
+
+
+class Wakeups(ABC):
+    """A listener for hints that something in the store or on the bus may be of interest. Hints may be lost."""
+
+    @abstractmethod
+    async def wait(self, seconds: float) -> bool:
+        """Return True once there was a hint since the last call, False after `seconds` without one."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop listening; a wait under way returns."""
+
+
+class RunStore(ABC):
+    """Custody of runs. What each gate decides is `domain.gates`; a store reads, asks there, writes and answers.
+
+    Time is the store's own clock. The same request asked again gets the same answer; a call whose counter is below the
+    latest of its lane raises `StaleRequest` and changes nothing. Leases are renewed without a request id: doing it
+    twice does no harm.
+    """
+
+    @abstractmethod
+    async def begin(self, request: Request, intakes: Sequence[Intake]) -> Sequence[Grant | None]:
+        """Take custody of deliveries; one answer per intake, in order: a grant to execute, or None for "nothing to
+        do". In both cases the delivery may be acked: the store answers for the run from here on, as durably as it can.
+        """
+
+    @abstractmethod
+    async def claim_due(
+        self, request: Request, limits: Sequence[ClaimLimit], leases: LeaseSpan, *, is_idle: bool = False
+    ) -> Claims:
+        """Grant due runs of the agents named, each up to its slots, the longest due first.
+
+        First takes runs of any agent whose lease has lapsed from their owners (unless the lapse guard forbids to judge
+        leases now) and counts the crash. A run at its last chance is granted only to a caller that is idle, alone and
+        before all others; a busy caller is told by `has_last_chance` that one of its agents has such a run due.
+        `next_due_seconds` is when the next run of these agents comes due, or its lease may lapse; at most 60.
+        """
+
+    @abstractmethod
+    async def renew(self, owner: str, held: Sequence[Held], leases: LeaseSpan) -> Renewals:
+        """Renew grants, each for the length of its lease; says which are lost and which were cancelled by somebody.
+
+        Also with nothing held, each quarter of the shortest lease: it touches the lapse guard.
+        """
+
+    @abstractmethod
+    async def finish(self, request: Request, finishes: Sequence[Finish]) -> Sequence[bool]:
+        """Record what grants came to; one answer per finish, in order: whether it was recorded, or the grant was lost.
+
+        Returns once what ended is durable.
+        """
+
+    @abstractmethod
+    async def release(self, request: Request, held: Sequence[Held], delay_seconds: float = 0.0) -> None:
+        """Give grants back unfinished: due after the delay, no attempt and no crash counted."""
+
+    @abstractmethod
+    def wakeups(self) -> Wakeups:
+        """A listener of the calling loop: hinted when runs come due, when runs end, and when desired states change."""

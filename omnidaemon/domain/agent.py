@@ -73,7 +73,8 @@ class WorkerRecord:
 
 @attrs.frozen(kw_only=True)
 class DesiredState:
-    """What people want of the agents, as a worker learns it from its heartbeat."""
+    """What people want of the agents, as a worker learns it from its heartbeat. `removed`: those that the worker runs and
+    the registry does not know any more."""
 
     stopped: frozenset[Subscription] = frozenset()
     removed: frozenset[Subscription] = frozenset()

@@ -37,14 +37,11 @@ class Changes:
     tombstones: tuple[RunKey, ...] = ()
 
     @property
-    def has_ended(self) -> bool:
-        """Whether a run ended, so that somebody may wait for it."""
-        return any(run.state.is_end for run in self.runs)
-
-    @property
-    def has_due(self) -> bool:
-        """Whether a run became due, so that a worker may want it."""
-        return any(run.state.is_due_state for run in self.runs)
+    def is_news(self) -> bool:
+        """Whether somebody may wait for just this: a run ended, came due or shall be cancelled."""
+        return bool(self.cancel_marks) or any(
+            run.state is not RunState.RUNNING or run.is_cancel_requested for run in self.runs
+        )
 
 
 def changes_of(

@@ -237,7 +237,9 @@ class WaitTimedOut(OmniDaemonError, TimeoutError):
     status: str
 
     def __str__(self) -> str:
-        return f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s; it goes on in the background"
+        return (
+            f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s; it goes on in the background"
+        )
 
 
 # --- the backend --------------------------------------------------------------------------------------------------

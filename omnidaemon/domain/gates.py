@@ -51,10 +51,14 @@ class Marks:
 class Gates:
     """The rules of begin, claim, renew, finish and release, as pure functions. Without state; one instance serves all."""
 
-    def admit(self, request: Request, latest_counter: int | None) -> None:
-        """Refuse a call that was overtaken by a later one of its lane (`StaleRequest`)."""
+    def admit(self, request: Request, latest_counter: int | None) -> bool:
+        """Whether this very call was made before, so that its answer has to be found rather than decided.
+
+        Raises `StaleRequest` for a call that was overtaken by a later one of its lane.
+        """
         if latest_counter is not None and request.counter < latest_counter:
             raise StaleRequest(str(request))
+        return request.counter == latest_counter
 
     def begin(
         self, request: Request, intakes: Sequence[Intake], found: Runs, marks: Marks, now: Instant
@@ -96,9 +100,7 @@ class Gates:
             return fresh.cancelled(now)
         match intake:
             case StartRun(lease_seconds=lease):
-                return fresh.granted(
-                    owner=request.incarnation, request=str(request), lease_seconds=lease, now=now
-                )
+                return fresh.granted(owner=request.incarnation, request=str(request), lease_seconds=lease, now=now)
             case HoldRun(delay_seconds=delay):
                 return attrs.evolve(fresh, due_at=now.after(delay))
             case EndRun(state=state, error=error):
@@ -128,9 +130,7 @@ class Gates:
                 moves.append((run, granted))
         return tuple(after for _, after in moves), changes_of(moves, now.at)
 
-    def renew(
-        self, owner: str, held: Sequence[Held], found: Runs, now: Instant
-    ) -> tuple[Renewals, tuple[Run, ...]]:
+    def renew(self, owner: str, held: Sequence[Held], found: Runs, now: Instant) -> tuple[Renewals, tuple[Run, ...]]:
         """Which grants are lost or to be cancelled, and the others with their lease renewed."""
         lost: set[RunKey] = set()
         cancelled: set[RunKey] = set()
@@ -170,7 +170,9 @@ class Gates:
                 answers.append(run is not None and run.fence == finish.fence and run.request == str(request))
         return tuple(answers), changes_of(moves.values(), now.at)
 
-    def release(self, request: Request, held: Sequence[Held], found: Runs, now: Instant, delay_seconds: float) -> Changes:
+    def release(
+        self, request: Request, held: Sequence[Held], found: Runs, now: Instant, delay_seconds: float
+    ) -> Changes:
         """Give the grants back that are still the caller's; the others are somebody else's by now."""
         moves = []
         for grant in held:

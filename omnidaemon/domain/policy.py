@@ -88,7 +88,9 @@ def _within(low: float, high: float = math.inf) -> Callable[[object, attrs.Attri
 
 
 def _exceptions(_: object, field: attrs.Attribute[Any], value: tuple[type, ...]) -> None:
-    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in cast("tuple[object, ...]", value)):
+    if not all(
+        isinstance(kind, type) and issubclass(kind, BaseException) for kind in cast("tuple[object, ...]", value)
+    ):
         raise InvalidValue(f"DeliveryPolicy.{field.name}", value, "exception classes")
 
 

@@ -1,0 +1,101 @@
+"""The registry over the memory tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import attrs
+
+from omnidaemon.adapters.memory.space import MemorySpace
+from omnidaemon.domain.agent import AgentProfile, AgentRecord, DesiredState, Start, WorkerRecord, WorkerReport
+from omnidaemon.domain.changes import changes_of
+from omnidaemon.domain.errors import AgentNotFound
+from omnidaemon.domain.names import Subscription
+from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
+
+_REMEMBERED = timedelta(hours=1)
+
+
+class MemoryRegistry(AgentRegistry):
+    """Agents and workers in dictionaries."""
+
+    def __init__(self, space: MemorySpace) -> None:
+        self._space = space
+
+    async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
+        space = self._space
+        with space.transaction() as now:
+            settled = {s.topic for s, record in space.agents.items() if record.is_declared}
+            for profile in profiles:
+                subscription = profile.subscription
+                known = space.agents.get(subscription)
+                if known is not None:
+                    space.agents[subscription] = attrs.evolve(known, profile=profile)
+                    continue
+                start = Start.NOW if subscription.topic in settled else Start.BACKLOG
+                space.agents[subscription] = AgentRecord(profile=profile, start=start, registered_at=now.at)
+            records = ((p.subscription, space.agents[p.subscription]) for p in profiles)
+            return {subscription: record.start for subscription, record in records if not record.is_declared}
+
+    async def declared(self, subscriptions: Sequence[Subscription]) -> None:
+        with self._space.transaction():
+            for subscription in subscriptions:
+                record = self._space.agents.get(subscription)
+                if record is not None:
+                    self._space.agents[subscription] = attrs.evolve(record, is_declared=True)
+
+    async def beat(self, report: WorkerReport) -> DesiredState:
+        space = self._space
+        with space.transaction() as now:
+            space.workers[report.incarnation] = (report, now.at)
+            return DesiredState(
+                stopped=frozenset(s for s, record in space.agents.items() if record.is_stopped),
+                removed=frozenset(s for s in report.subscriptions if s not in space.agents),
+            )
+
+    async def leave(self, incarnation: str) -> None:
+        with self._space.transaction():
+            self._space.workers.pop(incarnation, None)
+            for lane in [lane for lane in self._space.lanes if lane[0] == incarnation]:
+                del self._space.lanes[lane]
+
+    async def census(self) -> Census:
+        space = self._space
+        with space.transaction() as now:
+            alive_from = now.at - timedelta(seconds=ALIVE_SECONDS)
+            workers = [
+                WorkerRecord(report=report, seen_at=seen_at, is_alive=seen_at >= alive_from)
+                for report, seen_at in space.workers.values()
+                if seen_at >= now.at - _REMEMBERED
+            ]
+            return Census(
+                agents=tuple(space.agents[subscription] for subscription in sorted(space.agents)),
+                workers=tuple(sorted(workers, key=lambda worker: worker.report.incarnation)),
+            )
+
+    async def desire(self, subscriptions: Sequence[Subscription], *, is_stopped: bool) -> None:
+        space = self._space
+        with space.transaction():
+            records = [self._known(subscription) for subscription in subscriptions]
+            for record in records:
+                if record.is_stopped is not is_stopped:
+                    space.agents[record.profile.subscription] = attrs.evolve(
+                        record, is_stopped=is_stopped, generation=record.generation + 1
+                    )
+        space.bell.ring()
+
+    async def remove(self, subscription: Subscription) -> None:
+        space = self._space
+        with space.transaction() as now:
+            self._known(subscription)
+            del space.agents[subscription]
+            runs = [run for run in space.runs.values() if run.subscription == subscription and not run.state.is_end]
+            space.apply(changes_of(((run, run.cancelled(now)) for run in runs), now.at), now)
+        space.bell.ring()
+
+    def _known(self, subscription: Subscription) -> AgentRecord:
+        record = self._space.agents.get(subscription)
+        if record is None:
+            raise AgentNotFound(subscription.topic, subscription.agent)
+        return record

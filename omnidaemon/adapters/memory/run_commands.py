@@ -1,0 +1,54 @@
+"""Commands over the memory tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import islice
+
+from omnidaemon.adapters.memory.space import MemorySpace
+from omnidaemon.domain.changes import Changes
+from omnidaemon.domain.errors import TaskNotFound
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.record import TaskRecord, expired
+from omnidaemon.ports.run_commands import RunCommands
+
+
+class MemoryRunCommands(RunCommands):
+    """Each command: read the record, decide, write."""
+
+    def __init__(self, space: MemorySpace) -> None:
+        self._space = space
+
+    async def cancel(self, task_id: str, agent: str | None = None) -> None:
+        self._order(task_id, lambda record, now: record.cancel(agent, now))
+
+    async def requeue(self, task_id: str, agent: str | None = None) -> None:
+        self._order(task_id, lambda record, now: record.requeue(agent, now))
+
+    async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
+        self._order(task_id, lambda record, now: record.answer(agent, question, answer, now))
+
+    async def delete(self, task_id: str, agent: str | None = None) -> None:
+        self._order(task_id, lambda record, now: record.delete(agent, now))
+
+    def _order(self, task_id: str, decide: Callable[[TaskRecord, Instant], Changes]) -> None:
+        with self._space.transaction() as now:
+            record = self._space.record(task_id)
+            if record is None:
+                raise TaskNotFound(task_id)
+            self._space.apply(decide(record, now), now)
+
+    async def prune(self, keep: timedelta, keep_dead: timedelta | None, limit: int) -> int:
+        space = self._space
+        with space.transaction() as now:
+            keep_from = now.at - keep
+            dead_from = datetime.min.replace(tzinfo=now.at.tzinfo) if keep_dead is None else now.at - keep_dead
+            old = (i for i, row in space.tasks.items() if row.created_at < keep_from)
+            candidates = [record for i in islice(old, limit) if (record := space.record(i)) is not None]
+            changes = expired(candidates, keep_from, dead_from)
+            space.apply(changes, now)
+            space.journal = [event for event in space.journal if event.at >= keep_from]
+            for key in [key for key, until in space.tombstones.items() if until <= now.at]:
+                del space.tombstones[key]
+            return len(changes.deleted)

@@ -1,0 +1,98 @@
+"""Queries over the memory tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+from omnidaemon.adapters.memory.space import LoggedTask, MemorySpace
+from omnidaemon.domain.errors import InvalidValue
+from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import TaskRecord
+from omnidaemon.domain.states import Status
+from omnidaemon.ports.journal import Journal
+from omnidaemon.ports.run_queries import Page, RunQueries, TaskFilter
+
+
+class MemoryRunQueries(RunQueries):
+    """Reads under the space's lock."""
+
+    def __init__(self, space: MemorySpace) -> None:
+        self._space = space
+
+    async def records(self, task_ids: Sequence[str]) -> Mapping[str, TaskRecord]:
+        with self._space.transaction():
+            found = ((task_id, self._space.record(task_id)) for task_id in task_ids)
+            return {task_id: record for task_id, record in found if record is not None}
+
+    async def ended(self, task_ids: Sequence[str]) -> Sequence[str]:
+        with self._space.transaction():
+            return [task_id for task_id in task_ids if self._is_worth_a_look(task_id)]
+
+    def _is_worth_a_look(self, task_id: str) -> bool:
+        row = self._space.tasks.get(task_id)
+        if row is None or row.is_cancelled:
+            return True
+        return any(self._space.runs[task_id, agent].state.is_end for agent in row.run_agents)
+
+    async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page:
+        before = _position(cursor)
+        with self._space.transaction():
+            rows = sorted(self._space.tasks.values(), key=lambda row: row.position, reverse=True)
+            older = (row for row in rows if before is None or row.position < before)
+            matching = list(islice((row for row in older if self._matches(row, wanted)), limit + 1))
+            records = (self._space.record(row.task.task_id) for row in matching[:limit])
+            return Page(
+                records=tuple(record for record in records if record is not None),
+                cursor=str(matching[limit - 1].position) if len(matching) > limit else None,
+            )
+
+    def _matches(self, row: LoggedTask, wanted: TaskFilter) -> bool:
+        if wanted.topic is not None and row.task.topic != wanted.topic:
+            return False
+        names = row.run_agents if wanted.agent is None else row.run_agents & {wanted.agent}
+        if wanted.status is None:
+            return wanted.agent is None or bool(names) or wanted.agent in (row.agents or ())
+        is_scheduled = row.task.task_id in self._space.schedules
+        if not row.run_agents and wanted.status in (Status.SCHEDULED, Status.QUEUED, Status.CANCELLED):
+            status = Status.SCHEDULED if is_scheduled else Status.CANCELLED if row.is_cancelled else Status.QUEUED
+            return status is wanted.status and (wanted.agent is None or wanted.agent in (row.agents or ()))
+        return any(self._space.runs[row.task.task_id, name].state == wanted.status.value for name in names)
+
+    async def counts(self) -> Mapping[tuple[Subscription, Status], int]:
+        counts: dict[tuple[Subscription, Status], int] = {}
+        with self._space.transaction():
+            for run in self._space.runs.values():
+                key = (run.subscription, Status(run.state))
+                counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    async def metrics(self) -> Mapping[Subscription, Metrics]:
+        with self._space.transaction():
+            return dict(self._space.metrics)
+
+
+def _position(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdigit():
+        raise InvalidValue("cursor", cursor, "a cursor from an earlier page")
+    return int(cursor)
+
+
+class MemoryJournal(Journal):
+    """The journal as a list."""
+
+    def __init__(self, space: MemorySpace) -> None:
+        self._space = space
+
+    async def append(self, events: Sequence[JournalEvent]) -> None:
+        with self._space.transaction():
+            self._space.write_events(events)
+
+    async def read(self, after: int = 0, task_id: str | None = None, limit: int = 1000) -> Sequence[JournalEvent]:
+        with self._space.transaction():
+            matching = (e for e in self._space.journal if e.position > after and task_id in (None, e.task_id))
+            return [event for event, _ in zip(matching, range(limit), strict=False)]

@@ -79,6 +79,10 @@ class Inbox(ABC):
         """
 
     @abstractmethod
+    def interrupt(self) -> None:
+        """Have a receive() under way return soon with what it has, since the credits have changed."""
+
+    @abstractmethod
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Make the bus forget these. Idempotent; a delivery that is no longer held is passed over.
 

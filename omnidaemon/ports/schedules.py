@@ -23,8 +23,8 @@ class Schedules(ABC):
 
     @abstractmethod
     async def put(self, tasks: Sequence[Task]) -> None:
-        """Keep each task until its `due_at`, and log it as `TaskLog.add` does, in one transaction. A known id is kept
-        as it is."""
+        """Keep each task until its `due_at`, and log it as `TaskLog.add` does, in one transaction. One that is
+        kept already stays as it is."""
 
     @abstractmethod
     async def take(self, limit: int, hold_seconds: float) -> Taken:

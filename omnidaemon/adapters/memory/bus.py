@@ -154,6 +154,9 @@ class MemoryInbox(Inbox):
                     deliveries.append(Delivery(subscription=subscription, task=token.task, token=token))
         return deliveries
 
+    def interrupt(self) -> None:
+        self._bell.notify()
+
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         with self._space.lock:
             for delivery in deliveries:

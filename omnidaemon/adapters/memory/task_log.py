@@ -68,9 +68,8 @@ class MemorySchedules(Schedules):
         space = self._space
         with space.transaction() as now:
             for task in tasks:
-                if task.task_id not in space.tasks:
-                    due_at = task.due_at or now.at
-                    space.schedules[task.task_id] = (due_at, due_at)
+                due_at = task.due_at or now.at
+                space.schedules.setdefault(task.task_id, (due_at, due_at))
             _add(space, tasks, EventKind.SCHEDULED, now)
         space.bell.ring()
 

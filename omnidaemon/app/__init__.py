@@ -1,0 +1,1 @@
+"""What OmniDaemon does: publish, take in, execute, finish, schedule, control. One small loop per concern."""

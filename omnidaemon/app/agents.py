@@ -1,0 +1,97 @@
+"""An agent as its worker runs it: a name on a topic, a callable, a policy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from omnidaemon.domain.agent import AgentProfile
+from omnidaemon.domain.errors import InvalidInput, InvalidValue
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.policy import DeliveryPolicy
+
+Handler = Callable[..., Any]
+"""`f(payload)` or `f(payload, context)`, a coroutine function or a plain one; what it returns is the result."""
+
+
+@attrs.define(slots=False)
+class NotAHandler(InvalidInput):
+    """A callback cannot be called as `f(payload)` or `f(payload, context)`."""
+
+    callback: object
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.callback!r} cannot be an agent: {self.reason}"
+
+
+@attrs.frozen(kw_only=True)
+class Agent:
+    """A registered agent. `wants_context`: its handler takes a second argument. `is_async`: it runs on the agents'
+    loop, else in a thread."""
+
+    profile: AgentProfile
+    policy: DeliveryPolicy
+    handler: Handler
+    wants_context: bool
+    is_async: bool
+
+    @property
+    def subscription(self) -> Subscription:
+        """Where it listens and what it is called."""
+        return self.profile.subscription
+
+    @classmethod
+    def of(cls, handler: Handler, profile: AgentProfile, policy: DeliveryPolicy) -> Agent:
+        """An agent around a callable; how it wants to be called is read from its signature."""
+        if profile.concurrency < 1:
+            raise InvalidValue("concurrency", profile.concurrency, "at least 1")
+        return cls(
+            profile=profile,
+            policy=policy,
+            handler=handler,
+            wants_context=_wants_context(handler),
+            is_async=_is_async(handler),
+        )
+
+
+def handler_name(handler: Handler) -> str | None:
+    """The name a callable has of itself, None for a lambda or an object without one."""
+    name = getattr(handler, "__name__", None)
+    return None if name is None or name == "<lambda>" else str(name)
+
+
+def _wants_context(handler: Handler) -> bool:
+    if not callable(handler):
+        raise NotAHandler(handler, "it is not callable")
+    if inspect.isasyncgenfunction(handler) or inspect.isgeneratorfunction(handler):
+        raise NotAHandler(handler, "it is a generator; return a value instead of yielding")
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):
+        return False  # a builtin that does not tell: it gets the payload alone
+    for arguments in (("payload", "context"), ("payload",)):
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            continue
+        return len(arguments) == 2 and _is_context_parameter(signature)
+    raise NotAHandler(handler, f"its signature is {signature}, expected (payload) or (payload, ctx)")
+
+
+def _is_context_parameter(signature: inspect.Signature) -> bool:
+    """Whether the second parameter is there for a context: it has no default, or it is called ctx or context."""
+    parameters = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(parameters) < 2:
+        return False
+    return parameters[1].default is inspect.Parameter.empty or parameters[1].name in ("ctx", "context")
+
+
+def _is_async(handler: Handler) -> bool:
+    target = handler
+    while hasattr(target, "func"):  # functools.partial
+        target = target.func
+    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004

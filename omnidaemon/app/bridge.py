@@ -1,0 +1,52 @@
+"""What crosses between the engine's loop and the agents' loop, in batches, one hop each way."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from enum import Enum, auto
+
+import attrs
+
+from omnidaemon.app.agents import Agent
+from omnidaemon.domain.outcome import Outcome
+from omnidaemon.domain.requests import Grant
+from omnidaemon.domain.run import RunKey
+
+
+class StopReason(Enum):
+    """Why an attempt shall stop."""
+
+    REQUESTED = auto()
+    LOST = auto()
+    DRAINING = auto()
+    TIMED_OUT = auto()
+
+
+@attrs.frozen(eq=False)
+class Assignment:
+    """One attempt to execute; `limit_seconds` counts from the handler's start."""
+
+    grant: Grant
+    agent: Agent
+    limit_seconds: float | None
+
+
+@attrs.frozen(eq=False)
+class Report:
+    """What an attempt came to. The grant is named, since a newer one of the same run may be under way."""
+
+    grant: Grant
+    outcome: Outcome
+
+
+class Workforce(ABC):
+    """The agents' side as the engine sees it. Callable from the engine's loop; none of it waits."""
+
+    @abstractmethod
+    def assign(self, assignments: Sequence[Assignment]) -> None:
+        """Execute these."""
+
+    @abstractmethod
+    def stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
+        """Cancel these attempts, if they are still under way."""

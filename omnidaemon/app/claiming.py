@@ -1,0 +1,118 @@
+"""Due runs: retries, requeues, released and held runs, and those whose worker died."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from omnidaemon.app.agents import Agent
+from omnidaemon.app.custody import Custody, Holding
+from omnidaemon.app.lanes import Lane
+from omnidaemon.domain.requests import ClaimLimit, Claims
+from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.run_store import LeaseSpan, RunStore
+
+_SHORTEST_PAUSE_SECONDS = 0.1
+_BACKSTOP_SECONDS = 5.0
+
+
+class DueClaims:
+    """Claims what is due, as often as there is reason to: when the next run comes due, at a hint, and every five
+    seconds or so as a backstop. A run at its last chance is executed alone."""
+
+    def __init__(
+        self,
+        *,
+        runs: RunStore,
+        custody: Custody,
+        lane: Lane,
+        clock: Clock,
+        admission: asyncio.Lock,
+        dispatch: Callable[[Sequence[Holding]], None],
+        agents: Sequence[Agent],
+        leases: LeaseSpan,
+        hint: asyncio.Event,
+    ) -> None:
+        self._runs = runs
+        self._custody = custody
+        self._lane = lane
+        self._clock = clock
+        self._admission = admission
+        self._dispatch = dispatch
+        self._agents = agents
+        self._leases = leases
+        self._hint = hint
+        self._is_stopping = asyncio.Event()
+        custody.on_freed(self._slots_freed)
+
+    def stop(self) -> None:
+        """Claim nothing more; run() returns soon."""
+        self._is_stopping.set()
+        self._hint.set()
+
+    async def run(self) -> None:
+        """Claim until stopped."""
+        while not self._is_stopping.is_set():
+            claims, is_full = await self._claim()
+            if claims.has_last_chance:
+                await self._run_last_chances()
+                continue
+            if is_full:
+                continue
+            # No more often than this, whatever the hints: each claim is a call on the store.
+            await self._clock.wait(self._is_stopping, _SHORTEST_PAUSE_SECONDS)
+            pause = _BACKSTOP_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter between workers
+            if claims.next_due_seconds is not None:
+                pause = min(pause, claims.next_due_seconds - _SHORTEST_PAUSE_SECONDS)
+            if pause > 0:
+                await self._clock.wait(self._hint, pause)
+            self._hint.clear()
+
+    async def _claim(self, *, is_idle: bool = False) -> tuple[Claims, bool]:
+        """Claim once; whether some agent got all that it had room for, so that more may be due."""
+        limits = [self._limit(agent) for agent in self._agents if not self._custody.is_stopped(agent.subscription)]
+        claims = await self._lane.call(
+            lambda request: self._runs.claim_due(request, limits, self._leases, is_idle=is_idle)
+        )
+        self._dispatch(self._custody.add(claims.grants, self._clock.now().steady, is_fresh=False))
+        taken = Counter(grant.run.subscription for grant in claims.grants)
+        is_full = False
+        for limit in limits:
+            waits = taken[limit.subscription] >= limit.slots and self._seems_due(claims)
+            self._custody.saw_due(limit.subscription, waits=waits)
+            is_full |= taken[limit.subscription] >= limit.slots > 0
+        return claims, is_full
+
+    def _limit(self, agent: Agent) -> ClaimLimit:
+        return ClaimLimit(
+            subscription=agent.subscription,
+            slots=self._custody.room_for_due(agent.subscription),
+            lease_seconds=agent.policy.lease,
+            crash_limit=agent.policy.crash_limit,
+        )
+
+    @staticmethod
+    def _seems_due(claims: Claims) -> bool:
+        return claims.next_due_seconds is not None and claims.next_due_seconds <= 0
+
+    async def _run_last_chances(self) -> None:
+        """Execute runs that one more crash would end, one at a time and with nothing beside them, so that a task which
+        kills its process takes no other along. What runs now is left to finish first."""
+        async with self._admission:
+            is_suspect = True
+            while is_suspect and not self._is_stopping.is_set():
+                await self._custody.emptied()
+                if not self._is_stopping.is_set():
+                    claims, _ = await self._claim(is_idle=True)
+                    is_suspect = self._is_last_chance(claims)
+        self._custody.reconsider()
+
+    def _is_last_chance(self, claims: Claims) -> bool:
+        limits = {agent.subscription: agent.policy.crash_limit for agent in self._agents}
+        return any(grant.run.is_last_chance(limits[grant.run.subscription]) for grant in claims.grants)
+
+    def _slots_freed(self) -> None:
+        if any(self._custody.due_waits(agent.subscription) for agent in self._agents):
+            self._hint.set()

@@ -1,0 +1,78 @@
+"""What people order of agents: start, stop, remove, move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from omnidaemon.app.lanes import Lane
+from omnidaemon.domain.errors import AgentNotFound, InvalidValue
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.requests import HoldRun
+from omnidaemon.ports.bus import EventBus
+from omnidaemon.ports.clock import Clock, IdSource
+from omnidaemon.ports.storage import Storage
+from omnidaemon.ports.telemetry import Telemetry
+
+_BATCH = 200
+
+
+class Control:
+    """Writes the desired state; every worker hears of it and follows."""
+
+    def __init__(
+        self, *, bus: EventBus, storage: Storage, clock: Clock, ids: IdSource, telemetry: Telemetry
+    ) -> None:
+        self._bus = bus
+        self._storage = storage
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+
+    async def start(self, subscriptions: Sequence[Subscription]) -> None:
+        """Want these agents running; `AgentNotFound` for an unknown one."""
+        await self._storage.registry.desire(subscriptions, is_stopped=False)
+
+    async def stop(self, subscriptions: Sequence[Subscription]) -> None:
+        """Want these agents stopped: nothing new is received or claimed, what runs finishes. Outlives restarts."""
+        await self._storage.registry.desire(subscriptions, is_stopped=True)
+
+    async def all_agents(self) -> list[Subscription]:
+        """Every subscription there is."""
+        return [record.profile.subscription for record in (await self._storage.registry.census()).agents]
+
+    async def remove(self, subscription: Subscription, heir: str | None = None) -> int:
+        """End a subscription. What waits for it goes to the heir, another agent of the same topic, or is dropped.
+
+        How many waiting tasks were handed over. `AgentNotFound` when either does not exist.
+        """
+        known = set(await self.all_agents())
+        if subscription not in known:
+            raise AgentNotFound(subscription.topic, subscription.agent)
+        moved = 0
+        if heir is not None:
+            target = Subscription.checked(subscription.topic, heir)
+            if target == subscription:
+                raise InvalidValue("to", heir, "another agent of the topic")
+            if target not in known:
+                raise AgentNotFound(target.topic, target.agent)
+            await self._storage.registry.desire([subscription], is_stopped=True)
+            moved = await self._hand_over(subscription, target)
+        await self._storage.registry.remove(subscription)
+        await self._bus.retire(subscription)
+        return moved
+
+    async def _hand_over(self, subscription: Subscription, target: Subscription) -> int:
+        """Take what the bus has for the one and hold it in the store for the other. Done again, it does no harm."""
+        lane = Lane(f"move-{self._ids.new_id()}", "begin", self._clock, self._telemetry)
+        inbox = await self._bus.subscribe([subscription])
+        moved = 0
+        try:
+            while deliveries := await inbox.receive({subscription: _BATCH}, 0.0):
+                holds = [HoldRun(task=delivery.task, subscription=target) for delivery in deliveries]
+                await lane.call(partial(self._storage.runs.begin, intakes=holds))
+                await inbox.ack(deliveries)
+                moved += len(deliveries)
+        finally:
+            await inbox.close()
+        return moved

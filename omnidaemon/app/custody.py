@@ -1,0 +1,175 @@
+"""The grants that this worker holds, and the slots that they leave free."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+import attrs
+
+from omnidaemon.app.agents import Agent
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.requests import Grant, Held
+from omnidaemon.domain.run import RunKey
+
+_SHARE = 4
+"""While fresh and due work both wait, each gets at least one slot in this many that are freed."""
+
+
+@attrs.define(eq=False)
+class Holding:
+    """One grant in this worker's hands. `is_acked`: the bus is known to have forgotten the delivery."""
+
+    grant: Grant
+    agent: Agent
+    renewed_at: float
+    is_acked: bool
+
+    @property
+    def key(self) -> RunKey:
+        """Which run it is."""
+        return self.grant.run.key
+
+    def as_held(self) -> Held:
+        """As the gates want it named."""
+        run = self.grant.run
+        return Held(run.task_id, run.subscription.agent, run.fence, self.is_acked)
+
+
+@attrs.define
+class _Lane:
+    """What one agent was given of late, and from which sides work still waits."""
+
+    held: int = 0
+    given_fresh: int = 0
+    given_due: int = 0
+    has_fresh: bool = False
+    has_due: bool = False
+    is_stopped: bool = False
+
+
+class Custody:
+    """Belongs to the engine's loop. A grant keeps its slot until what became of it is recorded, so that what waits to
+    be recorded while the store is away cannot grow."""
+
+    def __init__(self, agents: Mapping[Subscription, Agent]) -> None:
+        self._agents = agents
+        self._holdings: dict[RunKey, Holding] = {}
+        self._lanes = {subscription: _Lane() for subscription in agents}
+        self._on_freed: list[Callable[[], None]] = []
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+
+    def __len__(self) -> int:
+        return len(self._holdings)
+
+    def get(self, key: RunKey) -> Holding | None:
+        """The grant of this run, if this worker holds it."""
+        return self._holdings.get(key)
+
+    def all(self) -> tuple[Holding, ...]:
+        """All grants, the oldest first."""
+        return tuple(self._holdings.values())
+
+    def on_freed(self, call: Callable[[], None]) -> None:
+        """Have this called whenever slots became free or an agent may take work again."""
+        self._on_freed.append(call)
+
+    async def emptied(self) -> None:
+        """Return once nothing is held."""
+        await self._is_empty.wait()
+
+    def add(self, grants: Iterable[Grant], now: float, *, is_fresh: bool) -> list[Holding]:
+        """Take these grants into custody."""
+        added = []
+        for grant in grants:
+            subscription = grant.run.subscription
+            lane = self._lanes[subscription]
+            holding = Holding(grant, self._agents[subscription], now, is_acked=not is_fresh)
+            lane.held += 1
+            lane.given_fresh += is_fresh
+            lane.given_due += not is_fresh
+            self._holdings[holding.key] = holding
+            added.append(holding)
+        if added:
+            self._is_empty.clear()
+        return added
+
+    def remove(self, keys: Iterable[RunKey]) -> None:
+        """These are recorded, lost or given back: their slots are free."""
+        freed = False
+        for key in keys:
+            holding = self._holdings.pop(key, None)
+            if holding is not None:
+                self._lanes[holding.grant.run.subscription].held -= 1
+                freed = True
+        if not self._holdings:
+            self._is_empty.set()
+        if freed:
+            self.reconsider()
+
+    # --- who may take how much ----------------------------------------------------------------------------------------
+
+    def stop(self, stopped: Iterable[Subscription]) -> None:
+        """Take nothing more for these agents; the others may."""
+        wanted = frozenset(stopped)
+        changed = False
+        for subscription, lane in self._lanes.items():
+            changed |= lane.is_stopped is not (subscription in wanted)
+            lane.is_stopped = subscription in wanted
+        if changed:
+            self.reconsider()
+
+    def is_stopped(self, subscription: Subscription) -> bool:
+        """Whether the agent shall take nothing more."""
+        return self._lanes[subscription].is_stopped
+
+    def free(self, subscription: Subscription) -> int:
+        """How many more grants the agent can hold, whatever their source."""
+        return max(0, self._agents[subscription].profile.concurrency - self._lanes[subscription].held)
+
+    def lease_seconds(self, subscription: Subscription) -> float:
+        """The length of the agent's leases."""
+        return self._agents[subscription].policy.lease
+
+    def room_for_fresh(self, subscription: Subscription) -> int:
+        """How many fresh tasks may be taken in now without starving due runs."""
+        lane = self._lanes[subscription]
+        return self._fair(self.free(subscription), lane.given_fresh, lane.given_due, other_waits=lane.has_due)
+
+    def room_for_due(self, subscription: Subscription) -> int:
+        """How many due runs may be claimed now without starving fresh tasks."""
+        lane = self._lanes[subscription]
+        return self._fair(self.free(subscription), lane.given_due, lane.given_fresh, other_waits=lane.has_fresh)
+
+    @staticmethod
+    def _fair(free: int, mine: int, others: int, *, other_waits: bool) -> int:
+        if not other_waits:
+            return free
+        return max(0, min(free, (_SHARE - 1) * (others + 1) - mine))
+
+    def saw_fresh(self, subscription: Subscription, *, waits: bool) -> None:
+        """Note whether more fresh tasks wait for the agent."""
+        self._lanes[subscription].has_fresh = waits
+        self._settle(subscription)
+
+    def saw_due(self, subscription: Subscription, *, waits: bool) -> None:
+        """Note whether more due runs wait for the agent."""
+        self._lanes[subscription].has_due = waits
+        self._settle(subscription)
+
+    def due_waits(self, subscription: Subscription) -> bool:
+        """Whether due runs were last seen waiting for the agent's slots."""
+        return self._lanes[subscription].has_due
+
+    def _settle(self, subscription: Subscription) -> None:
+        """Past shares are of no account once one side has nothing, or both have had theirs."""
+        lane = self._lanes[subscription]
+        is_contended = lane.has_fresh and lane.has_due
+        if not is_contended or min(lane.given_fresh, lane.given_due) * _SHARE >= lane.given_fresh + lane.given_due:
+            lane.given_fresh = lane.given_due = 0
+
+    def reconsider(self) -> None:
+        """Have everybody who takes work look anew at what they may take."""
+        for call in self._on_freed:
+            call()

@@ -1,0 +1,134 @@
+"""Fresh tasks: receive, begin, execute, ack."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from omnidaemon.app.custody import Custody, Holding
+from omnidaemon.app.lanes import Lane, Persistence
+from omnidaemon.domain.agent import WhenStopped
+from omnidaemon.domain.errors import OmniDaemonError
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.outcome import AttemptError, ErrorKind
+from omnidaemon.domain.requests import EndRun, HoldRun, Intake, StartRun
+from omnidaemon.domain.states import RunState
+from omnidaemon.domain.task import Unreadable
+from omnidaemon.ports.bus import Delivery, Inbox
+from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.run_store import RunStore
+from omnidaemon.ports.telemetry import Level, Telemetry
+
+_WAIT_SECONDS = 5.0
+_NEWER_SCHEMA_PAUSE_SECONDS = 60.0
+
+
+class FreshIntake:
+    """Takes from the bus only what the agents have room for, gives it into the store's custody, and hands it on."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        runs: RunStore,
+        custody: Custody,
+        lane: Lane,
+        clock: Clock,
+        telemetry: Telemetry,
+        admission: asyncio.Lock,
+        dispatch: Callable[[Sequence[Holding]], None],
+        subscriptions: Sequence[Subscription],
+        when_stopped: Callable[[Subscription], WhenStopped],
+    ) -> None:
+        self._inbox = inbox
+        self._runs = runs
+        self._custody = custody
+        self._lane = lane
+        self._clock = clock
+        self._telemetry = telemetry
+        self._admission = admission
+        self._dispatch = dispatch
+        self._subscriptions = subscriptions
+        self._when_stopped = when_stopped
+        self._bus = Persistence("intake", clock, telemetry)
+        self._room = asyncio.Event()
+        self._is_stopping = False
+        custody.on_freed(self.reconsider)
+
+    def reconsider(self) -> None:
+        """Look at the free slots anew: called when some were freed, or an agent was stopped or started."""
+        self._room.set()
+        self._inbox.interrupt()
+
+    def stop(self) -> None:
+        """Receive nothing more; run() returns soon."""
+        self._is_stopping = True
+        self.reconsider()
+
+    async def run(self) -> None:
+        """Take in until stopped."""
+        while not self._is_stopping:
+            self._room.clear()
+            credits = self._credits()
+            if not credits:
+                await self._clock.wait(self._room, _WAIT_SECONDS)
+                continue
+            deliveries = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
+            async with self._admission:
+                await self._take_in(deliveries)
+            taken = Counter(delivery.subscription for delivery in deliveries)
+            for subscription, credit in credits.items():
+                self._custody.saw_fresh(subscription, waits=taken[subscription] >= credit)
+
+    def _credits(self) -> dict[Subscription, int]:
+        if self._admission.locked():
+            return {}
+        credits: dict[Subscription, int] = {}
+        for subscription in self._subscriptions:
+            if not self._custody.is_stopped(subscription):
+                room = self._custody.room_for_fresh(subscription)
+            else:
+                # What comes in for a stopped agent that skips takes no slot, only a line in the store.
+                room = 100 if self._when_stopped(subscription) is WhenStopped.SKIP else 0
+            if room > 0:
+                credits[subscription] = room
+        return credits
+
+    async def _take_in(self, deliveries: Sequence[Delivery]) -> None:
+        if not deliveries:
+            return
+        free = {subscription: self._custody.free(subscription) for subscription in self._subscriptions}
+        intakes = [self._intake(delivery, free) for delivery in deliveries]
+        answers = await self._lane.call(lambda request: self._runs.begin(request, intakes))
+        grants = [grant for grant in answers if grant is not None]
+        holdings = self._custody.add(grants, self._clock.now().steady, is_fresh=True)
+        self._dispatch(holdings)
+        try:
+            await self._inbox.ack(deliveries)
+        except OmniDaemonError as error:
+            if not error.is_transient:
+                raise
+            # They may come again and are dropped then: the store answers for them.
+            self._telemetry.say(Level.WARNING, f"{len(deliveries)} deliveries could not be acked: {error}")
+        else:
+            for holding in holdings:
+                holding.is_acked = True
+
+    def _intake(self, delivery: Delivery, free: dict[Subscription, int]) -> Intake:
+        subscription, task = delivery.subscription, delivery.task
+        if isinstance(task, Unreadable):
+            if task.is_newer:
+                return HoldRun(task=task, subscription=subscription, delay_seconds=_NEWER_SCHEMA_PAUSE_SECONDS)
+            error = AttemptError(type="Undecodable", message=task.reason, kind=ErrorKind.UNDECODABLE)
+            return EndRun(task=task, subscription=subscription, state=RunState.DEAD, error=error)
+        if self._custody.is_stopped(subscription):
+            if self._when_stopped(subscription) is WhenStopped.SKIP:
+                return EndRun(task=task, subscription=subscription, state=RunState.SKIPPED)
+            return HoldRun(task=task, subscription=subscription)
+        if free[subscription] <= 0:
+            return HoldRun(task=task, subscription=subscription)
+        free[subscription] -= 1
+        lease = self._custody.lease_seconds(subscription)
+        return StartRun(task=task, subscription=subscription, lease_seconds=lease)

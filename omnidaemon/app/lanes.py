@@ -1,0 +1,61 @@
+"""Gate calls that are repeated until the store has answered them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from omnidaemon.domain.errors import OmniDaemonError
+from omnidaemon.domain.requests import Request
+from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.telemetry import Level, Telemetry
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 1.0
+
+
+class Persistence:
+    """Repeats a call for as long as its failure may pass, with growing, jittered pauses; says so once, and once more
+    when it is over."""
+
+    def __init__(self, what: str, clock: Clock, telemetry: Telemetry) -> None:
+        self._what = what
+        self._clock = clock
+        self._telemetry = telemetry
+
+    async def call(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """The answer of the first attempt that gets through; an error that cannot pass is raised."""
+        pause = _FIRST_PAUSE_SECONDS
+        failures = 0
+        while True:
+            try:
+                answer = await attempt()
+            except OmniDaemonError as error:
+                if not error.is_transient:
+                    raise
+                if failures == 0:
+                    self._telemetry.say(Level.WARNING, f"{self._what} waits: {error}")
+                failures += 1
+                await self._clock.wait(asyncio.Event(), pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                continue
+            if failures:
+                self._telemetry.say(Level.INFO, f"{self._what} goes on after {failures} failed calls")
+            return answer
+
+
+class Lane:
+    """One lane of a worker's gate calls: each gets the next request id, and keeps it while it is repeated."""
+
+    def __init__(self, incarnation: str, name: str, clock: Clock, telemetry: Telemetry) -> None:
+        self._request = Request(incarnation, name, 0)
+        self._persistence = Persistence(name, clock, telemetry)
+
+    async def call(self, gate: Callable[[Request], Awaitable[T]]) -> T:
+        """The gate's answer. One call at a time."""
+        request = self._request = self._request.next()
+        return await self._persistence.call(lambda: gate(request))

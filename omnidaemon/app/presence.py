@@ -1,0 +1,65 @@
+"""A worker's heartbeat, and what it learns from it: which agents people want stopped or removed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from omnidaemon.app.custody import Custody
+from omnidaemon.domain.agent import WorkerReport
+from omnidaemon.domain.errors import OmniDaemonError
+from omnidaemon.domain.names import Subscription
+from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.registry import AgentRegistry
+from omnidaemon.ports.telemetry import Level, Telemetry
+
+_PERIOD_SECONDS = 1.5
+_HINT_PAUSE_SECONDS = 0.2
+
+
+class Presence:
+    """Beats until the worker leaves; that is the last thing it does."""
+
+    def __init__(
+        self,
+        *,
+        registry: AgentRegistry,
+        custody: Custody,
+        clock: Clock,
+        telemetry: Telemetry,
+        report: Callable[[], WorkerReport],
+        hint: asyncio.Event,
+    ) -> None:
+        self._registry = registry
+        self._custody = custody
+        self._clock = clock
+        self._telemetry = telemetry
+        self._report = report
+        self._hint = hint
+        self._stopped: frozenset[Subscription] = frozenset()
+        self._removed: frozenset[Subscription] = frozenset()
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            try:
+                await self.beat()
+            except OmniDaemonError as error:
+                if not error.is_transient:
+                    raise  # the other loops say that the store is away
+            await self._clock.wait(asyncio.Event(), _HINT_PAUSE_SECONDS)
+            rest = _PERIOD_SECONDS * random.uniform(0.7, 1.0) - _HINT_PAUSE_SECONDS  # noqa: S311 - jitter
+            await self._clock.wait(self._hint, rest)
+            self._hint.clear()
+
+    async def beat(self) -> None:
+        """One heartbeat; the custody learns what is wanted."""
+        desired = await self._registry.beat(self._report())
+        for subscription in sorted((desired.stopped ^ self._stopped) & set(self._report().subscriptions)):
+            state = "stopped" if subscription in desired.stopped else "started"
+            self._telemetry.say(Level.INFO, f"agent {subscription} was {state}")
+        for subscription in sorted(desired.removed - self._removed):
+            self._telemetry.say(Level.WARNING, f"agent {subscription} was removed: it takes nothing more")
+        self._stopped, self._removed = desired.stopped, desired.removed
+        self._custody.stop(desired.stopped | desired.removed)

@@ -1,0 +1,186 @@
+"""Publishing: from what a caller gives to a task that the bus has confirmed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+import attrs
+
+from omnidaemon.domain.errors import (
+    IdempotencyConflict,
+    InvalidValue,
+    OmniDaemonError,
+    PayloadTooLarge,
+    PublishFailed,
+)
+from omnidaemon.domain.names import checked_name
+from omnidaemon.domain.task import Task
+from omnidaemon.ports.bus import Confirmation, EventBus
+from omnidaemon.ports.clock import Clock, IdSource
+from omnidaemon.ports.codec import Codec
+from omnidaemon.ports.storage import Storage
+from omnidaemon.ports.telemetry import Level, Telemetry
+
+_LONGEST_TEXT = 1000
+
+
+@attrs.frozen(kw_only=True)
+class Draft:
+    """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another."""
+
+    topic: str
+    payload: object
+    delay: float | timedelta | None = None
+    due_at: datetime | None = None
+    idempotency_key: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    headers: Mapping[str, str] | None = None
+
+
+class Publisher:
+    """Publishes drafts. A returned id means that the bus has confirmed the task, or the store its schedule."""
+
+    def __init__(
+        self,
+        *,
+        bus: EventBus,
+        storage: Storage,
+        clock: Clock,
+        ids: IdSource,
+        codec: Codec,
+        telemetry: Telemetry,
+        payload_max_bytes: int,
+    ) -> None:
+        self._bus = bus
+        self._storage = storage
+        self._clock = clock
+        self._ids = ids
+        self._codec = codec
+        self._telemetry = telemetry
+        self._payload_max_bytes = payload_max_bytes
+
+    async def publish(self, drafts: Sequence[Draft]) -> list[str]:
+        """The ids of the published tasks, in order. All drafts are checked before any is published.
+
+        Raises `InvalidInput` for a draft that cannot be published, `IdempotencyConflict`, `BackendUnavailable` when
+        the store that keeps keys and schedules is away, and `PublishFailed` for the first task that the bus did not
+        confirm; those before and after it may have been published.
+        """
+        return await self._send([self._task(draft) for draft in drafts])
+
+    async def _send(self, tasks: list[Task]) -> list[str]:
+        keyed = [task for task in tasks if task.idempotency_key is not None]
+        stored = dict(zip((t.task_id for t in keyed), await self._reserved(keyed), strict=True)) if keyed else {}
+        chosen = [stored[task.task_id][0] if task.task_id in stored else task for task in tasks]
+        confirmed = {task.task_id for task, is_confirmed in stored.values() if is_confirmed}
+        wanted = {task.task_id: task for task in chosen if task.task_id not in confirmed}
+        delayed = [task for task in wanted.values() if task.due_at is not None]
+        fresh = [task for task in wanted.values() if task.due_at is None]
+        if delayed:
+            await self._storage.schedules.put(delayed)
+        if fresh:
+            await self._publish_now(fresh)
+        reserved = [task_id for task_id in wanted if wanted[task_id].idempotency_key is not None]
+        if reserved:
+            await self._storage.log.confirm(reserved)
+        return [task.task_id for task in chosen]
+
+    async def _reserved(self, keyed: Sequence[Task]) -> list[tuple[Task, bool]]:
+        """For each keyed task the one that its key belongs to, and whether that one is known to be published."""
+        answers: list[tuple[Task, bool]] = []
+        for task, answer in zip(keyed, await self._storage.log.reserve(keyed), strict=True):
+            known = answer.task
+            if known.task_id != task.task_id and not self._is_same_payload(known, task):
+                raise IdempotencyConflict(str(task.idempotency_key), known.task_id)
+            answers.append((known, answer.is_confirmed))
+        return answers
+
+    def _is_same_payload(self, known: Task, task: Task) -> bool:
+        if known.payload == task.payload:
+            return True
+        return self._codec.decode_value(known.payload) == self._codec.decode_value(task.payload)
+
+    async def _publish_now(self, tasks: Sequence[Task]) -> None:
+        """Hand the tasks to the bus and log them, at once. A failed log write is healed by begin()."""
+        receipts, logged = await asyncio.gather(
+            self._bus.publish(tasks), self._storage.log.add(tasks), return_exceptions=True
+        )
+        if isinstance(receipts, BaseException):
+            raise receipts
+        if isinstance(logged, OmniDaemonError):
+            self._telemetry.say(Level.WARNING, f"{len(tasks)} tasks are published but not logged yet: {logged}")
+        elif isinstance(logged, BaseException):
+            raise logged
+        failed = [receipt for receipt in receipts if receipt.confirmation is not Confirmation.CONFIRMED]
+        if failed:
+            # Nobody will ever begin what the bus refused: without this it would be queued for ever in the log.
+            refused = [r.task_id for r in failed if r.confirmation is Confirmation.FAILED]
+            await asyncio.gather(*map(self._storage.commands.delete, refused), return_exceptions=True)
+            first = failed[0]
+            raise PublishFailed(first.task_id, first.reason, is_unknown=first.confirmation is Confirmation.UNKNOWN)
+
+    # --- from a draft to a task ---------------------------------------------------------------------------------------
+
+    def _task(self, draft: Draft) -> Task:
+        payload = self._codec.encode_payload(draft.payload)
+        if len(payload) > self._payload_max_bytes:
+            raise PayloadTooLarge(len(payload), self._payload_max_bytes)
+        now = self._clock.now().at
+        task_id = self._ids.new_id()
+        return Task(
+            task_id=task_id,
+            topic=checked_name("topic", draft.topic),
+            payload=payload,
+            created_at=now,
+            due_at=_due_at(draft, now),
+            headers=_headers(draft.headers),
+            correlation_id=_text("correlation_id", draft.correlation_id) or task_id,
+            causation_id=_text("causation_id", draft.causation_id),
+            idempotency_key=_text("idempotency_key", draft.idempotency_key),
+        )
+
+
+def _due_at(draft: Draft, now: datetime) -> datetime | None:
+    if draft.delay is not None and draft.due_at is not None:
+        raise InvalidValue("delay", draft.delay, "either delay or due_at, not both")
+    if draft.due_at is not None:
+        if draft.due_at.tzinfo is None:
+            raise InvalidValue("due_at", draft.due_at, "a datetime with a time zone")
+        return draft.due_at.astimezone(UTC)
+    if draft.delay is None:
+        return None
+    delay = draft.delay if isinstance(draft.delay, timedelta) else _seconds(draft.delay)
+    if delay < timedelta(0):
+        raise InvalidValue("delay", draft.delay, "zero or more seconds")
+    try:
+        return now + delay
+    except OverflowError:
+        raise InvalidValue("delay", draft.delay, "a time before the year 10000") from None
+
+
+def _seconds(value: float) -> timedelta:
+    try:
+        return timedelta(seconds=value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidValue("delay", value, "seconds or a timedelta") from None
+
+
+def _headers(headers: Mapping[str, object] | None) -> Mapping[str, str]:
+    checked: dict[str, str] = {}
+    for name, value in (headers or {}).items():
+        if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+            raise InvalidValue(f"headers[{name!r}]", value, f"a text of at most {_LONGEST_TEXT} characters")
+        checked[checked_name("header", name)] = value
+    return MappingProxyType(checked)
+
+
+def _text(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT:
+        return value
+    raise InvalidValue(name, value, f"a text of 1 to {_LONGEST_TEXT} characters")

@@ -1,0 +1,187 @@
+"""What people ask about tasks, agents and the whole, put together from the store and the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from omnidaemon.domain.agent import AgentRecord, WorkerRecord
+from omnidaemon.domain.errors import AgentNotFound, BackendError
+from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import TaskRecord
+from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.states import Status
+from omnidaemon.domain.task import Task
+from omnidaemon.ports.bus import BusInspector, Depth, EventBus
+from omnidaemon.ports.codec import Codec
+from omnidaemon.ports.run_queries import TaskFilter
+from omnidaemon.ports.storage import Storage
+
+
+@attrs.frozen(kw_only=True)
+class ResultPage:
+    """Some results, newest task first, and the cursor for those that follow, None at the end."""
+
+    results: tuple[TaskResult, ...]
+    cursor: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TaskDetails:
+    """Everything about one task. `payload` is its decoded value; `events` its journal, oldest first."""
+
+    result: TaskResult
+    payload: object
+    task: Task | None
+    events: tuple[JournalEvent, ...]
+    record: TaskRecord
+
+
+@attrs.frozen(kw_only=True)
+class AgentStatus:
+    """An agent as people see it. `workers` counts the live workers that run it, `counts` its runs per status."""
+
+    topic: str
+    name: str
+    status: str
+    description: str
+    tools: tuple[str, ...]
+    workers: int
+    when_stopped: str
+    concurrency: int
+    waiting: int | None
+    counts: Mapping[str, int]
+
+
+@attrs.frozen(kw_only=True)
+class Health:
+    """Whether it can work. `status` is `ok`, `degraded` (it works, with what `notes` say) or `unavailable`."""
+
+    status: str
+    bus: str
+    store: str
+    workers: int
+    agents: int
+    notes: tuple[str, ...] = ()
+
+
+class Queries:
+    """Reads; changes nothing."""
+
+    def __init__(self, *, bus: EventBus, storage: Storage, codec: Codec) -> None:
+        self._bus = bus
+        self._storage = storage
+        self._codec = codec
+
+    async def result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
+        """The task's result whatever its status, None when the task is unknown; `TaskNotFound` for a strange agent."""
+        record = (await self._storage.queries.records([task_id])).get(task_id)
+        return None if record is None else self._result(record, agent)
+
+    async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> ResultPage:
+        """Results that match, a page at a time."""
+        page = await self._storage.queries.find(wanted, cursor, limit)
+        return ResultPage(results=tuple(self._result(record, None) for record in page.records), cursor=page.cursor)
+
+    async def details(self, task_id: str) -> TaskDetails | None:
+        """Everything about one task, None when it is unknown."""
+        record = (await self._storage.queries.records([task_id])).get(task_id)
+        if record is None:
+            return None
+        task = record.task if isinstance(record.task, Task) else None
+        return TaskDetails(
+            result=self._result(record, None),
+            payload=self._codec.decode_value(task.payload) if task else None,
+            task=task,
+            events=tuple(await self._storage.journal.read(task_id=task_id)),
+            record=record,
+        )
+
+    def _result(self, record: TaskRecord, agent: str | None) -> TaskResult:
+        return TaskResult.of(record, agent, self._codec.decode_value)
+
+    # --- agents and workers -------------------------------------------------------------------------------------------
+
+    async def agents(self) -> list[AgentStatus]:
+        """All agents, sorted by topic and name."""
+        census = await self._storage.registry.census()
+        counts = await self._storage.queries.counts()
+        waiting = {(depth.topic, depth.agent): depth.waiting for depth in await self.depths()}
+        return [_agent_status(record, census.workers, counts, waiting) for record in census.agents]
+
+    async def agent(self, subscription: Subscription) -> AgentStatus:
+        """One agent; `AgentNotFound` when there is none."""
+        for status in await self.agents():
+            if (status.topic, status.name) == (subscription.topic, subscription.agent):
+                return status
+        raise AgentNotFound(subscription.topic, subscription.agent)
+
+    async def workers(self) -> list[WorkerRecord]:
+        """All workers that were heard within the last hour."""
+        return list((await self._storage.registry.census()).workers)
+
+    async def metrics(self) -> Mapping[Subscription, Metrics]:
+        """What each agent has done, those that have done nothing too."""
+        done = dict(await self._storage.queries.metrics())
+        for record in (await self._storage.registry.census()).agents:
+            done.setdefault(record.profile.subscription, Metrics())
+        return dict(sorted(done.items()))
+
+    async def depths(self) -> Sequence[Depth]:
+        """What waits on the bus; empty for a bus that cannot tell."""
+        return await self._bus.depths() if isinstance(self._bus, BusInspector) else ()
+
+    async def health(self) -> Health:
+        """Whether bus and store answer, and what a person should know of them."""
+        bus, store = self._bus.capabilities, self._storage.capabilities
+        notes: list[str] = []
+        workers = agents = 0
+        failures = 0
+        try:
+            census = await self._storage.registry.census()
+        except BackendError as error:
+            failures += 1
+            notes.append(str(error))
+        else:
+            workers, agents = sum(worker.is_alive for worker in census.workers), len(census.agents)
+        try:
+            await self.depths()
+        except BackendError as error:
+            failures += 1
+            notes.append(str(error))
+        if bus.is_lossy:
+            notes.append(f"the {bus.name} bus can lose tasks that no worker has begun")
+        if not store.is_durable:
+            notes.append(f"the {store.name} store forgets everything when its process ends")
+        status = "unavailable" if failures else "degraded" if notes else "ok"
+        return Health(
+            status=status, bus=bus.name, store=store.name, workers=workers, agents=agents, notes=tuple(notes)
+        )
+
+
+def _agent_status(
+    record: AgentRecord,
+    workers: Sequence[WorkerRecord],
+    counts: Mapping[tuple[Subscription, Status], int],
+    waiting: Mapping[tuple[str, str | None], int],
+) -> AgentStatus:
+    profile = record.profile
+    subscription = profile.subscription
+    alive = sum(worker.is_alive and subscription in worker.report.subscriptions for worker in workers)
+    return AgentStatus(
+        topic=subscription.topic,
+        name=subscription.agent,
+        status="stopped" if record.is_stopped else "running" if alive else "no worker",
+        description=profile.description,
+        tools=profile.tools,
+        workers=alive,
+        when_stopped=profile.when_stopped,
+        concurrency=profile.concurrency,
+        waiting=waiting.get((subscription.topic, subscription.agent)),
+        counts={status.value: count for (owner, status), count in counts.items() if owner == subscription},
+    )
+
+

@@ -1,0 +1,91 @@
+"""Leases: renewed well before they run out, for as long as their handlers run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from omnidaemon.app.bridge import StopReason, Workforce
+from omnidaemon.app.custody import Custody
+from omnidaemon.domain.errors import OmniDaemonError
+from omnidaemon.domain.run import RunKey
+from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.run_store import LeaseSpan, RunStore
+from omnidaemon.ports.telemetry import Level, Telemetry
+
+_SHARE_OF_LEASE = 4
+_HINT_PAUSE_SECONDS = 0.5
+
+
+class LeaseRenewals:
+    """Renews each grant four times a lease, and at a hint learns soon what was cancelled.
+
+    A grant that is lost or cancelled has its handler stopped. While the store is away the handlers go on: whether a
+    lease has lapsed is for the store to say, once it is back.
+    """
+
+    def __init__(
+        self,
+        *,
+        runs: RunStore,
+        custody: Custody,
+        workforce: Workforce,
+        clock: Clock,
+        telemetry: Telemetry,
+        incarnation: str,
+        leases: LeaseSpan,
+        hint: asyncio.Event,
+    ) -> None:
+        self._runs = runs
+        self._custody = custody
+        self._workforce = workforce
+        self._clock = clock
+        self._telemetry = telemetry
+        self._incarnation = incarnation
+        self._leases = leases
+        self._hint = hint
+        self._is_failing = False
+
+    async def run(self) -> None:
+        """Renew until cancelled: it goes on while the worker drains."""
+        period = self._leases.shortest_seconds / _SHARE_OF_LEASE
+        while True:
+            await self.renew()
+            # Hints are frequent under load and renewals cost a call: at most two a second are owed to them.
+            pause = min(period, _HINT_PAUSE_SECONDS)
+            await self._clock.wait(asyncio.Event(), pause)
+            rest = period * random.uniform(0.8, 1.0) - pause  # noqa: S311 - jitter between workers
+            if rest > 0:
+                await self._clock.wait(self._hint, rest)
+            self._hint.clear()
+
+    async def renew(self) -> None:
+        """Renew everything held, once."""
+        holdings = self._custody.all()
+        try:
+            answer = await self._runs.renew(
+                self._incarnation, [holding.as_held() for holding in holdings], self._leases
+            )
+        except OmniDaemonError as error:
+            if not error.is_transient:
+                raise
+            if not self._is_failing:
+                self._telemetry.say(Level.WARNING, f"leases of {len(holdings)} runs not renewed yet: {error}")
+            self._is_failing = True
+            return
+        self._is_failing = False
+        asked = {holding.key: holding for holding in holdings}
+        lost = [key for key in answer.lost if self._custody.get(key) is asked[key]]
+        if lost:
+            self._give_up(lost)
+        if answer.cancelled:
+            self._workforce.stop(tuple(answer.cancelled), StopReason.REQUESTED)
+
+    def _give_up(self, keys: list[RunKey]) -> None:
+        # A grant that was finished while the renewal was under way is not in custody any more and does not come here.
+        for task_id, agent in keys:
+            self._telemetry.say(
+                Level.WARNING, f"agent {agent} lost task {task_id} to another worker", task_id=task_id, agent=agent
+            )
+        self._workforce.stop(keys, StopReason.LOST)
+        self._custody.remove(keys)

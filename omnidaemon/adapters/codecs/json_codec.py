@@ -1,0 +1,59 @@
+"""The codec: JSON by orjson, with cattrs for what is stored."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import orjson
+
+from omnidaemon.adapters.codecs.plain_json import checked_text_of, flaw_in, text_of
+from omnidaemon.adapters.codecs.rich_values import plain
+from omnidaemon.adapters.codecs.stored_form import stored_form
+from omnidaemon.adapters.codecs.task_form import UnreadableForm, fields_of, parsed, task_of
+from omnidaemon.domain.errors import PayloadNotJson
+from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.ports.codec import Codec
+
+T = TypeVar("T")
+
+
+class JsonCodec(Codec):
+    """JSON text throughout; what a task looks like is in `task_form`, all other values in `stored_form`."""
+
+    def __init__(self) -> None:
+        self._stored = stored_form()
+
+    def encode_task(self, task: Task | Unreadable) -> bytes:
+        return task.raw if isinstance(task, Unreadable) else orjson.dumps(fields_of(task))
+
+    def decode_task(self, raw: bytes, *, task_id: str, topic: str) -> Task | Unreadable:
+        try:
+            fields, payload = parsed(raw)
+            return task_of(fields, payload)
+        except UnreadableForm as error:
+            return Unreadable(task_id=task_id, topic=topic, raw=raw, reason=str(error), is_newer=error.is_newer)
+
+    def encode_payload(self, value: object) -> bytes:
+        if (text := text_of(value)) is not None:
+            return text
+        if flaw := flaw_in(value):
+            raise PayloadNotJson(f"${flaw}")
+        return checked_text_of(value)
+
+    def encode_result(self, value: object) -> bytes:
+        text = text_of(value)
+        return checked_text_of(plain(value)) if text is None else text
+
+    def decode_value(self, raw: bytes) -> object:
+        value: object = orjson.loads(raw)
+        return value
+
+    def dump(self, value: object) -> bytes:
+        return self._stored.dumps(value)
+
+    def load(self, raw: bytes, kind: type[T]) -> T:
+        """Raises `ValueError` for bytes that are no such value."""
+        try:
+            return self._stored.loads(raw, kind)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"not a stored {getattr(kind, '__name__', kind)}: {error!r}") from error

@@ -1,0 +1,1 @@
+"""For people who write adapters and agents: contract suites, model exploration, a clock to move."""

@@ -1,0 +1,39 @@
+"""One suite per port. Subclass it, say how your adapter is made, and pytest judges it.
+
+```python
+class TestMyBus(EventBusContract):
+    codec = JsonCodec()
+
+    def make_bus(self, context):
+        return my_bus(context)
+```
+"""
+
+from __future__ import annotations
+
+from omnidaemon.testing.contracts.bus import EventBusContract
+from omnidaemon.testing.contracts.clock import ClockContract, IdSourceContract
+from omnidaemon.testing.contracts.codec import CodecContract
+from omnidaemon.testing.contracts.journal import JournalContract
+from omnidaemon.testing.contracts.registry import AgentRegistryContract
+from omnidaemon.testing.contracts.run_commands import RunCommandsContract
+from omnidaemon.testing.contracts.run_queries import RunQueriesContract
+from omnidaemon.testing.contracts.run_store import RunStoreContract
+from omnidaemon.testing.contracts.schedules import SchedulesContract
+from omnidaemon.testing.contracts.storage import StorageContract
+from omnidaemon.testing.contracts.task_log import TaskLogContract
+
+__all__ = [
+    "AgentRegistryContract",
+    "ClockContract",
+    "CodecContract",
+    "EventBusContract",
+    "IdSourceContract",
+    "JournalContract",
+    "RunCommandsContract",
+    "RunQueriesContract",
+    "RunStoreContract",
+    "SchedulesContract",
+    "StorageContract",
+    "TaskLogContract",
+]

@@ -1,0 +1,138 @@
+"""What every AgentRegistry keeps: who is subscribed and from where, who lives, and what people want."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from omnidaemon.domain.agent import AgentProfile, Start, WhenStopped, WorkerReport
+from omnidaemon.domain.errors import AgentNotFound
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.requests import HoldRun
+from omnidaemon.ports.registry import ALIVE_SECONDS
+from omnidaemon.ports.storage import Storage
+from omnidaemon.testing.clock import ManualClock
+from omnidaemon.testing.contracts.opening import GREETER, LOGGER, StorageOpening
+from omnidaemon.testing.place import TOPIC, Place
+from omnidaemon.testing.worker import ScriptedWorker, states
+
+LATE = Subscription(TOPIC, "late")
+
+
+def profiles(*subscriptions: Subscription) -> list[AgentProfile]:
+    """Plain profiles of these agents."""
+    return [AgentProfile(subscription=subscription) for subscription in subscriptions]
+
+
+def report(place: Place, incarnation: str = "w1", *subscriptions: Subscription) -> WorkerReport:
+    """A heartbeat."""
+    return WorkerReport(
+        incarnation=incarnation, host="host", pid=7, started_at=place.now(), subscriptions=subscriptions, running=2
+    )
+
+
+class AgentRegistryContract(StorageOpening):
+    """register() to remove()."""
+
+    pytestmark = pytest.mark.asyncio
+
+    async def test_first_agents_of_a_topic_start_at_the_backlog(self, storage: Storage) -> None:
+        """All of one call; whoever comes after they were declared starts at what is published from now on."""
+        registry = storage.registry
+        assert await registry.register(profiles(GREETER, LOGGER)) == {GREETER: Start.BACKLOG, LOGGER: Start.BACKLOG}
+        await registry.declared([GREETER, LOGGER])
+        assert await registry.register(profiles(GREETER, LATE)) == {LATE: Start.NOW}
+
+    async def test_agents_are_named_until_they_are_declared(self, storage: Storage, peer: Storage) -> None:
+        """A worker that died between registering and declaring leaves it to the next; nothing is settled before."""
+        await storage.registry.register(profiles(GREETER))
+        assert await peer.registry.register(profiles(GREETER, LATE)) == {GREETER: Start.BACKLOG, LATE: Start.BACKLOG}
+        await peer.registry.declared([GREETER])
+        assert await storage.registry.register(profiles(GREETER, LATE)) == {LATE: Start.BACKLOG}
+        await peer.registry.declared([LATE])
+        assert await storage.registry.register(profiles(GREETER, LATE)) == {}
+
+    async def test_agents_registered_at_once_agree(self, storage: Storage, peer: Storage) -> None:
+        """Ten workers that start at the same time register one agent."""
+        await asyncio.gather(*((storage, peer)[n % 2].registry.register(profiles(GREETER)) for n in range(10)))
+        assert [agent.profile.subscription for agent in (await storage.registry.census()).agents] == [GREETER]
+
+    async def test_register_again_keeps_a_stop(self, storage: Storage) -> None:
+        """A known agent gets its new profile and keeps its stop, its start and its declaration."""
+        await storage.registry.register(profiles(GREETER))
+        await storage.registry.declared([GREETER])
+        await storage.registry.desire([GREETER], is_stopped=True)
+        new = AgentProfile(
+            subscription=GREETER,
+            description="says hello",
+            tools=("a", "b"),
+            when_stopped=WhenStopped.SKIP,
+            lease_seconds=5.0,
+            concurrency=3,
+        )
+        await storage.registry.register([new])
+        (agent,) = (await storage.registry.census()).agents
+        assert (agent.profile, agent.is_stopped, agent.is_declared, agent.start) == (new, True, True, Start.BACKLOG)
+
+    async def test_desire_reaches_every_worker(self, place: Place, storage: Storage, peer: Storage) -> None:
+        """With its next heartbeat, and with a hint before; the generation grows with each change only."""
+        await storage.registry.register(profiles(GREETER, LOGGER))
+        wakeups = peer.runs.wakeups()
+        await storage.registry.desire([GREETER], is_stopped=True)
+        assert await asyncio.wait_for(wakeups.wait(60), 10)
+        wakeups.close()
+        assert (await peer.registry.beat(report(place, "w1", GREETER))).stopped == {GREETER}
+        await storage.registry.desire([GREETER], is_stopped=True)
+        await storage.registry.desire([GREETER], is_stopped=False)
+        assert (await peer.registry.beat(report(place, "w1", GREETER))).stopped == frozenset()
+        greeter, logger = (await storage.registry.census()).agents
+        assert (greeter.generation, logger.generation) == (2, 0)
+
+    async def test_desire_for_an_unknown_agent_changes_none(self, storage: Storage) -> None:
+        """All or nothing."""
+        await storage.registry.register(profiles(GREETER))
+        with pytest.raises(AgentNotFound):
+            await storage.registry.desire([GREETER, LOGGER], is_stopped=True)
+        assert [agent.is_stopped for agent in (await storage.registry.census()).agents] == [False]
+
+    async def test_census_knows_who_lives(self, place: Place, storage: Storage) -> None:
+        """Workers are alive while they are heard, then dead, then forgotten; one that leaves is gone at once."""
+        await storage.registry.beat(report(place, "w1", GREETER))
+        await storage.registry.beat(report(place, "w2"))
+        await storage.registry.leave("w2")
+        (worker,) = (await storage.registry.census()).workers
+        assert (worker.report, worker.is_alive) == (report(place, "w1", GREETER), True)
+        if not isinstance(place.clock, ManualClock):
+            return  # the rest takes an hour
+        await place.pass_time(ALIVE_SECONDS + 1)
+        await storage.registry.beat(report(place, "w3"))
+        alive = {each.report.incarnation: each.is_alive for each in (await storage.registry.census()).workers}
+        assert alive == {"w1": False, "w3": True}
+        await place.pass_time(3600)
+        assert [each.report.incarnation for each in (await storage.registry.census()).workers] == ["w3"]
+
+    async def test_remove_ends_a_subscription(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
+        """Its runs are cancelled, running ones flagged; its workers are told; other agents keep theirs."""
+        await storage.registry.register(profiles(GREETER, LOGGER))
+        running = await worker.begun(place.task("running"), GREETER)
+        await worker.begin(
+            HoldRun(task=place.task("held"), subscription=GREETER),
+            HoldRun(task=place.task("held"), subscription=LOGGER),
+        )
+        await storage.registry.remove(GREETER)
+        assert (await worker.renew(running)).cancelled == {running.run.key}
+        records = await storage.queries.records(["held"])
+        assert states(records["held"].runs) == {"greeter": "cancelled", "logger": "queued"}
+        assert (await storage.registry.beat(report(place, "w1", GREETER, LOGGER))).removed == {GREETER}
+        with pytest.raises(AgentNotFound):
+            await storage.registry.remove(GREETER)
+
+    async def test_removed_agent_begins_anew(self, storage: Storage) -> None:
+        """Registered again, it is an agent like any other that comes late, without its stop."""
+        await storage.registry.register(profiles(GREETER, LOGGER))
+        await storage.registry.declared([GREETER, LOGGER])
+        await storage.registry.desire([GREETER], is_stopped=True)
+        await storage.registry.remove(GREETER)
+        assert await storage.registry.register(profiles(GREETER)) == {GREETER: Start.NOW}
+        assert [agent.is_stopped for agent in (await storage.registry.census()).agents] == [False, False]

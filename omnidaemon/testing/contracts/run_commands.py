@@ -1,0 +1,266 @@
+"""What every RunCommands keeps: cancel, requeue, answer, delete and prune, from every state."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from omnidaemon.domain.agent import AgentProfile
+from omnidaemon.domain.errors import TaskNotFound, WrongState
+from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.policy import End, RetryAfter, Wait
+from omnidaemon.domain.requests import HoldRun
+from omnidaemon.domain.states import RunState, Status
+from omnidaemon.ports.storage import Storage
+from omnidaemon.testing.contracts.opening import GREETER, LOGGER, StorageOpening
+from omnidaemon.testing.place import Place
+from omnidaemon.testing.worker import ScriptedWorker, states, succeeded
+
+DEAD = End(state=RunState.DEAD, error=AttemptError(type="ValueError", message="boom"))
+SECOND = timedelta(seconds=1)
+
+
+async def states_of(storage: Storage, task_id: str = "t1") -> dict[str, RunState]:
+    """The states of the task's runs by agent."""
+    return states((await storage.queries.records([task_id]))[task_id].runs)
+
+
+class CancelContract(StorageOpening):
+    """cancel()."""
+
+    pytestmark = pytest.mark.asyncio
+
+    async def test_cancel_before_begin_is_for_every_agent(self, place: Place, storage: Storage) -> None:
+        """The agents that have to answer for the task have cancelled runs at once."""
+        await storage.registry.register([AgentProfile(subscription=GREETER), AgentProfile(subscription=LOGGER)])
+        await place.pass_time(0.01)
+        await storage.log.add([place.task()])
+        await storage.commands.cancel("t1")
+        assert await states_of(storage) == {"greeter": "cancelled", "logger": "cancelled"}
+        assert (await storage.queries.records(["t1"]))["t1"].status is Status.CANCELLED
+
+    async def test_cancel_of_one_agent_leaves_the_others(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """Only the run named ends, though it was never begun."""
+        await storage.registry.register([AgentProfile(subscription=GREETER), AgentProfile(subscription=LOGGER)])
+        await place.pass_time(0.01)
+        task = place.task()
+        await storage.log.add([task])
+        await storage.commands.cancel("t1", "greeter")
+        answers = await worker.begin(worker.start_of(task, GREETER), worker.start_of(task, LOGGER))
+        assert [bool(grant) for grant in answers] == [False, True]
+        assert await states_of(storage) == {"greeter": "cancelled", "logger": "running"}
+
+    async def test_cancel_ends_what_is_due_or_waits(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """Queued, retrying and waiting runs are over at once, and nobody claims them."""
+        await worker.begin(HoldRun(task=place.task("queued"), subscription=GREETER))
+        await worker.settle(await worker.begun(place.task("retrying"), GREETER), RetryAfter(seconds=0.0))
+        await worker.settle(await worker.begun(place.task("waiting"), GREETER), Wait(question="?", seconds=0.0))
+        for task_id in ("queued", "retrying", "waiting"):
+            await storage.commands.cancel(task_id)
+            assert await states_of(storage, task_id) == {"greeter": "cancelled"}
+        assert (await worker.claim(worker.limit(GREETER, slots=5))).grants == ()
+
+    async def test_cancel_of_what_has_ended_is_refused(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """An end is final; so is a second cancel."""
+        await worker.settle(await worker.begun(place.task("t1"), GREETER), succeeded())
+        await storage.log.add([place.task("t2")])
+        await storage.commands.cancel("t2")
+        for task_id in ("t1", "t2"):
+            with pytest.raises(WrongState):
+                await storage.commands.cancel(task_id)
+
+    async def test_commands_on_what_is_unknown_are_refused(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """A task or an agent that is not there is named in the error."""
+        commands = storage.commands
+        await worker.begun(place.task("t1"), GREETER)
+        for call in (
+            commands.cancel("nowhere"),
+            commands.requeue("nowhere"),
+            commands.delete("nowhere"),
+            commands.answer("nowhere", "greeter", "?", b"1"),
+            commands.cancel("t1", "nobody"),
+            commands.requeue("t1", "nobody"),
+            commands.delete("t1", "nobody"),
+            commands.answer("t1", "nobody", "?", b"1"),
+        ):
+            with pytest.raises(TaskNotFound):
+                await call
+
+
+class RequeueContract(StorageOpening):
+    """requeue() and answer()."""
+
+    pytestmark = pytest.mark.asyncio
+
+    async def test_requeue_begins_a_new_life(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
+        """With nothing held against it; the fence goes on, so that the old life's grant stays void."""
+        old = await worker.begun(place.task(), GREETER)
+        await worker.settle(old, DEAD)
+        await storage.commands.requeue("t1")
+        new = await worker.claimed(GREETER)
+        assert (new.run.life, new.run.attempt, new.run.errors, new.run.crashes) == (2, 1, (), 0)
+        assert new.run.fence > old.run.fence
+        assert not await worker.settle(old, succeeded())
+        assert await worker.settle(new, succeeded())
+
+    async def test_requeue_chooses_what_did_not_succeed(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """Without an agent, succeeded runs rest; with one, its run lives again whatever its end was."""
+        task = place.task()
+        await worker.settle(await worker.begun(task, GREETER), succeeded())
+        await worker.settle(await worker.begun(task, LOGGER), DEAD)
+        await storage.commands.requeue("t1")
+        assert await states_of(storage) == {"greeter": "succeeded", "logger": "queued"}
+        await storage.commands.requeue("t1", "greeter")
+        assert await states_of(storage) == {"greeter": "queued", "logger": "queued"}
+
+    async def test_requeue_of_what_has_not_ended_is_refused(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """It is a compare-and-set from an end."""
+        await worker.begun(place.task(), GREETER)
+        with pytest.raises(WrongState):
+            await storage.commands.requeue("t1")
+        assert await states_of(storage) == {"greeter": "running"}
+
+    async def test_requeue_clears_a_cancellation(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
+        """The mark on the task and the flag on the run: it runs, and may end with a retry."""
+        task = place.task()
+        await storage.log.add([task])
+        await storage.commands.cancel("t1")
+        await storage.commands.requeue("t1")
+        await worker.begun(task, GREETER)
+        flagged = await worker.begun(place.task("t2"), GREETER)
+        await storage.commands.cancel("t2")
+        await worker.settle(flagged, RetryAfter(seconds=0.0))
+        await storage.commands.requeue("t2")
+        again = await worker.claimed(GREETER)
+        await worker.settle(again, RetryAfter(seconds=0.0))
+        assert await states_of(storage, "t2") == {"greeter": "retrying"}
+
+    async def test_answer_counts_once(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
+        """The first one; a second, and one that comes after the end, are refused."""
+        await worker.settle(await worker.begun(place.task(), GREETER), Wait(question="ok?", seconds=50))
+        await storage.commands.answer("t1", "greeter", "ok?", b"1")
+        with pytest.raises(WrongState):
+            await storage.commands.answer("t1", "greeter", "ok?", b"2")
+        grant = await worker.claimed(GREETER)
+        assert grant.run.answers == (("ok?", b"1"),)
+        await worker.settle(grant, succeeded())
+        with pytest.raises(WrongState):
+            await storage.commands.answer("t1", "greeter", "other?", b"3")
+
+
+class DeleteContract(StorageOpening):
+    """delete() and prune()."""
+
+    pytestmark = pytest.mark.asyncio
+
+    async def test_delete_forgets_a_task(
+        self, place: Place, storage: Storage, worker: ScriptedWorker, rival: ScriptedWorker
+    ) -> None:
+        """With its runs; a late delivery does not bring it back."""
+        task = place.task()
+        await worker.settle(await worker.begun(task, GREETER), succeeded())
+        await storage.commands.delete("t1")
+        assert await storage.queries.records(["t1"]) == {}
+        assert list(await rival.begin(rival.start_of(task, GREETER))) == [None]
+        assert await storage.queries.records(["t1"]) == {}
+
+    async def test_delete_of_what_runs_is_refused(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
+        """Cancel it first."""
+        grant = await worker.begun(place.task(), GREETER)
+        with pytest.raises(WrongState):
+            await storage.commands.delete("t1")
+        assert await worker.settle(grant, succeeded())
+
+    async def test_delete_of_what_is_due_leaves_nothing_to_claim(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """A queued or retrying task can be deleted."""
+        await worker.settle(await worker.begun(place.task(), GREETER), RetryAfter(seconds=0.0))
+        await storage.commands.delete("t1")
+        assert (await worker.claim(worker.limit(GREETER))).grants == ()
+
+    async def test_delete_of_one_agents_run_keeps_the_task(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """The other agents' runs stay; the deleted one's delivery is dropped, and need not be answered for."""
+        task = place.task()
+        await storage.registry.register([AgentProfile(subscription=GREETER), AgentProfile(subscription=LOGGER)])
+        await place.pass_time(0.01)
+        await storage.log.add([task])
+        await worker.settle(await worker.begun(task, GREETER), DEAD)
+        await worker.settle(await worker.begun(task, LOGGER), succeeded())
+        await storage.commands.delete("t1", "greeter")
+        assert await states_of(storage) == {"logger": "succeeded"}
+        assert (await storage.queries.records(["t1"]))["t1"].status is Status.SUCCEEDED
+        assert list(await worker.begin(worker.start_of(task, GREETER))) == [None]
+        assert await states_of(storage) == {"logger": "succeeded"}
+
+    async def test_prune_removes_what_ended_long_ago(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """Not what ended lately, and never what has not ended, however old it is."""
+        await worker.settle(await worker.begun(place.task("old"), GREETER), succeeded())
+        await worker.begun(place.task("running"), GREETER)
+        await worker.begin(HoldRun(task=place.task("held"), subscription=GREETER))
+        await storage.log.add([place.task("queued")])
+        await place.pass_time(1.5)
+        await worker.settle(await worker.begun(place.task("new"), GREETER), succeeded())
+        assert await storage.commands.prune(SECOND, SECOND, 100) == 1
+        left = await storage.queries.records(["old", "running", "held", "queued", "new"])
+        assert sorted(left) == ["held", "new", "queued", "running"]
+
+    async def test_prune_keeps_dead_letters_for_their_own_time(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """None keeps them until somebody purges them."""
+        await worker.settle(await worker.begun(place.task(), GREETER), DEAD)
+        await place.pass_time(1.5)
+        assert await storage.commands.prune(SECOND, None, 100) == 0
+        assert await storage.commands.prune(SECOND, timedelta(hours=1), 100) == 0
+        assert await storage.commands.prune(SECOND, SECOND, 100) == 1
+
+    async def test_prune_goes_in_bounded_steps(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
+        """Up to the limit each time, until nothing is left, also past old tasks that have to stay."""
+        for number in range(3):
+            await worker.begun(place.task(f"running{number}"), GREETER)
+        for number in range(5):
+            await worker.settle(await worker.begun(place.task(f"t{number}"), GREETER), succeeded())
+        await place.pass_time(1.5)
+        removed = [await storage.commands.prune(SECOND, SECOND, 2) for _ in range(5)]
+        assert sum(removed) == 5
+        assert max(removed) <= 2
+
+    async def test_prune_leaves_a_tombstone_where_the_ack_is_unknown(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """So that a delivery which comes even later does not begin the task anew."""
+        task = place.task()
+        await worker.settle(await worker.begun(task, GREETER), succeeded(), is_acked=False)
+        await place.pass_time(1.5)
+        assert await storage.commands.prune(SECOND, SECOND, 100) == 1
+        assert list(await worker.begin(worker.start_of(task, GREETER))) == [None]
+
+    async def test_prune_takes_old_journal_entries_along(self, place: Place, storage: Storage) -> None:
+        """The journal is as long as the results are kept."""
+        await storage.log.add([place.task("old")])
+        await place.pass_time(1.5)
+        await storage.log.add([place.task("new")])
+        await storage.commands.prune(SECOND, SECOND, 100)
+        assert [event.task_id for event in await storage.journal.read()] == ["new"]
+
+
+class RunCommandsContract(CancelContract, RequeueContract, DeleteContract):
+    """All commands of a RunCommands."""

@@ -1,0 +1,88 @@
+"""Where a contract test runs: data of its own, the clock, and a context for each process that takes part."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast
+
+import attrs
+
+from omnidaemon.domain.task import Task
+from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.codec import Codec
+from omnidaemon.testing.clock import ManualClock, SequentialIds
+
+T = TypeVar("T")
+
+TOPIC = "greet.user"
+
+
+class SharedObjects:
+    """What the adapters of one simulated process have in common."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._objects: dict[str, Any] = {}
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """The object under this key, made at the first call."""
+        with self._lock:
+            if key not in self._objects:
+                self._objects[key] = make()
+            found: T = self._objects[key]
+            return found
+
+
+class _NoCodec:
+    """Stands for a codec where none is needed, and says so when one is."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NotImplementedError(f"{name}: this adapter needs a codec; give its suite the class attribute `codec`")
+
+
+NO_CODEC = cast("Codec", _NoCodec())
+
+
+@attrs.define(kw_only=True)
+class Place:
+    """Fresh data for one test. Contexts of the same place see the same data, each process with objects of its own."""
+
+    data_dir: Path
+    clock: Clock = attrs.field(factory=ManualClock)
+    codec: Codec = NO_CODEC
+    options: Mapping[str, str] = attrs.field(factory=dict)
+    namespace: str = attrs.field(factory=lambda: f"test-{uuid.uuid4().hex[:12]}")
+    _processes: dict[str, SharedObjects] = attrs.field(factory=dict)
+
+    def context(self, process: str = "main") -> BackendContext:
+        """What a factory gets in the process of this name."""
+        return BackendContext(
+            namespace=self.namespace,
+            data_dir=self.data_dir,
+            clock=self.clock,
+            ids=SequentialIds(process),
+            codec=self.codec,
+            shared=self._processes.setdefault(process, SharedObjects()),
+            option=self.options.get,
+        )
+
+    def now(self) -> datetime:
+        """The wall time by which the adapter judges, as near as can be known."""
+        return self.clock.now().at if isinstance(self.clock, ManualClock) else datetime.now(UTC)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let this much time pass for the adapter: at once by a manual clock, by waiting otherwise."""
+        if isinstance(self.clock, ManualClock):
+            self.clock.advance(seconds)
+        else:
+            await asyncio.sleep(seconds)
+
+    def task(self, task_id: str = "t1", topic: str = TOPIC, payload: bytes = b"{}", **more: Any) -> Task:
+        """A task that was created just now."""
+        return Task(task_id=task_id, topic=topic, payload=payload, created_at=self.now(), **more)

@@ -22,8 +22,10 @@ class LapseGuard:
 
     def touched(self, now: float, shortest_lease: float, longest_lease: float) -> LapseGuard:
         """As it is after a worker with agents of these leases was heard."""
+        if self.last_seen is None:
+            return attrs.evolve(self, last_seen=now, shortest_lease=shortest_lease, longest_lease=longest_lease)
         longest = max(self.longest_lease, longest_lease)
-        if self.last_seen is None or now - self.last_seen <= self.shortest_lease / 2:
+        if now - self.last_seen <= self.shortest_lease / 2:
             return attrs.evolve(
                 self, last_seen=now, shortest_lease=min(self.shortest_lease, shortest_lease), longest_lease=longest
             )

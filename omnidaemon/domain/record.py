@@ -139,22 +139,26 @@ _GRAVEST_FIRST = (RunState.DEAD, RunState.CANCELLED, RunState.SKIPPED, RunState.
 
 
 def expired(records: Iterable[TaskRecord], expires_before: datetime, dead_before: datetime) -> Changes:
-    """What retention removes: tasks of which everything ended that long ago; a dead letter has a limit of its own.
+    """What retention removes: of these tasks, those of which everything ended that long ago.
 
     A run whose ack is not known leaves a tombstone, so that a late delivery does not begin it anew.
     """
-    deleted: list[str] = []
+    ripe = [record for record in records if is_expired(record, expires_before, dead_before)]
     tombstones: list[tuple[str, str]] = []
-    for record in records:
-        if not record.status.is_end or not all(_is_expired(run, expires_before, dead_before) for run in record.runs):
-            continue
-        if not record.runs and record.created_at > expires_before:
-            continue
-        deleted.append(record.task.task_id)
+    for record in ripe:
         tombstones += [run.key for run in record.runs if not run.is_acked]
         if not record.runs:
             tombstones.append((record.task.task_id, ""))
-    return Changes(deleted=tuple(deleted), tombstones=tuple(tombstones))
+    return Changes(deleted=tuple(record.task.task_id for record in ripe), tombstones=tuple(tombstones))
+
+
+def is_expired(record: TaskRecord, expires_before: datetime, dead_before: datetime) -> bool:
+    """Whether everything of the task ended that long ago; a dead letter has a limit of its own."""
+    if not record.status.is_end:
+        return False
+    if not record.runs:
+        return record.created_at < expires_before
+    return all(_is_expired(run, expires_before, dead_before) for run in record.runs)
 
 
 def _is_expired(run: Run, expires_before: datetime, dead_before: datetime) -> bool:

@@ -10,7 +10,7 @@ from omnidaemon.adapters.memory.space import MemorySpace
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.instant import Instant
-from omnidaemon.domain.record import TaskRecord, expired
+from omnidaemon.domain.record import TaskRecord, expired, is_expired
 from omnidaemon.ports.run_commands import RunCommands
 
 
@@ -44,9 +44,10 @@ class MemoryRunCommands(RunCommands):
         with space.transaction() as now:
             keep_from = now.at - keep
             dead_from = datetime.min.replace(tzinfo=now.at.tzinfo) if keep_dead is None else now.at - keep_dead
-            old = (i for i, row in space.tasks.items() if row.created_at < keep_from)
-            candidates = [record for i in islice(old, limit) if (record := space.record(i)) is not None]
-            changes = expired(candidates, keep_from, dead_from)
+            records = (space.record(i) for i, row in space.tasks.items() if row.created_at < keep_from)
+            # The limit is on what goes, not on what is looked at: old tasks that have to stay would end all pruning.
+            ripe = (record for record in records if record and is_expired(record, keep_from, dead_from))
+            changes = expired(list(islice(ripe, limit)), keep_from, dead_from)
             space.apply(changes, now)
             space.journal = [event for event in space.journal if event.at >= keep_from]
             for key in [key for key, until in space.tombstones.items() if until <= now.at]:

@@ -1,1 +1,35 @@
-"""OmniDaemon: the runtime where AI agents live."""
+"""OmniDaemon: the runtime where AI agents live.
+
+Importing it does no work. The names below are loaded when they are first used, so that a program which needs only one
+of them, such as `omni --help`, does not pay for all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omnidaemon.app.context import Context
+    from omnidaemon.domain.outcome import Reject, Retry
+    from omnidaemon.domain.policy import DeliveryPolicy
+    from omnidaemon.domain.result import TaskResult
+    from omnidaemon.entrypoints.sdk import OmniDaemonSDK
+
+__all__ = ["Context", "DeliveryPolicy", "OmniDaemonSDK", "Reject", "Retry", "TaskResult"]
+
+_HOMES = {
+    "Context": "omnidaemon.app.context",
+    "DeliveryPolicy": "omnidaemon.domain.policy",
+    "OmniDaemonSDK": "omnidaemon.entrypoints.sdk",
+    "Reject": "omnidaemon.domain.outcome",
+    "Retry": "omnidaemon.domain.outcome",
+    "TaskResult": "omnidaemon.domain.result",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - as late as everything else here
+
+    return getattr(import_module(_HOMES[name]), name)

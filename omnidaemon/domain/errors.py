@@ -227,6 +227,24 @@ class StaleRequest(Conflict):
 
 
 @attrs.define(slots=False)
+class AlreadyStarted(Conflict):
+    """The SDK is running, and the call belongs before its start."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@attrs.define(slots=False)
+class BlockingCall(Conflict):
+    """A blocking call was made on a thread that runs an event loop, which it would have stopped."""
+
+    def __str__(self) -> str:
+        return "sdk.sync blocks, and this thread runs an event loop: await the same call on the sdk itself"
+
+
+@attrs.define(slots=False)
 class WaitTimedOut(OmniDaemonError, TimeoutError):
     """The result was not there in time. The task goes on; ask again with the same id."""
 

@@ -1,0 +1,1 @@
+"""How the application's own words reach a person."""

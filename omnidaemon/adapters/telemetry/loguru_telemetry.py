@@ -1,0 +1,23 @@
+"""Telemetry by loguru: silent until an entrypoint configures it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loguru import logger
+
+from omnidaemon.ports.telemetry import Level, Telemetry
+
+LIBRARY = "omnidaemon"
+"""The name under which loguru switches the library's own lines on and off."""
+
+
+class LoguruTelemetry(Telemetry):
+    """One loguru record per sentence; the fields are in its `extra`."""
+
+    def say(self, level: Level, message: str, **fields: object) -> None:
+        # Braces in a message, such as those of an exception's text, are no placeholders: nothing is formatted here.
+        logger.bind(**fields).log(level.value, message)
+
+    def logger(self, **fields: object) -> Any:  # noqa: ANN401 - loguru's own type is not importable at run time
+        return logger.bind(**fields)

@@ -1,0 +1,1 @@
+"""Puts the parts together: settings, plugins, the container, runtimes and workers."""

@@ -1,0 +1,72 @@
+"""One set of opened adapters, and the services over them, for one event loop."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from omnidaemon.app.control import Control
+from omnidaemon.app.pairing import mismatch
+from omnidaemon.app.publisher import Publisher
+from omnidaemon.app.queries import Queries
+from omnidaemon.app.waiting import ResultWatch
+from omnidaemon.bootstrap.settings import Settings
+from omnidaemon.ports.bus import EventBus
+from omnidaemon.ports.clock import Clock, IdSource
+from omnidaemon.ports.codec import Codec
+from omnidaemon.ports.storage import Storage
+from omnidaemon.ports.telemetry import Telemetry
+
+
+class Runtime:
+    """The lifespan of a bus and a storage: an async context manager, to be entered and left on the same loop.
+
+    Raises on entering: `MismatchedPair`, or what the adapters raise when they cannot be opened.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        bus: EventBus,
+        storage: Storage,
+        clock: Clock,
+        ids: IdSource,
+        codec: Codec,
+        telemetry: Telemetry,
+    ) -> None:
+        self.settings = settings
+        self.bus = bus
+        self.storage = storage
+        self.queries = Queries(bus=bus, storage=storage, codec=codec)
+        self.control = Control(bus=bus, storage=storage, clock=clock, ids=ids, telemetry=telemetry)
+        self.results = ResultWatch(
+            runs=storage.runs, run_queries=storage.queries, queries=self.queries, clock=clock
+        )
+        self.publisher = Publisher(
+            bus=bus,
+            storage=storage,
+            clock=clock,
+            ids=ids,
+            codec=codec,
+            telemetry=telemetry,
+            payload_max_bytes=settings.payload_max_bytes,
+        )
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        wrong = mismatch(self.bus.capabilities, self.storage.capabilities)
+        if wrong is not None and not self.settings.allow_mismatch:
+            raise wrong
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.storage)
+            await stack.enter_async_context(self.bus)
+            stack.push_async_callback(self.results.close)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()

@@ -1,0 +1,55 @@
+"""One opened runtime per event loop, made when a loop first needs one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+
+from omnidaemon.bootstrap.runtime import Runtime
+
+
+class Runtimes:
+    """A program may use one SDK from several loops, one after the other or at once, as with repeated asyncio.run()."""
+
+    def __init__(self, make: Callable[[], Runtime]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Runtime]] = {}
+
+    async def current(self) -> Runtime:
+        """The running loop's runtime, opened at the first call."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            opening = self._opening.get(loop)
+            if opening is None:
+                opening = self._opening[loop] = loop.create_task(self._open())
+        try:
+            # Shielded: whoever opened it first may be cancelled while others wait for the same runtime.
+            return await asyncio.shield(opening)
+        except BaseException:
+            if opening.done() and (opening.cancelled() or opening.exception() is not None):
+                self._opening.pop(loop, None)
+            raise
+
+    async def _open(self) -> Runtime:
+        await self._close_abandoned()
+        return await self._make().__aenter__()
+
+    async def _close_abandoned(self) -> None:
+        """Close what belonged to loops that ended without closing it."""
+        with self._lock:
+            abandoned = [self._opening.pop(loop) for loop in list(self._opening) if loop.is_closed()]
+        for opening in abandoned:
+            if opening.done() and not opening.cancelled() and opening.exception() is None:
+                # Parts that are bound to the old loop cannot be closed any more; the rest is.
+                with contextlib.suppress(RuntimeError):
+                    await opening.result().__aexit__(None, None, None)
+
+    async def close(self) -> None:
+        """Close the running loop's runtime; the next call opens another. Idempotent."""
+        with self._lock:
+            opening = self._opening.pop(asyncio.get_running_loop(), None)
+        if opening is not None:
+            await (await opening).__aexit__(None, None, None)

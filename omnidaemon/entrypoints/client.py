@@ -1,0 +1,183 @@
+"""Publishing, reading and ordering: what a program, a script or the command line asks of OmniDaemon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from omnidaemon.app.publisher import Draft
+from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
+from omnidaemon.bootstrap.container import Container
+from omnidaemon.bootstrap.runtime import Runtime
+from omnidaemon.bootstrap.runtimes import Runtimes
+from omnidaemon.domain.agent import WorkerRecord
+from omnidaemon.domain.errors import InvalidValue
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.states import Status
+from omnidaemon.domain.task import Task
+from omnidaemon.ports.bus import Depth
+from omnidaemon.ports.run_queries import TaskFilter
+
+_LONGEST_PAGE = 1000
+
+
+class Client:
+    """Works on bus and store directly. Opens them when first needed, a set for each event loop."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._runtimes = Runtimes(container.runtime)
+
+    async def runtime(self) -> Runtime:
+        """The opened adapters of the running loop and the services over them."""
+        return await self._runtimes.current()
+
+    async def close(self) -> None:
+        """Close what the running loop has opened; the next call opens it anew. Idempotent."""
+        await self._runtimes.close()
+
+    # --- publishing ---------------------------------------------------------------------------------------------------
+
+    async def publish_task(
+        self,
+        topic: str,
+        payload: object,
+        *,
+        delay: float | timedelta | None = None,
+        due_at: datetime | None = None,
+        idempotency_key: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """Publish a task and return its id, once the bus has confirmed it (or the store, for one that is delayed).
+
+        `payload` is any JSON value. `delay` in seconds, or an aware `due_at`, keep it back. The same `idempotency_key`
+        on a topic gives the same task for as long as that is remembered; with another payload `IdempotencyConflict`.
+        Raises `InvalidInput`, `PublishFailed`, `BackendUnavailable`.
+        """
+        draft = Draft(
+            topic=topic,
+            payload=payload,
+            delay=delay,
+            due_at=due_at,
+            idempotency_key=idempotency_key,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            headers=headers,
+        )
+        (task_id,) = await (await self.runtime()).publisher.publish([draft])
+        return task_id
+
+    async def publish_tasks(self, tasks: Sequence[tuple[str, object]]) -> list[str]:
+        """Publish many `(topic, payload)` in one round trip; their ids, in order. All are checked before any is sent."""
+        drafts = [Draft(topic=topic, payload=payload) for topic, payload in tasks]
+        return await (await self.runtime()).publisher.publish(drafts) if drafts else []
+
+    async def publish_from(self, cause: Task, topic: str, payload: object, **options: object) -> str:
+        """Publish a task on behalf of another, whose correlation it keeps; `options` as in `publish_task`."""
+        chain = {"correlation_id": cause.correlation_id or cause.task_id, "causation_id": cause.task_id, **options}
+        return await self.publish_task(topic, payload, **chain)  # type: ignore[arg-type]
+
+    # --- tasks --------------------------------------------------------------------------------------------------------
+
+    async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
+        """The task as it stands, ended or not; None when it is unknown. `TaskNotFound` for a strange agent."""
+        return await (await self.runtime()).queries.result(task_id, agent)
+
+    async def wait_for_result(
+        self, task_id: str, timeout: float | None = 30.0, agent: str | None = None  # noqa: ASYNC109 - a fixed name
+    ) -> TaskResult:
+        """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never);
+        `TaskNotFound` when it is unknown."""
+        return await (await self.runtime()).results.wait(task_id, timeout, agent)
+
+    async def list_tasks(
+        self,
+        *,
+        status: str | None = None,
+        topic: str | None = None,
+        agent: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> ResultPage:
+        """Tasks that match, newest first, and a cursor for the next page."""
+        if not 1 <= limit <= _LONGEST_PAGE:
+            raise InvalidValue("limit", limit, f"1 to {_LONGEST_PAGE}")
+        wanted = TaskFilter(status=None if status is None else _status(status), topic=topic, agent=agent)
+        return await (await self.runtime()).queries.find(wanted, cursor, limit)
+
+    async def get_task(self, task_id: str) -> TaskDetails | None:
+        """Everything about one task: its payload, its runs, its history. None when it is unknown."""
+        return await (await self.runtime()).queries.details(task_id)
+
+    async def cancel_task(self, task_id: str, agent: str | None = None) -> None:
+        """End what has not begun; have what runs stopped. `TaskNotFound`; `WrongState` when all of it has ended."""
+        await (await self.runtime()).storage.commands.cancel(task_id, agent)
+
+    async def requeue_task(self, task_id: str, agent: str | None = None) -> None:
+        """Run an ended task again: the agent named, else all that did not succeed. `TaskNotFound`, `WrongState`."""
+        await (await self.runtime()).storage.commands.requeue(task_id, agent)
+
+    async def delete_task(self, task_id: str, agent: str | None = None) -> None:
+        """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs."""
+        await (await self.runtime()).storage.commands.delete(task_id, agent)
+
+    # --- agents and workers -------------------------------------------------------------------------------------------
+
+    async def list_agents(self) -> list[AgentStatus]:
+        """All agents that were ever registered and not removed, sorted by topic and name."""
+        return await (await self.runtime()).queries.agents()
+
+    async def get_agent(self, topic: str, name: str) -> AgentStatus:
+        """One agent; `AgentNotFound` when there is none."""
+        return await (await self.runtime()).queries.agent(Subscription.checked(topic, name))
+
+    async def start_agent(self, topic: str, name: str) -> None:
+        """Have a stopped agent take work again, on every worker. `AgentNotFound`."""
+        await (await self.runtime()).control.start([Subscription.checked(topic, name)])
+
+    async def stop_agent(self, topic: str, name: str) -> None:
+        """Have an agent take nothing more, on every worker, also after restarts; what runs finishes. `AgentNotFound`."""
+        await (await self.runtime()).control.stop([Subscription.checked(topic, name)])
+
+    async def start_all_agents(self) -> None:
+        """Start every agent."""
+        control = (await self.runtime()).control
+        await control.start(await control.all_agents())
+
+    async def stop_all_agents(self) -> None:
+        """Stop every agent."""
+        control = (await self.runtime()).control
+        await control.stop(await control.all_agents())
+
+    async def remove_agent(self, topic: str, name: str, to: str | None = None) -> int:
+        """End a subscription; what waits for it goes to the agent `to`, or is dropped. How many tasks were handed over."""
+        return await (await self.runtime()).control.remove(Subscription.checked(topic, name), to)
+
+    async def list_workers(self) -> list[WorkerRecord]:
+        """All workers that were heard within the last hour."""
+        return await (await self.runtime()).queries.workers()
+
+    # --- the whole ----------------------------------------------------------------------------------------------------
+
+    async def metrics(self) -> Mapping[Subscription, Metrics]:
+        """What each agent has done so far."""
+        return await (await self.runtime()).queries.metrics()
+
+    async def topics(self) -> Sequence[Depth]:
+        """What waits on the bus, by topic and agent."""
+        return await (await self.runtime()).queries.depths()
+
+    async def health(self) -> Health:
+        """Whether bus and store answer, and what is lossy or degraded."""
+        return await (await self.runtime()).queries.health()
+
+
+def _status(status: str) -> Status:
+    try:
+        return Status(status)
+    except ValueError:
+        raise InvalidValue("status", status, f"one of {', '.join(Status)}") from None

@@ -1,0 +1,99 @@
+"""Finding the SDK objects in a file of agents or an importable module."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from types import ModuleType
+
+from omnidaemon.domain.errors import AgentFileError, OmniDaemonError
+from omnidaemon.entrypoints.sdk import OmniDaemonSDK
+
+_LOADING: ContextVar[bool] = ContextVar("omnidaemon_loading", default=False)
+
+
+def is_under_way() -> bool:
+    """Whether a file of agents is being imported just now."""
+    return _LOADING.get()
+
+
+@contextlib.contextmanager
+def _under_way() -> Iterator[None]:
+    token = _LOADING.set(True)
+    try:
+        yield
+    finally:
+        _LOADING.reset(token)
+
+
+def load_sdks(target: str) -> list[OmniDaemonSDK]:
+    """The SDK objects at module level of `agents.py`, `package.module`, or the one named by `package.module:sdk`.
+
+    The module is not imported as `__main__`, so a guarded `sdk.run()` does not run, and an unguarded one does nothing.
+    Raises `AgentFileError` for what is not there, cannot be imported, or has no SDK with an agent.
+    """
+    name, _, attribute = target.partition(":")
+    module = _import(name)
+    found = [value for value in vars(module).values() if isinstance(value, OmniDaemonSDK)]
+    if attribute:
+        found = [value for value in [getattr(module, attribute, None)] if isinstance(value, OmniDaemonSDK)]
+        if not found:
+            raise AgentFileError(target, f"the module has no OmniDaemonSDK called {attribute!r}")
+    sdks = list(dict.fromkeys(found))
+    if not sdks:
+        raise AgentFileError(target, "there is no OmniDaemonSDK at module level; make one with `sdk = OmniDaemonSDK()`")
+    if not any(sdk.registration.agents for sdk in sdks):
+        raise AgentFileError(target, 'its SDK has no agents; decorate a function with `@sdk.agent("topic")`')
+    return [sdk for sdk in sdks if sdk.registration.agents]
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        with _under_way():
+            return _import_file(Path(name)) if name.endswith(".py") else _import_module(name)
+    except OmniDaemonError as error:
+        raise AgentFileError(name, str(error)) from error
+    except SyntaxError as error:
+        raise AgentFileError(name, f"line {error.lineno}: {error.msg}") from error
+    except Exception as error:
+        raise AgentFileError(name, f"importing it failed:\n{_own_traceback(error)}") from error
+    except SystemExit as error:
+        raise AgentFileError(name, f"importing it called sys.exit({error.code!r})") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    path = path.resolve()
+    if not path.is_file():
+        raise AgentFileError(str(path), "there is no such file")
+    # As with `python agents.py`, modules beside the file can be imported by it.
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise AgentFileError(str(path), "it is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and name.startswith(error.name):
+            raise AgentFileError(name, f"there is no module {error.name!r}; a file is named with its .py") from error
+        raise
+
+
+def _own_traceback(error: Exception) -> str:
+    """The traceback from the file on, without the frames of the import machinery."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
+    return "".join([*traceback.format_list(own), *traceback.format_exception_only(error)]).rstrip()

@@ -1,0 +1,169 @@
+"""The SDK: a client that also registers agents and runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from dependency_injector import providers
+
+from omnidaemon.app.agents import Handler
+from omnidaemon.bootstrap.container import Container
+from omnidaemon.bootstrap.settings import Settings, load_settings
+from omnidaemon.bootstrap.worker import Worker
+from omnidaemon.domain.errors import AlreadyStarted
+from omnidaemon.domain.policy import DeliveryPolicy
+from omnidaemon.entrypoints.client import Client
+from omnidaemon.entrypoints.registration import Hook, Registration, run_hooks
+from omnidaemon.entrypoints.sync_sdk import SyncSDK
+from omnidaemon.ports.backend import BusFactory, StorageFactory
+
+F = TypeVar("F", bound=Handler)
+H = TypeVar("H", bound=Hook)
+
+_DEFAULT_POLICY = DeliveryPolicy()
+
+
+class OmniDaemonSDK(Client):
+    """One program's face of OmniDaemon. Making one reads settings and opens nothing.
+
+    `settings` come from omnidaemon.toml, .env and the environment unless they are given. `event_bus` and
+    `result_store` are factories such as `SqliteResultStore(path=…)`, and take the place of those that settings name.
+    `container` holds the parts, for overriding before the first use: `sdk.container.clock.override(…)`.
+    """
+
+    def __init__(
+        self,
+        *,
+        event_bus: BusFactory | None = None,
+        result_store: StorageFactory | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.container = Container(settings=settings or load_settings())
+        if event_bus is not None:
+            self.container.bus_factory.override(providers.Object(event_bus))
+        if result_store is not None:
+            self.container.storage_factory.override(providers.Object(result_store))
+        super().__init__(self.container)
+        self.registration = Registration()
+        self.worker: Worker | None = None
+        self.sync = SyncSDK(self)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.container.settings()
+
+    # --- agents ---------------------------------------------------------------------------------------------------------
+
+    def agent(
+        self,
+        topic: str,
+        name: str | None = None,
+        tools: Sequence[object] = (),
+        description: str = "",
+        policy: DeliveryPolicy = _DEFAULT_POLICY,
+        concurrency: int = 100,
+        when_stopped: str = "hold",
+    ) -> Callable[[F], F]:
+        """Register the decorated function as an agent on this topic; it is returned unchanged.
+
+        It is called with the decoded payload, and with a `Context` when it takes a second argument. A plain function
+        runs in a thread. At most `concurrency` attempts run at once in one worker. Raises `InvalidInput`,
+        `DuplicateAgent`.
+        """
+
+        def register(handler: F) -> F:
+            self._register(topic, handler, name, tools, description, policy, concurrency, when_stopped)
+            return handler
+
+        return register
+
+    async def register_agent(
+        self,
+        topic: str,
+        callback: Handler,
+        name: str | None = None,
+        tools: Sequence[object] = (),
+        description: str = "",
+        policy: DeliveryPolicy = _DEFAULT_POLICY,
+        concurrency: int = 100,
+        when_stopped: str = "hold",
+    ) -> None:
+        """Register a callable as `agent` does. Before start()."""
+        self._register(topic, callback, name, tools, description, policy, concurrency, when_stopped)
+
+    def _register(
+        self,
+        topic: str,
+        handler: Handler,
+        name: str | None,
+        tools: Sequence[object],
+        description: str,
+        policy: DeliveryPolicy,
+        concurrency: int,
+        when_stopped: str,
+    ) -> None:
+        if self.worker is not None:
+            raise AlreadyStarted("agents are registered before start()")
+        self.registration.add(
+            topic,
+            handler,
+            name=name,
+            tools=tools,
+            description=description,
+            policy=policy,
+            concurrency=concurrency,
+            when_stopped=when_stopped,
+        )
+
+    def on_startup(self, hook: H) -> H:
+        """Call this once per worker process, on the agents' loop, before the first task: load models, open pools."""
+        self.registration.startup.append(hook)
+        return hook
+
+    def on_shutdown(self, hook: H) -> H:
+        """Call this once per worker process, on the agents' loop, after the last task."""
+        self.registration.shutdown.append(hook)
+        return hook
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run the agents until the process is told to stop: SIGTERM and Ctrl-C drain, a second one releases."""
+        from omnidaemon.entrypoints.serving import run_sdks  # noqa: PLC0415 - sets logging up, for this call alone
+
+        run_sdks([self])
+
+    async def start(self) -> None:
+        """Run the agents on this loop, and return once they are ready. `AlreadyStarted` when they run."""
+        if self.worker is not None:
+            raise AlreadyStarted("this SDK runs already")
+        self.worker = worker = Worker(self.container, dict(self.registration.agents), self.publish_from)
+        try:
+            await run_hooks(self.registration.startup)
+            await worker.start()
+        except BaseException:
+            self.worker = None
+            worker.close()
+            raise
+
+    async def stop(self) -> None:
+        """Drain: take nothing more, let what runs finish, give the rest back. Then close everything. Idempotent."""
+        worker, self.worker = self.worker, None
+        if worker is not None:
+            try:
+                await worker.stop()
+            finally:
+                await run_hooks(self.registration.shutdown)
+        await self.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()

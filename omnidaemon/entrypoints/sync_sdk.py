@@ -1,0 +1,82 @@
+"""The client's calls, blocking, for code that has no event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from omnidaemon.domain.errors import BlockingCall
+from omnidaemon.entrypoints.client import Client
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _blocking(
+    call: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[SyncSDK, P], T]:
+    """The same call, on the background loop; with the same arguments, answer and errors."""
+
+    def blocking(self: SyncSDK, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.wait_for(call(self.client, *args, **kwargs))
+
+    blocking.__name__ = call.__name__
+    blocking.__doc__ = call.__doc__
+    return blocking
+
+
+class SyncSDK:
+    """Runs the client on a loop in a background thread, started by the first call. Usable from any thread that runs no
+    event loop; on one that does, it would block the loop, so it refuses."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wait_for(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the background loop and return what it returns."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run_coroutine_threadsafe(call, self._running_loop()).result()
+        call.close()
+        raise BlockingCall
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="omnidaemon-sync", daemon=True).start()
+            return self._loop
+
+    def close(self) -> None:
+        """Close what the calls have opened, and the thread. The next call begins anew."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(self.client.close(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+
+    publish_task = _blocking(Client.publish_task)
+    publish_tasks = _blocking(Client.publish_tasks)
+    get_result = _blocking(Client.get_result)
+    wait_for_result = _blocking(Client.wait_for_result)
+    list_tasks = _blocking(Client.list_tasks)
+    get_task = _blocking(Client.get_task)
+    cancel_task = _blocking(Client.cancel_task)
+    requeue_task = _blocking(Client.requeue_task)
+    delete_task = _blocking(Client.delete_task)
+    list_agents = _blocking(Client.list_agents)
+    get_agent = _blocking(Client.get_agent)
+    start_agent = _blocking(Client.start_agent)
+    stop_agent = _blocking(Client.stop_agent)
+    start_all_agents = _blocking(Client.start_all_agents)
+    stop_all_agents = _blocking(Client.stop_all_agents)
+    remove_agent = _blocking(Client.remove_agent)
+    list_workers = _blocking(Client.list_workers)
+    metrics = _blocking(Client.metrics)
+    topics = _blocking(Client.topics)
+    health = _blocking(Client.health)

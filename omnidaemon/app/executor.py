@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
 import contextvars
 import time
 import traceback
@@ -33,6 +34,7 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 _TRACEBACK_LIMIT = 50
 _UNSTOPPABLE_SECONDS = 5.0
 _REPR_CHARACTERS = 2000
+_OWN_FILES = frozenset({__file__, concurrent.futures.thread.__file__})
 
 
 @attrs.define(eq=False)
@@ -234,7 +236,11 @@ def _error(error: BaseException, kind: ErrorKind, name: str | None = None) -> At
 
 
 def _traceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error, limit=-_TRACEBACK_LIMIT))
+    """The traceback from the agent's own code on: how it came to be called is of no interest to its author."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename in _OWN_FILES:
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames, limit=-_TRACEBACK_LIMIT))
 
 
 def _short(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState, Status
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, str=False)
 class TaskResult:
     """The state of a task, ended or not. `result` is the decoded value of a task that succeeded, else None.
 
@@ -39,6 +39,26 @@ class TaskResult:
     def is_end(self) -> bool:
         """Whether it will not change by itself any more."""
         return self.status.is_end
+
+    def __str__(self) -> str:
+        """A headline, then the value or the error, as a person wants to read it."""
+        return "\n".join([self._headline(), *self._body()])
+
+    def _headline(self) -> str:
+        facts = [f"agent {self.agent}"] if self.agent else [f"{len(self.runs)} agents"] if self.runs else []
+        if self.attempts:
+            facts.append(f"{self.attempts} attempt{'s' if self.attempts != 1 else ''}")
+        if self.duration_seconds is not None:
+            facts.append(f"{self.duration_seconds:.3g} s")
+        tail = f" ({', '.join(facts)})" if facts else ""
+        return f"task {self.task_id} on {self.topic}: {self.status}{tail}"
+
+    def _body(self) -> list[str]:
+        if len(self.runs) > 1:
+            return ["  " + line for run in self.runs for line in str(run).split("\n")]
+        if self.error is not None:
+            return [f"{self.error.type}: {self.error.message}"]
+        return [repr(self.result)] if self.status is Status.SUCCEEDED else []
 
     @classmethod
     def of(cls, record: TaskRecord, agent: str | None, decode: Callable[[bytes], object]) -> TaskResult:

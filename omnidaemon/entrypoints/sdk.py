@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
-from dependency_injector import providers
-
 from omnidaemon.app.agents import Handler
-from omnidaemon.bootstrap.container import Container
+from omnidaemon.bootstrap.overrides import container_with
 from omnidaemon.bootstrap.settings import Settings, load_settings
 from omnidaemon.bootstrap.worker import Worker
 from omnidaemon.domain.errors import AlreadyStarted
@@ -40,11 +38,7 @@ class OmniDaemonSDK(Client):
         result_store: StorageFactory | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.container = Container(settings=settings or load_settings())
-        if event_bus is not None:
-            self.container.bus_factory.override(providers.Object(event_bus))
-        if result_store is not None:
-            self.container.storage_factory.override(providers.Object(result_store))
+        self.container = container_with(settings or load_settings(), event_bus, result_store)
         super().__init__(self.container)
         self.registration = Registration()
         self.worker: Worker | None = None

@@ -73,21 +73,26 @@ def _wants_context(handler: Handler) -> bool:
         signature = inspect.signature(handler)
     except (TypeError, ValueError):
         return False  # a builtin that does not tell: it gets the payload alone
-    for arguments in (("payload", "context"), ("payload",)):
-        try:
-            signature.bind(*arguments)
-        except TypeError:
-            continue
-        return len(arguments) == 2 and _is_context_parameter(signature)
+    if _binds(signature, "payload", "context"):
+        return _is_for_context(signature)
+    if _binds(signature, "payload"):
+        return False
     raise NotAHandler(handler, f"its signature is {signature}, expected (payload) or (payload, ctx)")
 
 
-def _is_context_parameter(signature: inspect.Signature) -> bool:
-    """Whether the second parameter is there for a context: it has no default, or it is called ctx or context."""
-    parameters = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(parameters) < 2:
+def _binds(signature: inspect.Signature, *arguments: str) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
         return False
-    return parameters[1].default is inspect.Parameter.empty or parameters[1].name in ("ctx", "context")
+    return True
+
+
+def _is_for_context(signature: inspect.Signature) -> bool:
+    """Whether the second parameter is there for a context: it has no default, or it is called ctx or context."""
+    positional = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    second = positional[1] if positional[1:] else None
+    return second is not None and (second.default is second.empty or second.name in ("ctx", "context"))
 
 
 def _is_async(handler: Handler) -> bool:

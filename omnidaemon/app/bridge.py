@@ -12,6 +12,7 @@ from omnidaemon.app.agents import Agent
 from omnidaemon.domain.outcome import Outcome
 from omnidaemon.domain.requests import Grant
 from omnidaemon.domain.run import RunKey
+from omnidaemon.domain.task import Task
 
 
 class StopReason(Enum):
@@ -28,6 +29,7 @@ class Assignment:
     """One attempt to execute; `limit_seconds` counts from the handler's start."""
 
     grant: Grant
+    task: Task
     agent: Agent
     limit_seconds: float | None
 

@@ -60,7 +60,7 @@ class Context:
         return f"{self._task.task_id}:{self.agent}:{self._run.life}"
 
     @property
-    def logger(self) -> Any:  # noqa: ANN401 - the logger of whichever library is in use
+    def logger(self) -> Any:
         """A logger that adds the task and the agent to each line."""
         if self._logger is None:
             self._logger = self._make_logger(task_id=self.task_id, topic=self.topic, agent=self.agent)
@@ -72,7 +72,7 @@ class Context:
         cannot be interrupted, so a long one should look here now and then."""
         return self._cancelled.is_set()
 
-    async def publish(self, topic: str, payload: object, **options: Any) -> str:  # noqa: ANN401 - as publish_task
+    async def publish(self, topic: str, payload: object, **options: Any) -> str:
         """Publish a task caused by this one, with the options of `sdk.publish_task`; returns its id."""
         return await self._publish(self._task, topic, payload, **options)
 

@@ -20,9 +20,7 @@ _BATCH = 200
 class Control:
     """Writes the desired state; every worker hears of it and follows."""
 
-    def __init__(
-        self, *, bus: EventBus, storage: Storage, clock: Clock, ids: IdSource, telemetry: Telemetry
-    ) -> None:
+    def __init__(self, *, bus: EventBus, storage: Storage, clock: Clock, ids: IdSource, telemetry: Telemetry) -> None:
         self._bus = bus
         self._storage = storage
         self._clock = clock

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import attrs
 
@@ -33,6 +34,7 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 
 _RESTART_PAUSE_SECONDS = 1.0
 _IDLE_LEASE_SECONDS = 30.0
+_HINT_BACKSTOP_SECONDS = 60.0
 
 
 @attrs.frozen(kw_only=True)
@@ -110,7 +112,7 @@ class Engine:
         await self._presence.beat()
         subscriptions = tuple(self._agents)
         self._inbox = inbox = await self._bus.subscribe(subscriptions)
-        self._wakeups = self._storage.runs.wakeups()
+        self._wakeups = wakeups = self._storage.runs.wakeups()
         admission = asyncio.Lock()
         self._claims = DueClaims(
             runs=self._storage.runs,
@@ -135,9 +137,9 @@ class Engine:
             subscriptions=subscriptions,
             when_stopped=lambda subscription: self._agents[subscription].profile.when_stopped,
         )
-        self._start_loops()
+        self._start_loops(wakeups)
 
-    def _start_loops(self) -> None:
+    def _start_loops(self, wakeups: Wakeups) -> None:
         storage, clock, telemetry = self._storage, self._clock, self._telemetry
         renewals = LeaseRenewals(
             runs=storage.runs,
@@ -172,7 +174,7 @@ class Engine:
             self._supervised("schedules", schedules.run),
             self._supervised("retention", retention.run),
             self._supervised("lag", self._lag.run),
-            self._supervised("hints", self._pass_hints_on),
+            self._supervised("hints", partial(self._pass_hints_on, wakeups)),
         ]
 
     async def stop(self) -> int:
@@ -243,11 +245,10 @@ class Engine:
         if self._inbox is not None:
             await self._inbox.close()
 
-    async def _pass_hints_on(self) -> None:
+    async def _pass_hints_on(self, wakeups: Wakeups) -> None:
         """Wake every loop that waits for news from the store."""
-        assert self._wakeups is not None
         while True:
-            if await self._wakeups.wait(60.0):
+            if await wakeups.wait(_HINT_BACKSTOP_SECONDS):
                 for hint in self._hints:
                     hint.set()
 
@@ -272,5 +273,3 @@ class Engine:
                 await asyncio.sleep(_RESTART_PAUSE_SECONDS)
             else:
                 return
-
-

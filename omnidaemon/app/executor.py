@@ -76,9 +76,11 @@ class Executor(Workforce):
         self._on_reports = take
 
     def assign(self, assignments: Sequence[Assignment]) -> None:
+        """Start these on the agents' loop."""
         self._loop.call_soon_threadsafe(self._start, assignments)
 
     def stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
+        """Have these stopped on the agents' loop."""
         self._loop.call_soon_threadsafe(self._stop, keys, reason)
 
     def close(self) -> bool:
@@ -99,11 +101,9 @@ class Executor(Workforce):
 
     def _start(self, assignments: Sequence[Assignment]) -> None:
         for assignment in assignments:
-            task = assignment.grant.task
-            assert isinstance(task, Task)  # the engine sends nothing else here
-            context = Context(assignment.grant, task, self._telemetry.logger, self._publish)
+            context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
             attempt = _Attempt(assignment, context)
-            attempt.task = self._loop.create_task(self._execute(attempt, task))
+            attempt.task = self._loop.create_task(self._execute(attempt, assignment.task))
             self._attempts[assignment.grant.run.key] = attempt
 
     def _stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
@@ -167,14 +167,14 @@ class Executor(Workforce):
             return Failed(error=_error(error, ErrorKind.ERROR), is_final=not agent.policy.is_retryable(error))
         return self._returned(value)
 
-    async def _call(self, attempt: _Attempt, payload: object) -> Any:  # noqa: ANN401 - people's own values
+    async def _call(self, attempt: _Attempt, payload: object) -> Any:
         agent = attempt.assignment.agent
         arguments = (payload, attempt.context) if agent.wants_context else (payload,)
         if agent.is_async:
             return await agent.handler(*arguments)
         context = contextvars.copy_context()
 
-        def call() -> Any:  # noqa: ANN401 - people's own values
+        def call() -> Any:
             try:
                 return context.run(agent.handler, *arguments)
             except StopIteration as error:  # a future cannot carry it: the attempt would never end

@@ -64,7 +64,7 @@ class OutcomeFinishes:
             if expired is not None:
                 self.report([Report(grant, expired)])
                 continue
-            assignments.append(Assignment(grant, holding.agent, policy.attempt_seconds(counts)))
+            assignments.append(Assignment(grant, grant.task, holding.agent, policy.attempt_seconds(counts)))
         if assignments:
             self._workforce.assign(assignments)
 
@@ -158,4 +158,3 @@ class OutcomeFinishes:
         held = [holding.as_held() for holding in holdings]
         await self._release_lane.call(lambda request: self._runs.release(request, held, delay_seconds))
         self._custody.remove(holding.key for holding in holdings)
-

@@ -40,11 +40,17 @@ class LagWatch:
             await asyncio.sleep(_PERIOD_SECONDS)
             now = time.monotonic()
             if now - asked_at - _PERIOD_SECONDS > _LATE_SECONDS:
-                self._tell(now, f"the engine was held up for {now - asked_at:.1f} s by {self._culprit()}, "
-                                "which does not let go of the interpreter")
+                self._tell(
+                    now,
+                    f"the engine was held up for {now - asked_at:.1f} s by {self._culprit()}, "
+                    "which does not let go of the interpreter",
+                )
             elif now - self._answered_at > _BLOCKED_SECONDS:
-                self._tell(now, f"{self._culprit()} has blocked the agents' loop for {now - self._answered_at:.1f} s; "
-                                "leases are kept, but other agents wait: make the call async, or the agent a plain def")
+                self._tell(
+                    now,
+                    f"{self._culprit()} has blocked the agents' loop for {now - self._answered_at:.1f} s; "
+                    "leases are kept, but other agents wait: make the call async, or the agent a plain def",
+                )
 
     def _answer(self) -> None:
         self._answered_at = time.monotonic()

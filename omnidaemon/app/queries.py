@@ -157,9 +157,7 @@ class Queries:
         if not store.is_durable:
             notes.append(f"the {store.name} store forgets everything when its process ends")
         status = "unavailable" if failures else "degraded" if notes else "ok"
-        return Health(
-            status=status, bus=bus.name, store=store.name, workers=workers, agents=agents, notes=tuple(notes)
-        )
+        return Health(status=status, bus=bus.name, store=store.name, workers=workers, agents=agents, notes=tuple(notes))
 
 
 def _agent_status(
@@ -183,5 +181,3 @@ def _agent_status(
         waiting=waiting.get((subscription.topic, subscription.agent)),
         counts={status.value: count for (owner, status), count in counts.items() if owner == subscription},
     )
-
-

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from collections import Counter
 
+from omnidaemon.app.queries import Queries
 from omnidaemon.domain.errors import TaskNotFound, WaitTimedOut
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
-from omnidaemon.app.queries import Queries
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_queries import RunQueries
 from omnidaemon.ports.run_store import RunStore

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from dependency_injector import providers
 
@@ -30,7 +31,7 @@ def replaced(
     container: Container, *, clock: Clock, bus_factory: BusFactory, storage_factory: StorageFactory
 ) -> Iterator[None]:
     """While this lasts, what the container makes is made of these; nothing that it had made before is used."""
-    parts = {
+    parts: dict[providers.Provider[Any], object] = {
         container.clock: clock,
         container.bus_factory: bus_factory,
         container.storage_factory: storage_factory,

@@ -91,7 +91,7 @@ Outcome = Returned | Failed | Postponed | Asked | Interrupted | Expired
 # --- what people raise inside an agent ----------------------------------------------------------------------------
 
 
-class Retry(Exception):  # noqa: N818 - a request, not an error; people write `raise Retry(after=30)`
+class Retry(Exception):
     """Raise inside an agent to be called again after `after` seconds (or a timedelta); burns no attempt."""
 
     def __init__(self, after: float | timedelta = 0.0) -> None:
@@ -99,7 +99,7 @@ class Retry(Exception):  # noqa: N818 - a request, not an error; people write `r
         super().__init__(f"retry after {self.after_seconds:g} s")
 
 
-class Reject(Exception):  # noqa: N818 - a decision, not an error; people write `raise Reject("why")`
+class Reject(Exception):
     """Raise inside an agent to end the run as a dead letter at once, whatever attempts are left."""
 
     def __init__(self, reason: str = "rejected by the agent") -> None:

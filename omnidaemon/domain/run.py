@@ -122,11 +122,11 @@ class Run:
         """What its owner's attempt came to. A flagged run whose attempt does not end it is cancelled instead."""
         run = attrs.evolve(self, request=request, seconds=seconds, is_acked=self.is_acked or is_acked)
         match decision:
-            case End(state=state, result=result, error=error):
-                run = run._counted(decision.counts_attempt, error, now)  # noqa: SLF001 - another value of this class
+            case End(state=state, result=result):
+                run = run._counted(decision, now)  # noqa: SLF001 - another value of this class
                 return run._ended(state, now, result=result)  # noqa: SLF001
-            case RetryAfter(seconds=pause, error=error):
-                run = run._counted(decision.counts_attempt, error, now)  # noqa: SLF001
+            case RetryAfter(seconds=pause):
+                run = run._counted(decision, now)  # noqa: SLF001
                 state = RunState.RETRYING if decision.counts_attempt or pause > 0 else RunState.QUEUED
                 return run._due(state, now, pause)  # noqa: SLF001
             case Wait(question=question) if question in dict(self.answers):
@@ -188,11 +188,11 @@ class Run:
         run = attrs.evolve(self, answers=(*self.answers, (question, answer)))
         return run._due(RunState.QUEUED, now) if self.question == question else run  # noqa: SLF001
 
-    def _counted(self, counts_attempt: bool, error: AttemptError | None, now: Instant) -> Run:
+    def _counted(self, decision: End | RetryAfter, now: Instant) -> Run:
         errors = self.errors
-        if error is not None:
-            errors = (*errors, attrs.evolve(error, attempt=self.attempt, at=now.at))
-        return attrs.evolve(self, attempts=self.attempts + counts_attempt, errors=errors)
+        if decision.error is not None:
+            errors = (*errors, attrs.evolve(decision.error, attempt=self.attempt, at=now.at))
+        return attrs.evolve(self, attempts=self.attempts + decision.counts_attempt, errors=errors)
 
     def _due(self, state: RunState, now: Instant, pause_seconds: float = 0.0) -> Run:
         if self.is_cancel_requested:

@@ -88,7 +88,10 @@ class Client:
         return await (await self.runtime()).queries.result(task_id, agent)
 
     async def wait_for_result(
-        self, task_id: str, timeout: float | None = 30.0, agent: str | None = None  # noqa: ASYNC109 - a fixed name
+        self,
+        task_id: str,
+        timeout: float | None = 30.0,
+        agent: str | None = None,
     ) -> TaskResult:
         """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never);
         `TaskNotFound` when it is unknown."""

@@ -35,9 +35,7 @@ class TestHarness:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.enter_context(
-                replaced(
-                    self.sdk.container, clock=self.clock, bus_factory=memory_bus, storage_factory=memory_storage
-                )
+                replaced(self.sdk.container, clock=self.clock, bus_factory=memory_bus, storage_factory=memory_storage)
             )
             await stack.enter_async_context(self.sdk)
             self._stack = stack.pop_all()

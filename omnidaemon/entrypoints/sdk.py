@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypedDict, TypeVar, Unpack
 
 from omnidaemon.app.agents import Handler
 from omnidaemon.bootstrap.overrides import container_with
@@ -21,6 +21,17 @@ F = TypeVar("F", bound=Handler)
 H = TypeVar("H", bound=Hook)
 
 _DEFAULT_POLICY = DeliveryPolicy()
+
+
+class AgentOptions(TypedDict, total=False):
+    """The options of `agent` and `register_agent`."""
+
+    name: str | None
+    tools: Sequence[object]
+    description: str
+    policy: DeliveryPolicy
+    concurrency: int
+    when_stopped: str
 
 
 class OmniDaemonSDK(Client):
@@ -54,6 +65,7 @@ class OmniDaemonSDK(Client):
     def agent(
         self,
         topic: str,
+        *,
         name: str | None = None,
         tools: Sequence[object] = (),
         description: str = "",
@@ -65,52 +77,29 @@ class OmniDaemonSDK(Client):
 
         It is called with the decoded payload, and with a `Context` when it takes a second argument. A plain function
         runs in a thread. At most `concurrency` attempts run at once in one worker. Raises `InvalidInput`,
-        `DuplicateAgent`.
+        `DuplicateAgent`, and `AlreadyStarted` after start().
         """
 
         def register(handler: F) -> F:
-            self._register(topic, handler, name, tools, description, policy, concurrency, when_stopped)
+            if self.worker is not None:
+                raise AlreadyStarted("agents are registered before start()")
+            self.registration.add(
+                topic,
+                handler,
+                name=name,
+                tools=tools,
+                description=description,
+                policy=policy,
+                concurrency=concurrency,
+                when_stopped=when_stopped,
+            )
             return handler
 
         return register
 
-    async def register_agent(
-        self,
-        topic: str,
-        callback: Handler,
-        name: str | None = None,
-        tools: Sequence[object] = (),
-        description: str = "",
-        policy: DeliveryPolicy = _DEFAULT_POLICY,
-        concurrency: int = 100,
-        when_stopped: str = "hold",
-    ) -> None:
-        """Register a callable as `agent` does. Before start()."""
-        self._register(topic, callback, name, tools, description, policy, concurrency, when_stopped)
-
-    def _register(
-        self,
-        topic: str,
-        handler: Handler,
-        name: str | None,
-        tools: Sequence[object],
-        description: str,
-        policy: DeliveryPolicy,
-        concurrency: int,
-        when_stopped: str,
-    ) -> None:
-        if self.worker is not None:
-            raise AlreadyStarted("agents are registered before start()")
-        self.registration.add(
-            topic,
-            handler,
-            name=name,
-            tools=tools,
-            description=description,
-            policy=policy,
-            concurrency=concurrency,
-            when_stopped=when_stopped,
-        )
+    async def register_agent(self, topic: str, callback: Handler, **options: Unpack[AgentOptions]) -> None:
+        """Register a callable, with the options and errors of `agent`."""
+        self.agent(topic, **options)(callback)
 
     def on_startup(self, hook: H) -> H:
         """Call this once per worker process, on the agents' loop, before the first task: load models, open pools."""

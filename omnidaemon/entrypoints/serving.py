@@ -64,14 +64,16 @@ class _Serving:
             settings = sdk.settings
             await sdk.start()
             self._started.append(sdk)
-            logger.info(f"bus {settings.event_bus_type}, store {settings.result_store_type}, data in {settings.data_dir}")
+            logger.info(
+                f"bus {settings.event_bus_type}, store {settings.result_store_type}, data in {settings.data_dir}"
+            )
             for agent in sdk.registration.agents.values():
                 logger.info(f"agent {agent.profile.subscription.agent} listens on {agent.profile.subscription.topic}")
             for note in (await sdk.health()).notes:
                 logger.warning(note)
         logger.info(f"ready (process {os.getpid()}); stop with Ctrl-C")
 
-    def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: types.FrameType | None) -> None:
         """Runs between two steps of whatever the main thread does, so it only passes the word on."""
         self._signals += 1
         # Written plainly: the interrupted code may hold the logger's lock.

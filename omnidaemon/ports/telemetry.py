@@ -24,5 +24,5 @@ class Telemetry(ABC):
         """Log one sentence. The fields are kept apart from it, for machines."""
 
     @abstractmethod
-    def logger(self, **fields: object) -> Any:  # noqa: ANN401 - the logger of whichever library is in use
+    def logger(self, **fields: object) -> Any:
         """A logger for people's agents, bound to these fields."""

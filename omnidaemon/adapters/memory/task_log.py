@@ -42,8 +42,8 @@ class MemoryTaskLog(TaskLog):
                     _add(space, [task], EventKind.PUBLISHED, now)
                     space.unconfirmed[task_id] = now.steady
                 stored = space.tasks[task_id].task
-                assert isinstance(stored, Task)  # only readable tasks have keys
-                answers.append(Reservation(task=stored, is_confirmed=task_id not in space.unconfirmed))
+                if isinstance(stored, Task):  # always so: what cannot be read has no key
+                    answers.append(Reservation(task=stored, is_confirmed=task_id not in space.unconfirmed))
         return answers
 
     async def confirm(self, task_ids: Sequence[str]) -> None:

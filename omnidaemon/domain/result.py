@@ -49,7 +49,7 @@ class TaskResult:
         if self.attempts:
             facts.append(f"{self.attempts} attempt{'s' if self.attempts != 1 else ''}")
         if self.duration_seconds is not None:
-            facts.append(f"{self.duration_seconds:.3g} s")
+            facts.append(readable_seconds(self.duration_seconds))
         tail = f" ({', '.join(facts)})" if facts else ""
         return f"task {self.task_id} on {self.topic}: {self.status}{tail}"
 
@@ -107,6 +107,13 @@ class TaskResult:
             status=Status.SCHEDULED if record.is_scheduled else Status.QUEUED,
             created_at=record.created_at,
         )
+
+
+def readable_seconds(seconds: float) -> str:
+    """A duration in the unit that suits it."""
+    if seconds < 1.0:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 120.0 else f"{seconds / 60:.1f} min"  # noqa: PLR2004 - two minutes
 
 
 def _of_run(run: Run, decode: Callable[[bytes], object]) -> TaskResult:

@@ -1,0 +1,82 @@
+"""Finds adapters by their entry points, the built-in ones like those of other distributions, and imports the chosen one.
+
+An alias is one more entry point for the same object.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, cast
+
+from omnidaemon.domain.errors import InvalidSetting, MissingExtra, UnknownBackend
+from omnidaemon.ports.backend import BusFactory, StorageFactory
+
+BackendKind = Literal["bus", "store"]
+
+_GROUPS: dict[BackendKind, str] = {"bus": "omnidaemon.buses", "store": "omnidaemon.stores"}
+_OURS = "omnidaemon"
+
+
+def load_bus_factory(name: str) -> BusFactory:
+    """The factory of this bus. `UnknownBackend` for a name that nothing installed offers, `MissingExtra` when the
+    adapter is there and what it is built on is not."""
+    return cast("BusFactory", _load("bus", name))
+
+
+def load_storage_factory(name: str) -> StorageFactory:
+    """The factory of this store; errors as for a bus."""
+    return cast("StorageFactory", _load("store", name))
+
+
+def known(kind: BackendKind) -> tuple[str, ...]:
+    """The names of all installed adapters of a kind, sorted. Imports none of them."""
+    return tuple(sorted({entry.name for entry in entry_points(group=_GROUPS[kind])}))
+
+
+def checked_backend(kind: BackendKind, name: str) -> str:
+    """The name, when something installed offers it; `UnknownBackend` otherwise."""
+    if name not in (names := known(kind)):
+        raise UnknownBackend(kind, name, names)
+    return name
+
+
+def store_of_bus(bus: str) -> str | None:
+    """The installed store of the bus's own technology: of its name, or of the name before an underscore, as `redis`
+    for `redis_stream`. None when there is none."""
+    stores = known("store")
+    return next((name for name in (bus, bus.partition("_")[0]) if name in stores), None)
+
+
+def _load(kind: BackendKind, name: str) -> object:
+    entry = _entry(kind, checked_backend(kind, name))
+    try:
+        return entry.load()
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        # An adapter that lacks a module of its own is broken, and no package mends it.
+        if missing in ("", entry.module.partition(".")[0]):
+            raise
+        raise MissingExtra(kind, name, missing, _install_hint(entry)) from error
+
+
+def _entry(kind: BackendKind, name: str) -> EntryPoint:
+    # The same entry point may be found twice, in a checkout and in what was installed from it.
+    offers = {entry.value: entry for entry in entry_points(group=_GROUPS[kind], name=name)}
+    if len(offers) > 1:
+        owners = " and ".join(sorted(f"{entry.dist.name} ({value})" for value, entry in offers.items() if entry.dist))
+        raise InvalidSetting(kind, name, f"a name that one installed package offers, not {owners}", "entry points")
+    return next(iter(offers.values()))
+
+
+def _install_hint(entry: EntryPoint) -> str:
+    distribution: Any = entry.dist
+    if distribution is None:
+        return f"install what {entry.value} needs"
+    if distribution.name != _OURS:
+        return f"pip install '{distribution.name}=={distribution.version}'"
+    # Our adapters stand in a folder that is called like their extra. The version is named because an earlier project
+    # of this name is on the public index.
+    extra = entry.module.removeprefix("omnidaemon.adapters.").partition(".")[0]
+    extras = distribution.metadata.get_all("Provides-Extra") or ()
+    wanted = f"{_OURS}[{extra}]" if extra in extras else _OURS
+    return f"pip install '{wanted}=={distribution.version}'"

@@ -1,0 +1,167 @@
+"""What can be set, and the settings of one process: each value with where it came from."""
+# ruff: noqa: RUF009 - what `_setting` makes are attrs fields
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from omnidaemon.bootstrap import setting_kinds as kinds
+from omnidaemon.bootstrap.data_dir import default_data_dir
+from omnidaemon.bootstrap.plugins import checked_backend, store_of_bus
+from omnidaemon.bootstrap.setting_kinds import Kind
+from omnidaemon.bootstrap.settings_sources import (
+    ENV_FILE,
+    SETTINGS_FILE,
+    Source,
+    arguments_source,
+    env_file_source,
+    environment_source,
+    nearest,
+    settings_file_source,
+)
+from omnidaemon.domain.errors import InvalidSetting
+
+_DEFAULT = "default"
+_MADE_HERE = "Settings()"
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+# Up to the last @, since people forget to escape what is in a password.
+_USER_INFO = re.compile(r"(?<=://)\S*@")
+_SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:password|secret|token|key)[^=&#]*=)[^&#]*", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|KEY")
+
+
+@attrs.frozen(kw_only=True)
+class Shown:
+    """A setting as a person may see it: secrets are left out. `name` is that of the environment variable."""
+
+    name: str
+    value: str
+    origin: str
+
+
+def _setting(variable: str, kind: Kind, **default: Any) -> Any:
+    def read(given: object) -> object:
+        return kind.read(variable, given, _MADE_HERE)
+
+    return attrs.field(**default, converter=read, metadata={"variable": variable, "kind": kind})
+
+
+def _store_of_the_bus(settings: Settings) -> str:
+    bus = checked_backend("bus", settings.event_bus_type)
+    if (store := store_of_bus(bus)) is None:
+        expected = f"the name of a store, since the bus {bus!r} has none of its own"
+        raise InvalidSetting("RESULT_STORE_TYPE", None, expected, _DEFAULT)
+    return store
+
+
+_STORE_OF_THE_BUS = attrs.Factory(_store_of_the_bus, takes_self=True)
+_USERS_DATA_DIR = attrs.Factory(lambda: default_data_dir(None, os.environ))
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Everything that can be set, checked. `load_settings` reads it from files and the environment.
+
+    The store is by default that of the bus's own technology; `InvalidSetting` when it has none, `UnknownBackend` for a
+    bus that is not installed. `data_dir` is by default the user's data directory, or the project's by `load_settings`.
+    Results and ended runs are kept for `result_ttl`, dead letters for `dead_letter_ttl` (None: until somebody removes
+    them). `drain_seconds` is how long a worker that stops lets its handlers finish. `allow_mismatch` permits a bus and
+    a store whose guarantees do not fit together. `origins` says of each setting where its value came from.
+    """
+
+    event_bus_type: str = _setting("EVENT_BUS_TYPE", kinds.BACKEND, default="sqlite")
+    result_store_type: str = _setting("RESULT_STORE_TYPE", kinds.BACKEND, default=_STORE_OF_THE_BUS)
+    data_dir: Path = _setting("OMNIDAEMON_DATA_DIR", kinds.DIRECTORY, default=_USERS_DATA_DIR)
+    namespace: str = _setting("OMNIDAEMON_NAMESPACE", kinds.NAMESPACE, default="omni")
+    result_ttl: timedelta = _setting("OMNIDAEMON_RESULT_TTL", kinds.LIFETIME, default=timedelta(days=1))
+    dead_letter_ttl: timedelta | None = _setting("OMNIDAEMON_DEAD_LETTER_TTL", kinds.LIFETIME_OR_NONE, default=None)
+    payload_max_bytes: int = _setting("OMNIDAEMON_PAYLOAD_MAX_BYTES", kinds.SIZE, default=2**20)
+    result_max_bytes: int = _setting("OMNIDAEMON_RESULT_MAX_BYTES", kinds.SIZE, default=16 * 2**20)
+    log_level: str = _setting("OMNIDAEMON_LOG_LEVEL", kinds.LOG_LEVEL, default="INFO")
+    drain_seconds: float = _setting("OMNIDAEMON_DRAIN_SECONDS", kinds.SECONDS, default=30.0)
+    allow_mismatch: bool = _setting("OMNIDAEMON_ALLOW_MISMATCH", kinds.FLAG, default=False)
+    origins: Mapping[str, str] = attrs.field(default=_NOTHING, eq=False, repr=False)
+    # Strongest first. Holds the whole environment, so it is neither printed nor compared.
+    _sources: Sequence[Source] = attrs.field(default=(), alias="sources", eq=False, repr=False)
+
+    def option(self, name: str) -> str | None:
+        """An adapter's own setting by its environment name: from the environment, a `.env` file, or `[options]` of
+        `omnidaemon.toml`, where it may be written in lower case."""
+        found = self._option_source(name)
+        return None if found is None else found.options[name]
+
+    def shown(self, options: Iterable[str] = ()) -> tuple[Shown, ...]:
+        """All settings; then the options that files hold or that are named here, where set. Secrets are left out."""
+        rows = [
+            Shown(name=variable, value=_text(getattr(self, name)), origin=self.origins.get(name, _MADE_HERE))
+            for name, variable in _VARIABLES.items()
+        ]
+        listed = {name for source in self._sources if not source.is_environment for name in source.options}
+        for name in sorted(listed | set(options)):
+            if (source := self._option_source(name)) is not None:
+                value = without_secrets(name, source.options[name])
+                rows.append(Shown(name=name, value=value, origin=source.origin(name)))
+        return tuple(rows)
+
+    def _option_source(self, name: str) -> Source | None:
+        return next((source for source in self._sources if name in source.options), None)
+
+
+_DECLARED = {field.name: field.metadata for field in attrs.fields(Settings) if field.metadata}
+_VARIABLES: Mapping[str, str] = {name: metadata["variable"] for name, metadata in _DECLARED.items()}
+_KINDS: Mapping[str, Kind] = {name: metadata["kind"] for name, metadata in _DECLARED.items()}
+
+
+def load_settings(
+    arguments: Mapping[str, object] = _NOTHING,
+    *,
+    directory: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """The settings of this process: defaults < `omnidaemon.toml` < `.env` < environment < arguments.
+
+    Both files are the nearest ones, from `directory` (the current one) upwards. Arguments go by the names in `Settings`;
+    those that are None count as not given. Raises `UnknownSetting` and `InvalidSetting`, naming the origin.
+    """
+    directory = (directory or Path.cwd()).absolute()
+    settings_file, env_file = nearest(SETTINGS_FILE, directory), nearest(ENV_FILE, directory)
+    sources = [
+        arguments_source(arguments, directory, _VARIABLES),
+        environment_source(environ, directory, _VARIABLES),
+    ]
+    if env_file is not None:
+        sources.append(env_file_source(env_file, _VARIABLES))
+    if settings_file is not None:
+        sources.append(settings_file_source(settings_file, _VARIABLES))
+
+    values: dict[str, Any] = {"data_dir": default_data_dir(settings_file, environ)}
+    origins = dict.fromkeys(_VARIABLES, _DEFAULT)
+    for name in _VARIABLES:
+        if (source := next((source for source in sources if name in source.settings), None)) is not None:
+            origin = origins[name] = source.origin(_VARIABLES[name])
+            value = _KINDS[name].read(_VARIABLES[name], source.settings[name], origin)
+            values[name] = source.folder / value if isinstance(value, Path) else value
+    return Settings(**values, origins=MappingProxyType(origins), sources=tuple(sources))
+
+
+def without_secrets(name: str, value: str) -> str:
+    """The value with what looks like a secret left out: user and password in a URL, and all of a secret."""
+    if _SECRET_NAME.search(name.upper()):
+        return "***"
+    return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub("", value))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

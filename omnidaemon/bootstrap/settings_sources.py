@@ -1,0 +1,136 @@
+"""Where settings come from: arguments, the environment, a `.env` file and `omnidaemon.toml`, each as one source."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import attrs
+from dotenv import dotenv_values
+
+from omnidaemon.domain.errors import InvalidSetting, UnknownSetting
+
+SETTINGS_FILE = "omnidaemon.toml"
+ENV_FILE = ".env"
+OPTIONS = "options"
+
+_OURS = "OMNIDAEMON_"
+# The project's own tests, and what Kubernetes sets in every container beside a Service that is called omnidaemon.
+_NOT_SETTINGS = re.compile(
+    r"OMNIDAEMON_(TEST_\w+|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?|(\w+_)?PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
+)
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """Settings by their names in `Settings`, and options of adapters by their environment names.
+
+    `folder` is what a relative path is relative to. `is_environment`: it holds every variable there is, whether or not
+    it concerns us.
+    """
+
+    folder: Path
+    settings: Mapping[str, object]
+    options: Mapping[str, str]
+    label: str
+    is_environment: bool = False
+
+    def origin(self, variable: str) -> str:
+        """Where a value came from, for a person: the environment is large, so its variable is named too."""
+        return f"{self.label} {variable}" if self.is_environment else self.label
+
+
+def nearest(name: str, directory: Path) -> Path | None:
+    """The file of this name in the directory or the closest one above it."""
+    return next((path for folder in (directory, *directory.parents) if (path := folder / name).is_file()), None)
+
+
+def arguments_source(arguments: Mapping[str, object], directory: Path, variables: Mapping[str, str]) -> Source:
+    """What a caller passes, by the names in `Settings`; None counts as not passed."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return _table_source(given, directory, "arguments", variables)
+
+
+def environment_source(environ: Mapping[str, str], directory: Path, variables: Mapping[str, str]) -> Source:
+    """The environment; an empty variable counts as not set.
+
+    Raises `UnknownSetting` for a variable that begins with OMNIDAEMON_ and is none: a typo must not go unnoticed.
+    """
+    return attrs.evolve(_variables_source(environ, directory, "environment", variables), is_environment=True)
+
+
+def env_file_source(path: Path, variables: Mapping[str, str]) -> Source:
+    """A `.env` file. It is read, never put into the environment."""
+    label = f"{ENV_FILE} ({path})"
+    try:
+        values = dotenv_values(path, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting("file", path.name, f"readable text in UTF-8 ({error})", label) from error
+    return _variables_source(values, path.parent, label, variables)
+
+
+def settings_file_source(path: Path, variables: Mapping[str, str]) -> Source:
+    """An `omnidaemon.toml`: settings at the top or in `[omnidaemon]`, options of adapters in `[options]`."""
+    label = f"{SETTINGS_FILE} ({path})"
+    try:
+        top = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSetting("file", path.name, f"readable TOML in UTF-8 ({error})", label) from error
+    table = top.pop("omnidaemon", {})
+    if not isinstance(table, dict):
+        raise InvalidSetting("omnidaemon", table, "a table", label)
+    if twice := top.keys() & table.keys():
+        name = min(twice)
+        raise InvalidSetting(name, table[name], "it once, at the top or in [omnidaemon]", label)
+    return _table_source({**top, **table}, path.parent, label, variables)
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """What was probably meant."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def _variables_source(
+    environ: Mapping[str, str | None], folder: Path, label: str, variables: Mapping[str, str]
+) -> Source:
+    given = {name: text for name, text in environ.items() if text}
+    settings = {variable: name for name, variable in variables.items()}
+    for name, text in given.items():
+        if name.startswith(_OURS) and name not in settings and not _is_of_others(name, text):
+            raise UnknownSetting(name, label, closest(name, settings))
+    return Source(
+        folder=folder,
+        settings={settings[name]: text for name, text in given.items() if name in settings},
+        options={name: text for name, text in given.items() if name not in settings},
+        label=label,
+    )
+
+
+def _table_source(table: Mapping[str, object], folder: Path, label: str, variables: Mapping[str, str]) -> Source:
+    for name in table:
+        if name not in variables and name != OPTIONS:
+            raise UnknownSetting(name, label, closest(name.lower(), [*variables, OPTIONS]))
+    options = table.get(OPTIONS, {})
+    if not isinstance(options, Mapping):
+        raise InvalidSetting(OPTIONS, options, "a table", label)
+    return Source(
+        folder=folder,
+        settings={name: value for name, value in table.items() if name in variables},
+        options=dict(_as_options(options, label)),
+        label=label,
+    )
+
+
+def _as_options(options: Mapping[str, object], label: str) -> Iterator[tuple[str, str]]:
+    for name, value in options.items():
+        if not isinstance(value, (str, int, float)):
+            raise InvalidSetting(f"{OPTIONS}.{name}", value, "text, a number or true or false", label)
+        yield name.upper(), str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_of_others(name: str, text: str) -> bool:
+    return bool(_NOT_SETTINGS.fullmatch(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)))

@@ -1,0 +1,257 @@
+"""Settings: their sources, who wins, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from omnidaemon.bootstrap.settings import load_settings
+from omnidaemon.domain.errors import InvalidSetting, UnknownBackend, UnknownSetting
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads settings for a folder of the test's own, and an environment that holds nothing else."""
+
+    def loading(arguments=None, *, toml=None, env=None, directory=tmp_path, **environ):
+        if toml is not None:
+            (tmp_path / "omnidaemon.toml").write_text(toml, encoding="utf-8")
+        if env is not None:
+            (tmp_path / ".env").write_text(env, encoding="utf-8")
+        return load_settings(arguments or {}, directory=directory, environ={"HOME": str(tmp_path / "home"), **environ})
+
+    return loading
+
+
+def test_defaults(load):
+    """Nothing has to be set."""
+    settings = load()
+    assert (settings.event_bus_type, settings.result_store_type) == ("sqlite", "sqlite")
+    assert (settings.namespace, settings.log_level) == ("omni", "INFO")
+    assert (settings.result_ttl, settings.dead_letter_ttl) == (timedelta(days=1), None)
+    assert (settings.payload_max_bytes, settings.result_max_bytes) == (1_048_576, 16_777_216)
+    assert (settings.drain_seconds, settings.allow_mismatch) == (30.0, False)
+    assert set(settings.origins.values()) == {"default"}
+
+
+def test_stronger_sources_win_and_each_value_knows_its_origin(load, tmp_path):
+    """Defaults < omnidaemon.toml < .env < environment < arguments, value by value."""
+    settings = load(
+        {"log_level": "error"},
+        toml='namespace = "toml"\nresult_ttl = "1h"\ndrain_seconds = 1\nlog_level = "DEBUG"',
+        env="OMNIDAEMON_RESULT_TTL=2h\nOMNIDAEMON_DRAIN_SECONDS=2\nOMNIDAEMON_LOG_LEVEL=debug",
+        OMNIDAEMON_DRAIN_SECONDS="3",
+        OMNIDAEMON_LOG_LEVEL="debug",
+    )
+    assert settings.namespace == "toml"
+    assert settings.result_ttl == timedelta(hours=2)
+    assert settings.drain_seconds == 3.0
+    assert settings.log_level == "ERROR"
+    assert settings.origins["namespace"] == f"omnidaemon.toml ({tmp_path / 'omnidaemon.toml'})"
+    assert settings.origins["result_ttl"] == f".env ({tmp_path / '.env'})"
+    assert settings.origins["drain_seconds"] == "environment OMNIDAEMON_DRAIN_SECONDS"
+    assert settings.origins["log_level"] == "arguments"
+    assert settings.origins["event_bus_type"] == "default"
+
+
+def test_the_nearest_files_upward_are_read(load, tmp_path):
+    """A command in a project's subfolder uses the project's settings and data."""
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    settings = load(toml='namespace = "outer"', env="OMNIDAEMON_LOG_LEVEL=debug", directory=deep)
+    assert (settings.namespace, settings.log_level) == ("outer", "DEBUG")
+    assert settings.data_dir == tmp_path / ".omnidaemon"
+
+
+def test_env_files_are_not_exported(load):
+    """A .env file is read, never put into the process's environment."""
+    assert load(env="EVENT_BUS_TYPE=memory").event_bus_type == "memory"
+    assert "EVENT_BUS_TYPE" not in os.environ
+
+
+def test_the_table_named_omnidaemon_works_like_the_top(load):
+    """Both places are allowed, for different settings at once."""
+    settings = load(toml='namespace = "x"\n[omnidaemon]\nevent_bus_type = "memory"\nallow_mismatch = true')
+    assert (settings.namespace, settings.event_bus_type, settings.allow_mismatch) == ("x", "memory", True)
+    assert settings.result_store_type == "memory"
+
+
+def test_empty_variables_and_arguments_of_none_count_as_unset(load):
+    """As when a compose file passes on a variable that nobody has set."""
+    assert load({"namespace": None}, OMNIDAEMON_NAMESPACE="").namespace == "omni"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("EVENT_BUS_TYPE", " Memory ", "memory"),
+        ("OMNIDAEMON_RESULT_TTL", "90s", timedelta(seconds=90)),
+        ("OMNIDAEMON_DEAD_LETTER_TTL", "2d", timedelta(days=2)),
+        ("OMNIDAEMON_DEAD_LETTER_TTL", "none", None),
+        ("OMNIDAEMON_PAYLOAD_MAX_BYTES", "2048", 2048),
+        ("OMNIDAEMON_DRAIN_SECONDS", "1m", 60.0),
+        ("OMNIDAEMON_DRAIN_SECONDS", "0", 0.0),
+        ("OMNIDAEMON_ALLOW_MISMATCH", "Yes", True),
+        ("OMNIDAEMON_ALLOW_MISMATCH", "0", False),
+    ],
+)
+def test_text_becomes_a_value_of_its_kind(load, variable, text, value):
+    """What the environment gives is read by the setting's own kind."""
+    name = variable.removeprefix("OMNIDAEMON_").lower()
+    assert getattr(load(**{variable: text}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("EVENT_BUS_TYPE", "a bus", "the name of an adapter"),
+        ("OMNIDAEMON_NAMESPACE", "a:b", "1 to 200 of the characters"),
+        ("OMNIDAEMON_RESULT_TTL", "soon", "a duration such as 90"),
+        ("OMNIDAEMON_RESULT_TTL", "0", "above 0"),
+        ("OMNIDAEMON_DEAD_LETTER_TTL", "never", "or none"),
+        ("OMNIDAEMON_PAYLOAD_MAX_BYTES", "1MB", "a number of bytes above 0"),
+        ("OMNIDAEMON_RESULT_MAX_BYTES", "-1", "a number of bytes above 0"),
+        ("OMNIDAEMON_LOG_LEVEL", "loud", "one of TRACE, DEBUG"),
+        ("OMNIDAEMON_ALLOW_MISMATCH", "maybe", "true or false"),
+        ("OMNIDAEMON_DATA_DIR", "~nobody-has-this-name/x", "the path of a directory"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_its_origin(load, variable, text, expected):
+    """The error says what was set where, and what it takes."""
+    with pytest.raises(InvalidSetting) as caught:
+        load(**{variable: text})
+    assert (caught.value.name, caught.value.value, caught.value.origin) == (variable, text, f"environment {variable}")
+    assert expected in caught.value.expected
+
+
+@pytest.mark.parametrize(
+    "line", ["payload_max_bytes = 1.5", "payload_max_bytes = true", "data_dir = 1", "event_bus_type = 5", "result_ttl = []"]
+)  # fmt: skip
+def test_a_value_of_the_wrong_type_in_a_file_is_refused(load, line):
+    """TOML has types, and the wrong one is an error."""
+    with pytest.raises(InvalidSetting, match=r"omnidaemon\.toml"):
+        load(toml=line)
+
+
+def test_an_unknown_key_in_the_file_is_an_error_with_a_suggestion(load, tmp_path):
+    """A typo does not go unnoticed."""
+    with pytest.raises(UnknownSetting) as caught:
+        load(toml='event_bus_typ = "memory"')
+    assert caught.value.suggestion == "event_bus_type"
+    assert caught.value.origin == f"omnidaemon.toml ({tmp_path / 'omnidaemon.toml'})"
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("OMNIDAEMON_NAMESPCE", "OMNIDAEMON_NAMESPACE"),
+        ("OMNIDAEMON_EVENT_BUS_TYPE", "EVENT_BUS_TYPE"),
+        ("OMNIDAEMON_API_PORT", None),
+    ],
+)
+def test_an_unknown_variable_of_ours_is_an_error(load, name, suggestion):
+    """In the environment and in .env alike, also for what only a later version knows."""
+    with pytest.raises(UnknownSetting) as caught:
+        load(**{name: "8765"})
+    assert caught.value.origin == "environment"
+    assert suggestion in (caught.value.suggestion, None)
+    with pytest.raises(UnknownSetting, match=r"in \.env \("):
+        load(env=f"{name}=1")
+
+
+def test_variables_of_others_are_left_alone(load):
+    """What the project's tests and Kubernetes set beside a Service called omnidaemon is no setting."""
+    load(
+        env="PATH=/bin",
+        EDITOR="vi",
+        OMNIDAEMON_TEST_REQUIRE_SERVERS="1",
+        OMNIDAEMON_SERVICE_HOST="10.0.0.1",
+        OMNIDAEMON_SERVICE_PORT_HTTP="8765",
+        OMNIDAEMON_PORT="tcp://10.0.0.1:8765",
+        OMNIDAEMON_API_PORT="tcp://10.0.0.1:8765",
+        OMNIDAEMON_PORT_8765_TCP_ADDR="10.0.0.1",
+    )
+
+
+def test_an_unknown_argument_is_an_error(load):
+    """Arguments go by the names in Settings."""
+    with pytest.raises(UnknownSetting, match="'namespaces' in arguments; did you mean namespace"):
+        load({"namespaces": "x"})
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("a = ", "readable TOML in UTF-8"),
+        ("omnidaemon = 1", "a table"),
+        ('namespace = "a"\n[omnidaemon]\nnamespace = "b"', "it once, at the top or in"),
+        ("options = 1", "a table"),
+        ("[options]\nredis = [1]", r"options\.redis.*text, a number or true or false"),
+    ],
+)
+def test_a_malformed_file_is_an_error_that_names_it(load, toml, message):
+    """Never half read, never passed over."""
+    with pytest.raises(InvalidSetting, match=message) as caught:
+        load(toml=toml)
+    assert "omnidaemon.toml (" in caught.value.origin
+
+
+def test_a_file_that_is_not_utf_8_is_an_error(load, tmp_path):
+    """The error says what is wrong with the file."""
+    (tmp_path / ".env").write_bytes(b"A=\xff\n")
+    with pytest.raises(InvalidSetting, match="readable text in UTF-8"):
+        load()
+
+
+def test_a_bus_without_a_store_of_its_own_needs_one_named(load, monkeypatch, tmp_path):
+    """The default store is the bus's own technology, where it has one."""
+    install_bus_alone(tmp_path, monkeypatch)
+    with pytest.raises(InvalidSetting, match=r"RESULT_STORE_TYPE.*the bus 'queue_only' has none"):
+        load(EVENT_BUS_TYPE="queue_only")
+    assert load(EVENT_BUS_TYPE="queue_only", RESULT_STORE_TYPE="sqlite").result_store_type == "sqlite"
+
+
+def install_bus_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a distribution on the path that offers one bus and no store."""
+    metadata = folder / "site" / "queue_only-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Name: queue-only\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[omnidaemon.buses]\nqueue_only = queue_only:bus\n")
+    monkeypatch.syspath_prepend(str(folder / "site"))
+
+
+def test_a_bus_that_is_not_installed_is_unknown(load):
+    """Not a matter of the store: the bus is what the error names."""
+    with pytest.raises(UnknownBackend, match=r"unknown bus 'sqlit'; installed: .*memory.*sqlite"):
+        load(EVENT_BUS_TYPE="sqlit")
+
+
+def test_relative_data_dirs_are_relative_to_who_names_them(load, tmp_path):
+    """A path in a file is relative to the file, one in the environment to the current folder."""
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    assert load(toml='data_dir = "data"', directory=deep).data_dir == tmp_path / "data"
+    assert load(directory=deep, OMNIDAEMON_DATA_DIR="data").data_dir == deep / "data"
+    assert load({"data_dir": Path("/srv/omni")}, directory=deep).data_dir == Path("/srv/omni")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the XDG directories are for other systems")
+def test_without_a_settings_file_data_is_kept_with_the_users(load, tmp_path):
+    """XDG_DATA_HOME where it is an absolute path, else the usual place."""
+    assert load().data_dir == tmp_path / "home" / ".local" / "share" / "omnidaemon"
+    assert load(XDG_DATA_HOME="/srv/data").data_dir == Path("/srv/data/omnidaemon")
+    assert load(XDG_DATA_HOME="relative").data_dir == tmp_path / "home" / ".local" / "share" / "omnidaemon"
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [("darwin", "home/Library/Application Support/omnidaemon"), ("win32", "home/AppData/Local/omnidaemon")],
+)
+def test_other_systems_have_other_places(load, monkeypatch, tmp_path, platform, expected):
+    """macOS and Windows keep data where their users expect it."""
+    monkeypatch.setattr("sys.platform", platform)
+    assert load().data_dir == tmp_path / expected

@@ -1,0 +1,80 @@
+"""Options of adapters, and what a person gets to see of settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from omnidaemon.bootstrap.settings import Settings, load_settings, without_secrets
+from omnidaemon.domain.errors import InvalidSetting
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads settings for a folder of the test's own, and an environment that holds nothing else."""
+
+    def loading(arguments=None, *, toml=None, env=None, directory=tmp_path, **environ):
+        if toml is not None:
+            (tmp_path / "omnidaemon.toml").write_text(toml, encoding="utf-8")
+        if env is not None:
+            (tmp_path / ".env").write_text(env, encoding="utf-8")
+        return load_settings(arguments or {}, directory=directory, environ={"HOME": str(tmp_path / "home"), **environ})
+
+    return loading
+
+
+def test_options_are_found_by_their_environment_name_wherever_they_are(load):
+    """Adapters read settings of their own from the same sources, in the same order."""
+    settings = load(
+        {"options": {"ACME_MODE": "argument"}},
+        toml='[options]\nacme_url = "toml"\nacme_mode = "toml"\nacme_size = 5\nacme_fast = true\nacme_zone = "toml"',
+        env="ACME_ZONE=file",
+        ACME_URL="environment",
+    )
+    names = ("ACME_URL", "ACME_MODE", "ACME_SIZE", "ACME_FAST", "ACME_ZONE", "ACME_NONE")
+    assert [settings.option(name) for name in names] == ["environment", "argument", "5", "true", "file", None]
+
+
+def test_what_is_shown_has_origins_and_no_secrets(load, tmp_path):
+    """A row per setting, then the options of files and those asked for; never the rest of the environment."""
+    settings = load(
+        toml='namespace = "x"\n[options]\nacme_url = "redis://me:word@host:1/0?password=p&db=2"\nacme_api_key = "abc"',
+        NATS_URL="nats://t0ken@host:4222",
+        HISTFILE="x",
+        OMNIDAEMON_RESULT_TTL="90m",
+    )
+    rows = {row.name: (row.value, row.origin) for row in settings.shown(options=["NATS_URL", "ACME_NONE"])}
+    file = f"omnidaemon.toml ({tmp_path / 'omnidaemon.toml'})"
+    assert list(rows)[:2] == ["EVENT_BUS_TYPE", "RESULT_STORE_TYPE"]
+    assert rows["OMNIDAEMON_NAMESPACE"] == ("x", file)
+    assert rows["OMNIDAEMON_RESULT_TTL"] == ("5400s", "environment OMNIDAEMON_RESULT_TTL")
+    assert rows["OMNIDAEMON_DEAD_LETTER_TTL"] == ("none", "default")
+    assert rows["OMNIDAEMON_ALLOW_MISMATCH"] == ("false", "default")
+    assert rows["OMNIDAEMON_DRAIN_SECONDS"] == ("30", "default")
+    assert rows["ACME_URL"] == ("redis://host:1/0?password=***&db=2", file)
+    assert rows["ACME_API_KEY"] == ("***", file)
+    assert rows["NATS_URL"] == ("nats://host:4222", "environment NATS_URL")
+    assert not {"HISTFILE", "HOME", "ACME_NONE"} & set(rows)
+
+
+@pytest.mark.parametrize("url", ["redis://:p%40ss@host/0", "redis://u:p@s/s@host/0", "nats://u:p@host/0"])
+def test_no_part_of_a_password_is_shown(url):
+    """Also when it holds what a URL should have escaped."""
+    assert without_secrets("X_URL", url).endswith("://host/0")
+
+
+def test_printing_settings_shows_nothing_of_the_environment(load):
+    """Settings end up in logs and tracebacks."""
+    assert "s3cret" not in repr(load(AWS_SESSION="s3cret"))
+
+
+def test_settings_made_in_code_are_checked_and_have_the_same_defaults():
+    """Embedding and tests need no files."""
+    settings = Settings(event_bus_type="memory", result_ttl="10m", data_dir=Path("/srv"))  # type: ignore[arg-type]
+    assert (settings.result_store_type, settings.result_ttl) == ("memory", timedelta(minutes=10))
+    assert settings.option("ANY") is None
+    assert Settings().data_dir.is_absolute()
+    with pytest.raises(InvalidSetting, match=r"OMNIDAEMON_PAYLOAD_MAX_BYTES=0 \(from Settings\(\)\)"):
+        Settings(payload_max_bytes=0)

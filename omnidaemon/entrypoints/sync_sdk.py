@@ -27,6 +27,11 @@ def _blocking(
     return blocking
 
 
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
 class SyncSDK:
     """Runs the client on a loop in a background thread, started by the first call. Usable from any thread that runs no
     event loop; on one that does, it would block the loop, so it refuses."""
@@ -35,6 +40,7 @@ class SyncSDK:
         self.client = client
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
     def wait_for(self, call: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the background loop and return what it returns."""
@@ -49,16 +55,19 @@ class SyncSDK:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="omnidaemon-sync", daemon=True).start()
+                self._thread = threading.Thread(target=_run, args=(self._loop,), name="omnidaemon-sync", daemon=True)
+                self._thread.start()
             return self._loop
 
     def close(self) -> None:
         """Close what the calls have opened, and the thread. The next call begins anew."""
         with self._lock:
             loop, self._loop = self._loop, None
-        if loop is not None:
+            thread, self._thread = self._thread, None
+        if loop is not None and thread is not None:
             asyncio.run_coroutine_threadsafe(self.client.close(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
+            thread.join()
 
     publish_task = _blocking(Client.publish_task)
     publish_tasks = _blocking(Client.publish_tasks)

@@ -1,0 +1,109 @@
+"""The harness for people's own agents."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from omnidaemon import Context, DeliveryPolicy, OmniDaemonSDK, Reject, Retry
+from omnidaemon.domain.errors import AlreadyStarted, WaitTimedOut
+from omnidaemon.harness import TestHarness
+
+
+async def test_run_returns_the_result() -> None:
+    """An agent's value comes back as it was returned."""
+    sdk = OmniDaemonSDK()
+
+    @sdk.agent("greet.user")
+    async def greeter(payload: dict[str, str]) -> dict[str, str]:
+        return {"reply": f"Hello, {payload['name']}!"}
+
+    async with TestHarness(sdk) as harness:
+        result = await harness.run("greet.user", {"name": "Alice"})
+
+    assert (result.status, result.result, result.attempts) == ("succeeded", {"reply": "Hello, Alice!"}, 1)
+
+
+async def test_retries_follow_the_policy_without_costing_time() -> None:
+    """Pauses of an hour pass in a moment, on the clock that the agent's policy is judged by; each attempt's error is
+    kept, and a requeue begins anew."""
+    sdk = OmniDaemonSDK()
+    started = []
+
+    policy = DeliveryPolicy(max_attempts=3, backoff=timedelta(hours=1), backoff_factor=2, backoff_max=1e6, jitter=0)
+
+    @sdk.agent("flaky", policy=policy)
+    async def flaky(_: object, ctx: Context) -> None:
+        started.append(harness.clock.now().at)
+        raise ValueError(f"attempt {ctx.attempt}")
+
+    async with TestHarness(sdk) as harness:
+        result = await harness.run("flaky", None)
+        details = await sdk.get_task(result.task_id)
+        assert details is not None
+        (run,) = details.record.runs
+        assert [(error.message, error.attempt) for error in run.errors] == [(f"attempt {n}", n) for n in (1, 2, 3)]
+        assert all("raise ValueError" in error.traceback for error in run.errors)
+        assert (result.status, result.attempts) == ("dead", 3)
+
+        await sdk.requeue_task(result.task_id)
+        again = await harness.finish(result.task_id)
+
+    pauses = [(after - before).total_seconds() for before, after in zip(started, started[1:3], strict=False)]
+    assert pauses == [pytest.approx(3600, abs=1), pytest.approx(7200, abs=1)]
+    assert (again.status, again.attempts, len(started)) == ("dead", 3, 6)
+
+
+async def test_retry_and_reject() -> None:
+    """Retry burns no attempt; Reject is final."""
+    sdk = OmniDaemonSDK()
+
+    @sdk.agent("limited", policy=DeliveryPolicy(max_attempts=1))
+    def limited(payload: list[int], ctx: Context) -> str:
+        payload.append(ctx.attempt)
+        calls.append(1)
+        if len(calls) < 4:
+            raise Retry(after=30)
+        return "at last"
+
+    @sdk.agent("strict")
+    def strict(_: object) -> None:
+        raise Reject("not for me")
+
+    calls: list[int] = []
+    async with TestHarness(sdk) as harness:
+        late = await harness.run("limited", [])
+        rejected = await harness.run("strict", {})
+
+    assert (late.status, late.result, late.attempts, len(calls)) == ("succeeded", "at last", 1, 4)
+    assert rejected.status == "dead"
+    assert rejected.error is not None
+    assert (rejected.error.kind, rejected.error.message) == ("rejected", "not for me")
+
+
+async def test_a_task_that_does_not_end_is_told() -> None:
+    """A topic without an agent leaves its task queued; the wait says so."""
+    sdk = OmniDaemonSDK()
+
+    @sdk.agent("other")
+    def other(_: object) -> None: ...
+
+    async with TestHarness(sdk) as harness:
+        with pytest.raises(WaitTimedOut, match="still queued"):
+            await harness.run("nobody.listens", 1, within_seconds=0.1)
+
+
+async def test_it_leaves_the_sdk_as_it_was() -> None:
+    """After the harness the same SDK can be put into another one; inside, it cannot get more agents."""
+    sdk = OmniDaemonSDK()
+
+    @sdk.agent("one")
+    def one(_: object) -> int:
+        return 1
+
+    for _ in range(2):
+        async with TestHarness(sdk) as harness:
+            assert (await harness.run("one", None)).result == 1
+            with pytest.raises(AlreadyStarted):
+                sdk.agent("two")(one)

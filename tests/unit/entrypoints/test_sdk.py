@@ -1,0 +1,210 @@
+"""The SDK: registering, embedding, publishing, reading, blocking."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterator
+
+import pytest
+
+from omnidaemon import Context, OmniDaemonSDK
+from omnidaemon.app.agents import NotAHandler
+from omnidaemon.bootstrap.settings import load_settings
+from omnidaemon.domain.errors import (
+    AgentNotFound,
+    AlreadyStarted,
+    BlockingCall,
+    DuplicateAgent,
+    InvalidName,
+    InvalidValue,
+    TaskNotFound,
+    WaitTimedOut,
+)
+
+
+@pytest.fixture
+def sdk() -> OmniDaemonSDK:
+    """An SDK in memory."""
+    return OmniDaemonSDK(settings=load_settings({"event_bus_type": "memory"}))
+
+
+@pytest.fixture
+def greeting(sdk: OmniDaemonSDK) -> OmniDaemonSDK:
+    """An SDK in memory with an agent that greets."""
+
+    @sdk.agent("greet", description="Says hello", tools=["wave", print])
+    async def greeter(payload: str) -> str:
+        return f"Hello, {payload}!"
+
+    return sdk
+
+
+async def test_embedded_in_a_loop(greeting: OmniDaemonSDK) -> None:
+    """`async with sdk` runs the agents on the caller's own loop, and publishing and reading go on beside."""
+    async with greeting as sdk:
+        task_id = await sdk.publish_task("greet", "Alice")
+        result = await sdk.wait_for_result(task_id, timeout=10)
+        again = await sdk.get_result(task_id)
+
+    assert str(result).splitlines()[-1] == "'Hello, Alice!'"
+    assert again == result
+
+
+async def test_the_decorator_returns_the_function(sdk: OmniDaemonSDK) -> None:
+    """An agent can still be called as the function that it is."""
+
+    @sdk.agent("double")
+    def double(payload: int) -> int:
+        return 2 * payload
+
+    assert double(4) == 8
+
+
+async def test_handlers_of_every_kind(sdk: OmniDaemonSDK) -> None:
+    """Functions, coroutine functions, partials, callable objects and bound methods, with a context or without."""
+
+    class Shop:
+        async def sell(self, payload: int, ctx: Context) -> list[object]:
+            return [payload, ctx.agent]
+
+        def __call__(self, payload: int) -> int:
+            return payload + 1
+
+    async def add(more: int, payload: int) -> int:
+        return payload + more
+
+    await sdk.register_agent("n", Shop().sell)
+    await sdk.register_agent("n", Shop(), name="object")
+    await sdk.register_agent("n", functools.partial(add, 5), name="partial")
+    await sdk.register_agent("n", lambda payload: payload * 10, name="lambda")
+    async with sdk:
+        result = await sdk.wait_for_result(await sdk.publish_task("n", 1), timeout=10)
+
+    assert result.result == {"sell": [1, "sell"], "object": 2, "partial": 6, "lambda": 10}
+
+
+@pytest.mark.parametrize(
+    ("register", "error", "words"),
+    [
+        (lambda sdk: sdk.agent("bad topic")(print), InvalidName, "not a valid topic"),
+        (lambda sdk: sdk.agent("t", name="a/b")(print), InvalidName, "not a valid agent name"),
+        (lambda sdk: sdk.agent("t")(lambda payload: payload), InvalidValue, "name="),
+        (lambda sdk: sdk.agent("greet")(_named("greeter")), DuplicateAgent, "registered twice"),
+        (lambda sdk: sdk.agent("t", concurrency=0)(print), InvalidValue, "concurrency"),
+        (lambda sdk: sdk.agent("t", when_stopped="drop")(print), InvalidValue, "'hold' or 'skip'"),
+        (lambda sdk: sdk.agent("t", name="x")("no function"), NotAHandler, "not callable"),
+        (lambda sdk: sdk.agent("t", name="x")(lambda: 1), NotAHandler, r"\(payload\)"),
+        (lambda sdk: sdk.agent("t")(_generator), NotAHandler, "generator"),
+    ],
+)
+def test_bad_agents_are_refused(greeting, register, error, words) -> None:
+    """What cannot be an agent is refused where it is registered, with what to do."""
+    with pytest.raises(error, match=words):
+        register(greeting)
+
+
+def _named(name: str):
+    def handler(payload: object) -> object:
+        return payload
+
+    handler.__name__ = name
+    return handler
+
+
+def _generator(payload: object) -> Iterator[object]:
+    yield payload
+
+
+async def test_hooks_run_on_the_agents_loop(greeting: OmniDaemonSDK) -> None:
+    """Start-up hooks run before the first task, shutdown hooks after the last, on the loop of the agents."""
+    seen: list[object] = []
+
+    @greeting.on_startup
+    async def begin() -> None:
+        seen.append(asyncio.get_running_loop())
+
+    @greeting.on_shutdown
+    def end() -> None:
+        seen.append("end")
+
+    async with greeting:
+        assert seen == [asyncio.get_running_loop()]
+    assert seen[1:] == ["end"]
+
+
+async def test_a_failing_start_leaves_nothing_behind(greeting: OmniDaemonSDK) -> None:
+    """When a start-up hook raises, the SDK is not started, and can be once the reason is gone."""
+    reasons = ["no model"]
+
+    @greeting.on_startup
+    def load() -> None:
+        if reasons:
+            raise OSError(reasons.pop())
+
+    with pytest.raises(OSError, match="no model"):
+        await greeting.start()
+    async with greeting:
+        with pytest.raises(AlreadyStarted):
+            await greeting.start()
+
+
+async def test_what_is_not_there(greeting: OmniDaemonSDK) -> None:
+    """Unknown tasks and agents: None where one looks, a typed error where one acts."""
+    async with greeting as sdk:
+        assert await sdk.get_result("nothing") is None
+        assert await sdk.get_task("nothing") is None
+        with pytest.raises(TaskNotFound):
+            await sdk.wait_for_result("nothing", timeout=1)
+        with pytest.raises(TaskNotFound):
+            await sdk.cancel_task("nothing")
+        with pytest.raises(AgentNotFound):
+            await sdk.stop_agent("greet", "nobody")
+        task_id = await sdk.publish_task("nobody.listens", 1)
+        with pytest.raises(WaitTimedOut):
+            await sdk.wait_for_result(task_id, timeout=0.05)
+        with pytest.raises(InvalidValue, match="limit"):
+            await sdk.list_tasks(limit=0)
+        with pytest.raises(InvalidValue, match="one of scheduled"):
+            await sdk.list_tasks(status="finished")
+
+
+async def test_agents_can_be_looked_at_and_stopped(greeting: OmniDaemonSDK) -> None:
+    """A stopped agent leaves its tasks waiting; started again, it handles them."""
+    async with greeting as sdk:
+        (agent,) = await sdk.list_agents()
+        assert (agent.topic, agent.name, agent.status, agent.workers) == ("greet", "greeter", "running", 1)
+        assert (agent.description, agent.tools) == ("Says hello", ("wave", "print"))
+        await sdk.stop_all_agents()
+        assert (await sdk.get_agent("greet", "greeter")).status == "stopped"
+        await sdk.start_all_agents()
+        result = await sdk.wait_for_result(await sdk.publish_task("greet", "Bob"), timeout=10)
+        assert result.result == "Hello, Bob!"
+        assert (await sdk.list_workers())[0].report.subscriptions[0].topic == "greet"
+        assert (await sdk.health()).status == "degraded"
+        assert [metrics.tasks_processed for metrics in (await sdk.metrics()).values()] == [1]
+
+
+def test_blocking_calls(greeting: OmniDaemonSDK) -> None:
+    """Scripts publish and read without a loop of their own; the worker runs elsewhere."""
+    ids = greeting.sync.publish_tasks([("greet", "Carol"), ("greet", "Dave")])
+    assert [greeting.sync.get_result(task_id).status for task_id in ids] == ["queued", "queued"]
+    greeting.sync.cancel_task(ids[0])
+    assert greeting.sync.get_result(ids[0]).status == "cancelled"
+    assert [r.task_id for r in greeting.sync.list_tasks(status="queued").results] == [ids[1]]
+    greeting.sync.close()
+    greeting.sync.close()
+
+
+async def test_blocking_calls_refuse_to_block_a_loop(greeting: OmniDaemonSDK) -> None:
+    """On a thread that runs an event loop, the blocking face says which call to make instead."""
+    with pytest.raises(BlockingCall, match="await"):
+        greeting.sync.health()
+
+
+def test_one_sdk_over_several_loops(greeting: OmniDaemonSDK) -> None:
+    """Repeated asyncio.run() works, also when the earlier loop closed nothing."""
+    first = asyncio.run(greeting.publish_task("greet", "Eve"))
+    result = asyncio.run(greeting.get_result(first))
+    assert result is not None
+    assert result.status == "queued"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -46,6 +47,30 @@ class AgentRecord:
     is_declared: bool = False
     is_stopped: bool = False
     generation: int = 0
+
+    def desired(self, *, is_stopped: bool) -> AgentRecord:
+        """As somebody wants it; the generation grows only if that is a change."""
+        if self.is_stopped is is_stopped:
+            return self
+        return attrs.evolve(self, is_stopped=is_stopped, generation=self.generation + 1)
+
+
+def registered(
+    profiles: Iterable[AgentProfile], known: Mapping[Subscription, AgentRecord], at: datetime
+) -> dict[Subscription, AgentRecord]:
+    """The records of these agents after a worker told of them; `known` are all records of their topics.
+
+    A known agent gets its new profile and keeps the rest. A new one starts at the backlog of a topic of which no
+    agent's declaration is confirmed yet, else with what is published from now on.
+    """
+    settled = {subscription.topic for subscription, record in known.items() if record.is_declared}
+    records: dict[Subscription, AgentRecord] = {}
+    for profile in profiles:
+        subscription = profile.subscription
+        start = Start.NOW if subscription.topic in settled else Start.BACKLOG
+        old = known.get(subscription) or AgentRecord(profile=profile, start=start, registered_at=at)
+        records[subscription] = attrs.evolve(old, profile=profile)
+    return records
 
 
 @attrs.frozen(kw_only=True)

@@ -8,12 +8,15 @@ store speaks of all of them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import attrs
 
 from omnidaemon.domain.changes import Changes, changes_of
 from omnidaemon.domain.errors import StaleRequest
 from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.lapse_guard import LapseGuard
+from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import (
     ClaimLimit,
     EndRun,
@@ -30,6 +33,8 @@ from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 
 Runs = Mapping[RunKey, Run]
+
+_LONGEST_PAUSE_SECONDS = 60.0
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +115,38 @@ class Gates:
     def lapse(self, running: Iterable[Run], now: Instant) -> Changes:
         """Take the runs whose lease has run out from their owners: a crash is counted, and they are due at once."""
         return changes_of(((run, run.lapsed(now)) for run in running if run.is_lapsed(now)), now.at)
+
+    def choose(
+        self, limits: Sequence[ClaimLimit], due: Mapping[Subscription, Iterable[Run]], now: Instant, *, is_idle: bool
+    ) -> tuple[list[Run], bool]:
+        """Which of each agent's due runs, the longest due first, to grant; and whether runs at their last chance wait
+        for a caller that is idle. Such a one gets the first of them, and nothing beside it."""
+        chosen: list[Run] = []
+        suspects: list[Run] = []
+        for limit in limits:
+            slots = limit.slots
+            for run in due.get(limit.subscription, ()):
+                if not run.is_due(now):
+                    break
+                if run.is_last_chance(limit.crash_limit):
+                    suspects.append(run)
+                elif slots > 0:
+                    chosen.append(run)
+                    slots -= 1
+        if is_idle and suspects:
+            return suspects[:1], False
+        return chosen, bool(suspects)
+
+    def pause_seconds(
+        self, first_due_at: datetime | None, first_lease_until: float | None, guard: LapseGuard, now: Instant
+    ) -> float:
+        """How long a claimer may rest: until the next due time, or until the next lease may lapse."""
+        pause = _LONGEST_PAUSE_SECONDS
+        if first_due_at is not None:
+            pause = min(pause, (first_due_at - now.at).total_seconds())
+        if first_lease_until is not None:
+            pause = min(pause, max(first_lease_until, guard.no_lapse_until) - now.steady)
+        return max(0.0, pause)
 
     def claim(
         self, request: Request, limits: Sequence[ClaimLimit], due: Iterable[Run], now: Instant

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import attrs
 
+from omnidaemon.domain.agent import AgentRecord, Start
 from omnidaemon.domain.changes import Changes, changes_of
 from omnidaemon.domain.errors import TaskNotFound, WrongState
 from omnidaemon.domain.instant import Instant
@@ -53,6 +54,21 @@ class TaskRecord:
         if self.pending_agents and not self.is_cancelled:
             return Status.QUEUED
         return next(Status(state) for state in _GRAVEST_FIRST if state in states)
+
+    def matches(self, *, status: Status | None = None, topic: str | None = None, agent: str | None = None) -> bool:
+        """Whether a person who asks for these finds the task: one agent's part in it, when an agent is named."""
+        if topic not in (None, self.task.topic):
+            return False
+        states = {Status(run.state) for run in self.runs if agent in (None, run.subscription.agent)}
+        if agent in self.pending_agents if agent is not None else self.pending_agents or not self.runs:
+            states.add(self._unbegun_status)
+        return bool(states) if status is None else status in states
+
+    @property
+    def _unbegun_status(self) -> Status:
+        if self.is_scheduled:
+            return Status.SCHEDULED
+        return Status.CANCELLED if self.is_cancelled else Status.QUEUED
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -132,6 +148,20 @@ class TaskRecord:
 
     def _event(self, kind: EventKind, now: Instant) -> JournalEvent:
         return JournalEvent(kind=kind, task_id=self.task.task_id, topic=self.task.topic, at=now.at)
+
+
+def answerable(
+    named: Iterable[str], topic: str, created_at: datetime, known: Mapping[Subscription, AgentRecord]
+) -> tuple[str, ...]:
+    """The agents that must end a task: of those named at its publication, the ones that have not been removed since.
+
+    Without any, they are the agents of the topic's first declaration.
+    """
+    names = tuple(named)
+    if names:
+        records = ((name, known.get(Subscription(topic, name))) for name in names)
+        return tuple(name for name, record in records if record and record.registered_at <= created_at)
+    return tuple(sorted(s.agent for s, record in known.items() if s.topic == topic and record.start is Start.BACKLOG))
 
 
 _UNENDED_FIRST = (RunState.RUNNING, RunState.WAITING, RunState.RETRYING, RunState.QUEUED)

@@ -16,7 +16,8 @@ from omnidaemon.domain.states import Status
 @attrs.frozen(kw_only=True)
 class TaskFilter:
     """Which tasks: all that are None match everything. `status` matches a task that has a run in this state;
-    `QUEUED` also one that no agent has begun, `SCHEDULED` one that is not yet due."""
+    `QUEUED` also one that an agent has still to begin, `SCHEDULED` one that is not yet due. `agent` looks at that
+    agent's part alone. Decided by `TaskRecord.matches`."""
 
     status: Status | None = None
     topic: str | None = None

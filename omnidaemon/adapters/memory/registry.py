@@ -8,7 +8,15 @@ from datetime import timedelta
 import attrs
 
 from omnidaemon.adapters.memory.space import MemorySpace
-from omnidaemon.domain.agent import AgentProfile, AgentRecord, DesiredState, Start, WorkerRecord, WorkerReport
+from omnidaemon.domain.agent import (
+    AgentProfile,
+    AgentRecord,
+    DesiredState,
+    Start,
+    WorkerRecord,
+    WorkerReport,
+    registered,
+)
 from omnidaemon.domain.changes import changes_of
 from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
@@ -26,17 +34,9 @@ class MemoryRegistry(AgentRegistry):
     async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
         space = self._space
         with space.transaction() as now:
-            settled = {s.topic for s, record in space.agents.items() if record.is_declared}
-            for profile in profiles:
-                subscription = profile.subscription
-                known = space.agents.get(subscription)
-                if known is not None:
-                    space.agents[subscription] = attrs.evolve(known, profile=profile)
-                    continue
-                start = Start.NOW if subscription.topic in settled else Start.BACKLOG
-                space.agents[subscription] = AgentRecord(profile=profile, start=start, registered_at=now.at)
-            records = ((p.subscription, space.agents[p.subscription]) for p in profiles)
-            return {subscription: record.start for subscription, record in records if not record.is_declared}
+            records = registered(profiles, space.agents, now.at)
+            space.agents.update(records)
+            return {subscription: record.start for subscription, record in records.items() if not record.is_declared}
 
     async def declared(self, subscriptions: Sequence[Subscription]) -> None:
         with self._space.transaction():
@@ -79,10 +79,7 @@ class MemoryRegistry(AgentRegistry):
         with space.transaction():
             records = [self._known(subscription) for subscription in subscriptions]
             for record in records:
-                if record.is_stopped is not is_stopped:
-                    space.agents[record.profile.subscription] = attrs.evolve(
-                        record, is_stopped=is_stopped, generation=record.generation + 1
-                    )
+                space.agents[record.profile.subscription] = record.desired(is_stopped=is_stopped)
         space.bell.ring()
 
     async def remove(self, subscription: Subscription) -> None:

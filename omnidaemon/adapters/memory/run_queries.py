@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from omnidaemon.adapters.memory.space import LoggedTask, MemorySpace
+from omnidaemon.adapters.memory.space import MemorySpace
 from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
@@ -42,24 +42,17 @@ class MemoryRunQueries(RunQueries):
         with self._space.transaction():
             rows = sorted(self._space.tasks.values(), key=lambda row: row.position, reverse=True)
             older = (row for row in rows if before is None or row.position < before)
-            matching = list(islice((row for row in older if self._matches(row, wanted)), limit + 1))
-            records = (self._space.record(row.task.task_id) for row in matching[:limit])
-            return Page(
-                records=tuple(record for record in records if record is not None),
-                cursor=str(matching[limit - 1].position) if len(matching) > limit else None,
+            records = ((row.position, self._space.record(row.task.task_id)) for row in older)
+            wanted_records = (
+                (position, record)
+                for position, record in records
+                if record is not None and record.matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent)
             )
-
-    def _matches(self, row: LoggedTask, wanted: TaskFilter) -> bool:
-        if wanted.topic is not None and row.task.topic != wanted.topic:
-            return False
-        names = row.run_agents if wanted.agent is None else row.run_agents & {wanted.agent}
-        if wanted.status is None:
-            return wanted.agent is None or bool(names) or wanted.agent in (row.agents or ())
-        is_scheduled = row.task.task_id in self._space.schedules
-        if not row.run_agents and wanted.status in (Status.SCHEDULED, Status.QUEUED, Status.CANCELLED):
-            status = Status.SCHEDULED if is_scheduled else Status.CANCELLED if row.is_cancelled else Status.QUEUED
-            return status is wanted.status and (wanted.agent is None or wanted.agent in (row.agents or ()))
-        return any(self._space.runs[row.task.task_id, name].state == wanted.status.value for name in names)
+            matching = list(islice(wanted_records, limit + 1))
+            return Page(
+                records=tuple(record for _, record in matching[:limit]),
+                cursor=str(matching[limit - 1][0]) if len(matching) > limit else None,
+            )
 
     async def counts(self) -> Mapping[tuple[Subscription, Status], int]:
         counts: dict[tuple[Subscription, Status], int] = {}

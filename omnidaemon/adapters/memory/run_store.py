@@ -8,10 +8,7 @@ from omnidaemon.adapters.memory.bell import BellListener
 from omnidaemon.adapters.memory.space import MemorySpace
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.requests import ClaimLimit, Claims, Finish, Grant, Held, Intake, Renewals, Request
-from omnidaemon.domain.run import Run
 from omnidaemon.ports.run_store import LeaseSpan, RunStore
-
-_LONGEST_PAUSE_SECONDS = 60.0
 
 
 class MemoryRunStore(RunStore):
@@ -39,13 +36,14 @@ class MemoryRunStore(RunStore):
             self._touch(leases, now)
             if space.guard.may_lapse(now.steady):
                 space.apply(space.gates.lapse([space.runs[key] for key in space.running], now), now)
-            chosen, has_last_chance = self._choose(limits, now, is_idle=is_idle)
+            due = {limit.subscription: space.due(limit.subscription) for limit in limits}
+            chosen, has_last_chance = space.gates.choose(limits, due, now, is_idle=is_idle)
             runs, changes = space.gates.claim(request, limits, chosen, now)
             space.apply(changes, now)
             return Claims(
                 grants=tuple(Grant(run=run, task=space.tasks[run.task_id].task) for run in runs),
-                next_due_seconds=self._next_due(limits, now),
-                has_last_chance=has_last_chance and not is_idle,
+                next_due_seconds=self._pause(limits, now),
+                has_last_chance=has_last_chance,
             )
 
     def _granted_by(self, request: Request) -> tuple[Grant, ...]:
@@ -53,35 +51,16 @@ class MemoryRunStore(RunStore):
         runs = (space.runs[key] for key in space.running)
         return tuple(Grant(run=run, task=space.tasks[run.task_id].task) for run in runs if run.request == wanted)
 
-    def _choose(self, limits: Sequence[ClaimLimit], now: Instant, *, is_idle: bool) -> tuple[list[Run], bool]:
-        """The runs to grant, and whether there are any at their last chance among those due."""
-        chosen: list[Run] = []
-        suspects: list[Run] = []
-        for limit in limits:
-            taken = 0
-            for run in self._space.due(limit.subscription):
-                if not run.is_due(now):
-                    break
-                if run.is_last_chance(limit.crash_limit):
-                    suspects.append(run)
-                elif taken < limit.slots:
-                    chosen.append(run)
-                    taken += 1
-        if is_idle and suspects:
-            return suspects[:1], True
-        return chosen, bool(suspects)
-
-    def _next_due(self, limits: Sequence[ClaimLimit], now: Instant) -> float:
-        pause = _LONGEST_PAUSE_SECONDS
-        for limit in limits:
-            first = next(self._space.due(limit.subscription), None)
-            if first is not None and first.due_at is not None:
-                pause = min(pause, (first.due_at - now.at).total_seconds())
-        leases = (self._space.runs[key].lease_until for key in self._space.running)
-        first_lapse = min((until for until in leases if until is not None), default=None)
-        if first_lapse is not None:
-            pause = min(pause, max(first_lapse, self._space.guard.no_lapse_until) - now.steady)
-        return max(0.0, pause)
+    def _pause(self, limits: Sequence[ClaimLimit], now: Instant) -> float:
+        space = self._space
+        firsts = (next(space.due(limit.subscription), None) for limit in limits)
+        leases = (space.runs[key].lease_until for key in space.running)
+        return space.gates.pause_seconds(
+            min((run.due_at for run in firsts if run is not None and run.due_at is not None), default=None),
+            min((until for until in leases if until is not None), default=None),
+            space.guard,
+            now,
+        )
 
     async def renew(self, owner: str, held: Sequence[Held], leases: LeaseSpan) -> Renewals:
         space = self._space

@@ -46,7 +46,7 @@ def right(payload: int, ctx: Context) -> int:
 async def blocker(payload: dict[str, Any], ctx: Context) -> str:
     note("start", ctx)
     if payload["how"] == "sleep":
-        time.sleep(payload["seconds"])
+        time.sleep(payload["seconds"])  # noqa: ASYNC251 - that it blocks is the point
     else:
         until = time.monotonic() + payload["seconds"]
         while time.monotonic() < until:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+from functools import partial
 
 import pytest
 
@@ -37,6 +39,10 @@ async def test_two_killed_workers_lose_nothing(workshop: Workshop, client: OmniD
     assert sum(again.values()) <= len(in_flight | unrecorded)
 
 
+def _has_died(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None
+
+
 async def _is_recorded(client: OmniDaemonSDK, task_id: str) -> bool:
     result = await client.get_result(task_id)
     return result is not None and result.is_end
@@ -48,11 +54,9 @@ async def test_a_poison_task_takes_no_other_along(workshop: Workshop, client: Om
     before, after = good[:20], good[20:]
     ids = await client.publish_tasks([*before, ("mixed", {"poison": True}), *after])
     poison = ids.pop(20)
-    crashes = 0
-    while crashes < 3:
+    for _ in range(3):
         process = workshop.start_worker(AGENT_LEASE="1")
-        workshop.until(lambda process=process: process.poll() is not None)
-        crashes += 1
+        workshop.until(partial(_has_died, process))
     workshop.start_worker(AGENT_LEASE="1")
     dead = await client.wait_for_result(poison, timeout=60)
     results = [await client.wait_for_result(task_id, timeout=60) for task_id in ids]

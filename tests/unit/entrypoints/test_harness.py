@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -50,7 +51,7 @@ async def test_retries_follow_the_policy_without_costing_time() -> None:
         await sdk.requeue_task(result.task_id)
         again = await harness.finish(result.task_id)
 
-    pauses = [(after - before).total_seconds() for before, after in zip(started, started[1:3], strict=False)]
+    pauses = [(after - before).total_seconds() for before, after in pairwise(started[:3])]
     assert pauses == [pytest.approx(3600, abs=1), pytest.approx(7200, abs=1)]
     assert (again.status, again.attempts, len(started)) == ("dead", 3, 6)
 

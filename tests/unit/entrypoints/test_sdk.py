@@ -188,9 +188,11 @@ async def test_agents_can_be_looked_at_and_stopped(greeting: OmniDaemonSDK) -> N
 def test_blocking_calls(greeting: OmniDaemonSDK) -> None:
     """Scripts publish and read without a loop of their own; the worker runs elsewhere."""
     ids = greeting.sync.publish_tasks([("greet", "Carol"), ("greet", "Dave")])
-    assert [greeting.sync.get_result(task_id).status for task_id in ids] == ["queued", "queued"]
+    assert {r.task_id: r.status for r in greeting.sync.list_tasks().results} == dict.fromkeys(ids, "queued")
     greeting.sync.cancel_task(ids[0])
-    assert greeting.sync.get_result(ids[0]).status == "cancelled"
+    cancelled = greeting.sync.get_result(ids[0])
+    assert cancelled is not None
+    assert cancelled.status == "cancelled"
     assert [r.task_id for r in greeting.sync.list_tasks(status="queued").results] == [ids[1]]
     greeting.sync.close()
     greeting.sync.close()

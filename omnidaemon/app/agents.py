@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -97,6 +98,6 @@ def _is_for_context(signature: inspect.Signature) -> bool:
 
 def _is_async(handler: Handler) -> bool:
     target = handler
-    while hasattr(target, "func"):  # functools.partial
+    while isinstance(target, functools.partial):
         target = target.func
     return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004

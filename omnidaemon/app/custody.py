@@ -81,7 +81,7 @@ class Custody:
 
     def add(self, grants: Iterable[Grant], now: float, *, is_fresh: bool) -> list[Holding]:
         """Take these grants into custody."""
-        added = []
+        added: list[Holding] = []
         for grant in grants:
             subscription = grant.run.subscription
             lane = self._lanes[subscription]

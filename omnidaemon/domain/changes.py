@@ -28,9 +28,9 @@ class Changes:
 
     runs: tuple[Run, ...] = ()
     tasks: tuple[Task | Unreadable, ...] = ()
-    metrics: Mapping[Subscription, Metrics] = attrs.field(factory=dict)
+    metrics: Mapping[Subscription, Metrics] = attrs.field(factory=dict[Subscription, Metrics])
     events: tuple[JournalEvent, ...] = ()
-    cancel_marks: Mapping[str, bool] = attrs.field(factory=dict)
+    cancel_marks: Mapping[str, bool] = attrs.field(factory=dict[str, bool])
     unscheduled: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     forgotten: tuple[RunKey, ...] = ()
@@ -111,7 +111,7 @@ class _Tally:
     """The metrics of one agent while they are being counted: mutable, so that a batch builds one value, not a hundred."""
 
     def __init__(self) -> None:
-        self._counts = dict.fromkeys(
+        self._counts: dict[str, int] = dict.fromkeys(
             ("received", "processed", "failed", "skipped", "retried", "dead_lettered", "cancelled", "crashed"), 0
         )
         self._timed = 0

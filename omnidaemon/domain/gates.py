@@ -211,7 +211,7 @@ class Gates:
         self, request: Request, held: Sequence[Held], found: Runs, now: Instant, delay_seconds: float
     ) -> Changes:
         """Give the grants back that are still the caller's; the others are somebody else's by now."""
-        moves = []
+        moves: list[tuple[Run, Run]] = []
         for grant in held:
             run = found.get((grant.task_id, grant.agent))
             if run is not None and run.is_held_by(request.incarnation, grant.fence):

@@ -21,6 +21,7 @@ class Shared(Protocol):
 
     def get(self, key: str, make: Callable[[], T]) -> T:
         """The object under this key, made at the first call. Callable from any thread."""
+        ...
 
 
 @attrs.frozen(kw_only=True)

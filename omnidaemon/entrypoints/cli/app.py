@@ -1,0 +1,144 @@
+"""The command `omni`: its tree of commands, each loaded when it is called, and the edge where errors become exits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+from cyclopts import App, Group, Parameter
+
+from omnidaemon.entrypoints.cli.banner import print_banner
+
+_COMMANDS = "omnidaemon.entrypoints.cli.commands"
+_ABOUT = "OmniDaemon: a runtime for background AI agents. Events in, durable runs, results out."
+
+# Group → its help, and its commands with theirs. A command whose name is a Python word has an underscore in its module.
+_GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "task": (
+        "Publish tasks, look at them, order them about.",
+        {
+            "publish": "Publish a task: every agent of the topic gets it.",
+            "result": "Show what a task came to, or how far it is.",
+            "list_": "List tasks, newest first.",
+            "show": "Show everything about a task: payload, runs, errors, history.",
+            "cancel": "Cancel a task.",
+            "requeue": "Run an ended task again.",
+            "delete": "Forget a task.",
+        },
+    ),
+    "agent": (
+        "See, start, stop and remove agents.",
+        {
+            "list_": "List all agents.",
+            "get": "Show one agent.",
+            "start": "Have stopped agents take work again.",
+            "stop": "Have agents take nothing more.",
+            "remove": "End an agent's subscription, or hand it to another agent.",
+        },
+    ),
+    "worker": ("See the processes that run agents.", {"list_": "List workers."}),
+    "bus": (
+        "See what waits on the event bus.",
+        {"list_": "List topics and what waits on them.", "dlq": "List the dead letters of a topic."},
+    ),
+    "dlq": (
+        "Handle dead letters: tasks that failed for good.",
+        {
+            "list_": "List dead letters.",
+            "show": "Show a dead letter with the error of every attempt.",
+            "requeue": "Run dead letters again.",
+            "purge": "Remove dead letters for good.",
+        },
+    ),
+    "config": ("See the settings.", {"show": "Show each setting and where it came from."}),
+}
+_BEGIN, _ACT, _LOOK, _REST = map(
+    Group.create_ordered, ("Begin and run", "Tasks and agents", "The whole", "The command itself")
+)
+_SINGLES: tuple[tuple[str, Group, str], ...] = (
+    ("init", _BEGIN, "Write an example project into this folder."),
+    ("run", _BEGIN, "Run the agents of a file or module."),
+    ("dev", _BEGIN, "Run agents, and start them anew when their code changes."),
+    ("health", _LOOK, "Say whether bus and store answer."),
+    ("metrics", _LOOK, "Show what each agent has done."),
+    ("doctor", _LOOK, "Find what is wrong or weakens durability, and what to do."),
+    ("version", _REST, "Show the version."),
+)
+
+
+def build_app() -> App:
+    """The tree of commands. Makes none of them: cyclopts imports a command's module when it is called."""
+    app = App(
+        name="omni",
+        help=_ABOUT,
+        version=_version,
+        help_format="plaintext",
+        help_formatter="default" if sys.stdout.isatty() else "plain",
+        default_parameter=Parameter(negative="", show_default=False),
+        suppress_keyboard_interrupt=False,
+    )
+    for name, group, summary in _SINGLES:
+        app.command(f"{_COMMANDS}.{name}:{name}", name=name, group=group, help=summary)
+    for name, (summary, commands) in _GROUPS.items():
+        sub = App(name=name, help=summary, group=_REST if name == "config" else _ACT)
+        for function, about in commands.items():
+            sub.command(f"{_COMMANDS}.{name}:{function}", name=function.rstrip("_"), help=about)
+        app.command(sub)
+    app.register_install_completion_command(help="Install completion for this shell.", group=_REST)
+    for flag in (*app.help_flags, *app.version_flags):
+        app[flag].group = (_REST,)
+    return app
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - for `--version` alone
+
+    return version("omnidaemon")
+
+
+def main() -> None:
+    """Run the command line of this process, and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code. Errors are told on stderr."""
+    _let_any_text_pass()
+    try:
+        if not arguments or arguments[0] in {"--help", "-h"}:
+            print_banner(sys.stdout)
+        code = build_app()(
+            arguments, print_error=False, exit_on_error=False, verbose=False, result_action="return_value"
+        )
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - the edge of the process
+        return _ended_by(error, as_json="--json" in arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _ended_by(error: BaseException, *, as_json: bool) -> int:
+    from omnidaemon.entrypoints.cli.exit_codes import ExitCode, exit_code  # noqa: PLC0415 - for failures alone
+    from omnidaemon.entrypoints.cli.failures import report  # noqa: PLC0415
+
+    if isinstance(error, SystemExit):
+        raise error
+    code = exit_code(error)
+    if code is ExitCode.BROKEN_PIPE:
+        # Whatever is still to be flushed has no reader; the interpreter would complain about it on its way out.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    elif code is not ExitCode.INTERRUPTED:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            report(error, as_json=as_json)
+    return code
+
+
+def _let_any_text_pass() -> None:
+    """No text of a payload or result may fail to print because of the terminal's encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

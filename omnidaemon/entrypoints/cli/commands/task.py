@@ -1,0 +1,174 @@
+"""`omni task`: publish tasks, look at them, order them about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from omnidaemon.domain.errors import TaskNotFound
+from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.states import Status
+from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.cli import options, payloads, task_views
+from omnidaemon.entrypoints.cli.exit_codes import ExitCode
+from omnidaemon.entrypoints.cli.options import Agent, Cursor, Json, Limit, TaskId, Timeout, Topic, Wait
+from omnidaemon.entrypoints.cli.screen import Screen, note, screen
+from omnidaemon.entrypoints.cli.session import Session, session
+from omnidaemon.entrypoints.cli.spans import relative, span
+from omnidaemon.entrypoints.cli.views import Cell, Lines
+
+_Header = Annotated[
+    list[str] | None, Parameter(name="--header", help="A header, as name=value; may be given repeatedly.")
+]
+
+
+async def publish(
+    topic: Annotated[str, Parameter(help="Where to publish.")],
+    payload: Annotated[str, Parameter(help="Any JSON value; @FILE reads it from a file, - from standard input.")],
+    /,
+    *,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    delay: Annotated[str | None, Parameter(help="Run it this much later, such as 10s, 5m or 2h.")] = None,
+    due_at: Annotated[str | None, Parameter(help="Run it at this time, in ISO 8601.")] = None,
+    idempotency_key: Annotated[str | None, Parameter(help="The same key on a topic gives the same task again.")] = None,
+    header: _Header = None,
+    as_json: Json = False,
+) -> ExitCode:
+    """Publish a task: every agent of the topic gets it.
+
+    With --wait, exit 0 says that it succeeded, 1 that it did not, 5 that it goes on after the time-out.
+    """
+    limit = options.timeout_seconds(timeout, is_waiting=wait)
+    if delay is not None and due_at is not None:
+        raise options.WrongUse("--delay and --due-at exclude one another")
+    value = payloads.read_payload(payload)
+    pause = None if delay is None else options.seconds("--delay", delay)
+    due = None if due_at is None else options.instant("--due-at", due_at)
+    answer = screen(as_json=as_json)
+    async with session() as opened:
+        task_id = await opened.client.publish_task(
+            topic,
+            value,
+            delay=pause,
+            due_at=due,
+            idempotency_key=idempotency_key,
+            headers=options.headers(header or ()),
+        )
+        await _say_where(opened, task_id)
+        if wait:
+            return await _await_result(opened, answer, task_id, limit, agent=None)
+    receipt = shapes.receipt(task_id, is_delayed=pause is not None or due is not None)
+    told = f"published {task_id} on {topic}{_due_later(pause, due)}"
+    # Into a pipe goes the id alone: `id=$(omni task publish …)`.
+    answer.show(receipt, Lines(lines=(Cell(text=task_id, shown=told),)))
+    return ExitCode.DONE
+
+
+def _due_later(pause: float | None, due: datetime | None) -> str:
+    if due is not None:
+        return f", due {relative(due, datetime.now(UTC))}"
+    return "" if pause is None else f", due in {span(pause)}"
+
+
+async def _say_where(opened: Session, task_id: str) -> None:
+    """Somebody who waits for a result in vain has often published into another place than the worker reads."""
+    note(f"task {task_id}: {opened.place}")
+    note(*(f"warning: {lack}" for lack in (await opened.client.health()).notes))
+
+
+async def _await_result(opened: Session, answer: Screen, task_id: str, limit: float, agent: str | None) -> ExitCode:
+    with answer.waiting("waiting for the result; Ctrl-C leaves the task to itself"):
+        result = await opened.client.wait_for_result(task_id, timeout=limit, agent=agent)
+    answer.show(shapes.task_result(result), *task_views.result_views(result))
+    return ExitCode.DONE if result.status is Status.SUCCEEDED else ExitCode.FAILED
+
+
+async def result(
+    task_id: TaskId,
+    /,
+    *,
+    agent: Agent = None,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> ExitCode:
+    """Show what a task came to, or how far it is.
+
+    Exit 0 says that the task is known, whatever its status; with --wait it is as for `omni task publish --wait`.
+    """
+    limit = options.timeout_seconds(timeout, is_waiting=wait)
+    answer = screen(as_json=as_json)
+    async with session() as opened:
+        if wait:
+            return await _await_result(opened, answer, task_id, limit, agent)
+        found = await _known(opened, task_id, agent)
+    answer.show(shapes.task_result(found), *task_views.result_views(found))
+    return ExitCode.DONE
+
+
+async def _known(opened: Session, task_id: str, agent: str | None = None) -> TaskResult:
+    found = await opened.client.get_result(task_id, agent)
+    if found is None:
+        raise TaskNotFound(task_id)
+    return found
+
+
+async def list_(
+    *,
+    status: Annotated[str | None, Parameter(help=f"One of {', '.join(Status)}.")] = None,
+    topic: Topic = None,
+    agent: Annotated[str | None, Parameter(help="Those of this agent alone.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    as_json: Json = False,
+) -> None:
+    """List tasks, newest first."""
+    async with session() as opened:
+        page = await opened.client.list_tasks(status=status, topic=topic, agent=agent, limit=limit, cursor=cursor)
+    screen(as_json=as_json).show(shapes.task_page(page), task_views.tasks_table(page.results))
+    say_cursor(page.cursor, as_json=as_json)
+
+
+def say_cursor(cursor: str | None, *, as_json: bool) -> None:
+    """Tell how to see the next page, where there is one; in JSON the cursor is part of the answer."""
+    if cursor is not None and not as_json:
+        note(f"there are more: the same command with --cursor {cursor}")
+
+
+async def show(task_id: TaskId, /, *, as_json: Json = False) -> None:
+    """Show everything about a task: payload, runs, errors of each attempt, history."""
+    async with session() as opened:
+        details = task_views.checked(await opened.client.get_task(task_id), task_id)
+    screen(as_json=as_json).show(shapes.task_details(details), *task_views.details_views(details))
+
+
+async def cancel(task_id: TaskId, /, *, agent: Agent = None, as_json: Json = False) -> None:
+    """Cancel a task: what has not begun never will, what runs is stopped."""
+    async with session() as opened:
+        await opened.client.cancel_task(task_id, agent)
+        found = await _known(opened, task_id, agent)
+    told = f"cancelled {task_id}" if found.is_end else f"{task_id} is {found.status}; its worker was told to stop it"
+    _say_done(found.status, task_id, agent, told, as_json=as_json)
+
+
+async def requeue(task_id: TaskId, /, *, agent: Agent = None, as_json: Json = False) -> None:
+    """Run an ended task again: for the agent named, else for all that did not succeed."""
+    async with session() as opened:
+        await opened.client.requeue_task(task_id, agent)
+        found = await _known(opened, task_id, agent)
+    _say_done(found.status, task_id, agent, f"requeued {task_id}", as_json=as_json)
+
+
+async def delete(task_id: TaskId, /, *, agent: Agent = None, as_json: Json = False) -> None:
+    """Forget a task with its runs and results, or one agent's ended run of it."""
+    async with session() as opened:
+        await opened.client.delete_task(task_id, agent)
+    _say_done("deleted", task_id, agent, f"deleted {task_id}", as_json=as_json)
+
+
+def _say_done(status: str, task_id: str, agent: str | None, told: str, *, as_json: bool) -> None:
+    told = told if agent is None else f"{told} (agent {agent})"
+    screen(as_json=as_json).show({"task_id": task_id, "agent": agent, "status": str(status)}, Lines.of(told))

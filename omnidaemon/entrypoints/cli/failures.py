@@ -1,0 +1,66 @@
+"""Says what went wrong and what to do next, in a few lines on stderr; never by a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from cyclopts import CycloptsError
+
+from omnidaemon.domain.errors import (
+    AgentFileError,
+    ConfigurationError,
+    OmniDaemonError,
+    PublishFailed,
+    TaskNotFound,
+    WaitTimedOut,
+)
+from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.cli.screen import note
+from omnidaemon.entrypoints.cli.values import json_text
+
+
+def report(error: BaseException, *, as_json: bool) -> None:
+    """Print an error: lines for people, or one JSON object `{"error": {"type", "message"}}`; both on stderr."""
+    if not isinstance(error, (OmniDaemonError, CycloptsError, OSError)):
+        _report_bug(error)
+    if as_json:
+        sys.stderr.write(json_text(shapes.failure(error)) + "\n")
+        return
+    note(f"omni: {_message(error)}")
+    if advice := _advice(error):
+        note(f"      {advice}")
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, (OmniDaemonError, CycloptsError, OSError)):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}"
+
+
+def _advice(error: BaseException) -> str:
+    match error:
+        case CycloptsError():
+            chain = " ".join(["omni", *(error.command_chain or ())])
+            return f"`{chain} --help` shows how it is used"
+        case TaskNotFound():
+            return "`omni task list` shows those that are known; `omni config show` where they are looked for"
+        case WaitTimedOut():
+            return f"look later: omni task result {error.task_id}"
+        case PublishFailed():
+            return "`omni health` shows the state of bus and store"
+        case AgentFileError():
+            return ""
+        case ConfigurationError():
+            return "`omni config show` shows each setting and where it comes from"
+        case OmniDaemonError() | OSError():
+            return ""
+        case _:
+            return "this should not happen; with OMNIDAEMON_LOG_LEVEL=DEBUG the traceback is shown"
+
+
+def _report_bug(error: BaseException) -> None:
+    # Settings may be what failed, so the environment is asked directly.
+    if os.environ.get("OMNIDAEMON_LOG_LEVEL", "").upper() in {"DEBUG", "TRACE"}:
+        traceback.print_exception(error)

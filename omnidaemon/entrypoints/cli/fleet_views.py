@@ -1,0 +1,153 @@
+"""How agents, workers, the bus and the whole look to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from omnidaemon.app.queries import AgentStatus, Health
+from omnidaemon.domain.agent import WorkerRecord
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription
+from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.cli import views
+from omnidaemon.entrypoints.cli.values import summary
+from omnidaemon.entrypoints.cli.views import Card, Cell, Table
+from omnidaemon.ports.bus import Depth
+
+
+def agents_table(agents: Sequence[AgentStatus]) -> Table:
+    """All agents."""
+    return Table(
+        columns=("topic", "name", "status", "workers", "waiting", "dead", "description"),
+        rows=[
+            (
+                views.plain(agent.topic),
+                views.plain(agent.name),
+                views.status(agent.status),
+                views.count(agent.workers),
+                views.count(unbegun(agent)),
+                views.count(agent.counts.get("dead", 0), "bold red"),
+                summary(agent.description or None),
+            )
+            for agent in agents
+        ],
+        empty="no agents yet: `omni run agents.py` makes its agents known",
+        wide="description",
+    )
+
+
+def agent_card(agent: AgentStatus) -> Card:
+    """One agent."""
+    runs = ", ".join(f"{number} {status}" for status, number in sorted(agent.counts.items()))
+    return Card(
+        title=f"{agent.topic} · {agent.name}",
+        style=views.STATUS_STYLES.get(agent.status, "cyan"),
+        fields=(
+            ("topic", views.plain(agent.topic)),
+            ("name", views.plain(agent.name)),
+            ("status", views.status(agent.status)),
+            ("description", views.plain(agent.description)),
+            ("tools", views.plain(", ".join(agent.tools))),
+            ("workers", views.count(agent.workers)),
+            ("concurrency", views.plain(agent.concurrency)),
+            ("when stopped", views.plain(agent.when_stopped)),
+            ("waiting", views.plain("the bus cannot tell" if agent.waiting is None else agent.waiting)),
+            ("runs", views.plain(runs or "none yet")),
+        ),
+    )
+
+
+def unbegun(agent: AgentStatus) -> int:
+    """How many tasks wait for the agent: on the bus, and those that the store holds for it."""
+    return (agent.waiting or 0) + sum(agent.counts.get(status, 0) for status in ("queued", "retrying"))
+
+
+def workers_table(workers: Sequence[WorkerRecord]) -> Table:
+    """All workers that were heard lately."""
+    return Table(
+        columns=("id", "status", "host", "pid", "started", "heard", "running", "agents"),
+        rows=[
+            (
+                views.plain(worker.report.incarnation),
+                views.status(shapes.worker_status(worker)),
+                views.plain(worker.report.host),
+                views.plain(worker.report.pid),
+                views.when(worker.report.started_at),
+                views.when(worker.seen_at),
+                views.count(worker.report.running, "cyan"),
+                summary(", ".join(map(str, worker.report.subscriptions))),
+            )
+            for worker in workers
+        ],
+        empty="no workers: `omni run agents.py` starts one",
+        wide="agents",
+    )
+
+
+def depths_table(depths: Sequence[Depth]) -> Table:
+    """Topics, and what waits on them."""
+    return Table(
+        columns=("topic", "agent", "waiting", "held"),
+        rows=[
+            (
+                views.plain(depth.topic),
+                Cell(text="", shown="no agent yet", style="yellow")
+                if depth.agent is None
+                else views.plain(depth.agent),
+                views.count(depth.waiting, "blue"),
+                views.count(depth.held, "cyan"),
+            )
+            for depth in depths
+        ],
+        empty="nothing is known on this bus, or it cannot tell",
+    )
+
+
+def health_card(health: Health) -> Card:
+    """The state of the whole."""
+    return Card(
+        title=health.status,
+        style=views.STATUS_STYLES.get(health.status, "cyan"),
+        fields=(
+            ("status", views.status(health.status)),
+            ("bus", views.plain(health.bus)),
+            ("store", views.plain(health.store)),
+            ("workers", views.count(health.workers)),
+            ("agents", views.count(health.agents)),
+            *(("note", views.plain(note)) for note in health.notes),
+        ),
+    )
+
+
+def metrics_table(done: Mapping[Subscription, Metrics]) -> Table:
+    """What each agent has done."""
+    return Table(
+        columns=("topic", "agent", *_COUNTS, "average", "p95"),
+        rows=[
+            (
+                views.plain(subscription.topic),
+                views.plain(subscription.agent),
+                *(views.count(getattr(counted, f"tasks_{name}"), style) for name, style in _COUNTS.items()),
+                _time(counted, counted.avg_processing_time_sec),
+                _time(counted, counted.quantile(0.95)),
+            )
+            for subscription, counted in done.items()
+        ],
+        empty="no agent has done anything yet",
+    )
+
+
+_COUNTS = {
+    "received": "",
+    "processed": "green",
+    "failed": "red",
+    "retried": "yellow",
+    "dead_lettered": "bold red",
+    "skipped": "yellow",
+    "cancelled": "yellow",
+    "crashed": "red",
+}
+
+
+def _time(counted: Metrics, seconds: float) -> Cell:
+    return views.lasting(seconds if counted.attempts_timed else None)

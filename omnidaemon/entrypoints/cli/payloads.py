@@ -1,0 +1,76 @@
+"""Reads a payload from the command line, a file or standard input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import attrs
+
+from omnidaemon.domain.errors import InvalidInput, InvalidValue
+
+_QUOTING = """quote the whole payload for the shell: '{"name": "Alice"}'; or read it from a file: @payload.json"""
+
+
+@attrs.define(slots=False)
+class BrokenJson(InvalidInput):
+    """A payload is not JSON; `line` and `column` count from 1."""
+
+    origin: str
+    reason: str
+    line: int
+    column: int
+    excerpt: str
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, column {self.column}"
+        return f"{self.origin} is not JSON: {self.reason} at {place}\n{self.excerpt}\n      {_QUOTING}"
+
+
+def read_payload(given: str) -> object:
+    """The JSON value that `given` is, or that is in the file `@path`, or on standard input for `-`.
+
+    Raises `BrokenJson`, and `InvalidValue` for a file that cannot be read.
+    """
+    if given == "-":
+        return _parsed(_decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
+    if given.startswith("@"):
+        path = Path(given[1:])
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise InvalidValue(
+                "payload", given, f"the path of a readable file after the @ ({error.strerror})"
+            ) from error
+        return _parsed(_decoded(raw, str(path)), str(path))
+    return _parsed(given, "the payload")
+
+
+def _decoded(raw: bytes, origin: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidValue("payload", origin, f"text in UTF-8 (byte {error.start} is not)") from error
+
+
+def _parsed(text: str, origin: str) -> object:
+    try:
+        value: object = json.loads(text, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        reason = "there is nothing" if not text.strip() else error.msg[0].lower() + error.msg[1:]
+        raise BrokenJson(origin, reason, error.lineno, error.colno, _excerpt(text, error)) from error
+    except RecursionError:
+        raise InvalidValue("payload", origin, "JSON that is not nested so deeply") from None
+    return value
+
+
+def _refuse(name: str) -> object:
+    raise InvalidValue("payload", name, "JSON, which has no such number")
+
+
+def _excerpt(text: str, error: json.JSONDecodeError) -> str:
+    """The line of the mistake, with a caret under it."""
+    line = text.split("\n")[error.lineno - 1].replace("\t", " ")
+    start = max(0, error.colno - 41)
+    return f"      {line[start : start + 78]}\n      {' ' * (error.colno - 1 - start)}^"

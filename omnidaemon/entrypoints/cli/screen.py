@@ -1,0 +1,85 @@
+"""Where answers go: pure JSON when asked for, tab-separated lines into a pipe, tables and panels on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+from omnidaemon.entrypoints.cli.safe_text import printable
+from omnidaemon.entrypoints.cli.values import json_text
+from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, View
+
+
+class Screen(ABC):
+    """Shows one answer on stdout, in the form that suits who reads it."""
+
+    @abstractmethod
+    def show(self, data: object, *views: View) -> None:
+        """Show an answer: `data` is its JSON-able form, `views` the one for people, top to bottom."""
+
+    @contextlib.contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """While this lasts a person sees that something is waited for."""
+        _ = text
+        yield
+
+
+def screen(*, as_json: bool) -> Screen:
+    """The screen for this process's stdout."""
+    if as_json:
+        return JsonScreen()
+    if not sys.stdout.isatty():
+        return PlainScreen()
+    from omnidaemon.entrypoints.cli.terminal import TerminalScreen  # noqa: PLC0415 - rich, for terminals alone
+
+    return TerminalScreen()
+
+
+def note(*lines: str) -> None:
+    """Say something beside the answer: on stderr, so that a program that reads the answer never sees it."""
+    for line in lines:
+        sys.stderr.write(f"{printable(line)}\n")
+    sys.stderr.flush()
+
+
+class JsonScreen(Screen):
+    """The data alone."""
+
+    def show(self, data: object, *views: View) -> None:  # noqa: ARG002 - JSON is all there is to say
+        """Print the data as JSON."""
+        sys.stdout.write(json_text(data, indent=2) + "\n")
+
+
+class PlainScreen(Screen):
+    """For `grep`, `cut` and files: one thing a line, cells between tabs, times and durations in full."""
+
+    def show(self, data: object, *views: View) -> None:  # noqa: ARG002 - the same, in another form
+        """Print the views as lines."""
+        for view in views:
+            for line in _plain_lines(view):
+                sys.stdout.write(line + "\n")
+
+
+def _plain_lines(view: View) -> Iterator[str]:
+    match view:
+        case Table() if not view.rows:
+            note(view.empty)
+        case Table():
+            yield "\t".join(column.upper() for column in view.columns)
+            yield from (_row(row) for row in view.rows)
+        case Card():
+            yield from (f"{label}\t{_cell(cell)}" for label, cell in view.fields)
+            if view.body is not None:
+                yield f"{view.body_label}\t{_cell(view.body)}"
+        case Lines():
+            yield from (_cell(line) for line in view.lines)
+
+
+def _row(cells: tuple[Cell, ...]) -> str:
+    return "\t".join(map(_cell, cells))
+
+
+def _cell(cell: Cell) -> str:
+    return cell.text.replace("\t", " ").replace("\n", " ")

@@ -1,0 +1,32 @@
+"""Times and durations as people say them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+
+
+def span(seconds: float) -> str:
+    """A duration: `12 ms`, `1.3 s`, `42 s`, `2 min 5 s`, `3 h`, `1 d 4 h`."""
+    if seconds < 0.9995:  # noqa: PLR2004 - what rounds to 1000 ms is a second
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:  # noqa: PLR2004 - what rounds to 10.0 needs no tenth
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, unit, part_size, part_unit in _UNITS:
+        if whole >= size:
+            count, rest = divmod(whole, size)
+            part = rest // part_size
+            return f"{count} {unit} {part} {part_unit}" if part else f"{count} {unit}"
+    return f"{whole} s"
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """A time seen from now: `3 s ago`, `in 2 min`, `just now`."""
+    seconds = (now - at).total_seconds()
+    if abs(seconds) < 1:
+        return "just now"
+    whole = float(round(abs(seconds)))
+    distance = span(whole).replace(".0 s", " s")
+    return f"{distance} ago" if seconds > 0 else f"in {distance}"

@@ -1,0 +1,172 @@
+"""How tasks look to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omnidaemon.app.queries import TaskDetails
+from omnidaemon.domain.errors import TaskNotFound
+from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.states import Status
+from omnidaemon.entrypoints.cli import views
+from omnidaemon.entrypoints.cli.safe_text import printable
+from omnidaemon.entrypoints.cli.spans import span
+from omnidaemon.entrypoints.cli.values import readable, summary
+from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
+
+_SIGNS = {Status.SUCCEEDED: "✓", Status.DEAD: "✗", Status.CANCELLED: "✗", Status.SKIPPED: "✗"}
+
+
+def result_views(result: TaskResult) -> list[View]:
+    """What a task came to: one card for each of its agents."""
+    return [_result_card(run) for run in result.runs] if len(result.runs) > 1 else [_result_card(result)]
+
+
+def _result_card(result: TaskResult) -> Card:
+    status = result.status.value
+    fields = [
+        ("task", views.plain(result.task_id)),
+        ("topic", views.plain(result.topic)),
+        ("agent", views.plain(result.agent)),
+        ("status", views.status(status)),
+        ("attempts", views.plain(result.attempts)),
+        ("created", views.when(result.created_at)),
+        ("took", views.lasting(result.duration_seconds)),
+    ]
+    return Card(
+        title=" · ".join(filter(None, (f"{_SIGNS.get(result.status, '…')} {status}", result.agent, _took(result)))),
+        style=views.STATUS_STYLES.get(status, "cyan"),
+        body=_outcome(result),
+        body_label="error" if result.error else "result",
+        fields=tuple(fields),
+    )
+
+
+def _took(result: TaskResult) -> str:
+    return "" if result.duration_seconds is None else span(result.duration_seconds)
+
+
+def _outcome(result: TaskResult) -> Cell | None:
+    if result.error is not None:
+        return Cell(text=_headline(result.error), shown=_headline(result.error), style="red")
+    return readable(result.result) if result.status is Status.SUCCEEDED else None
+
+
+def _headline(error: AttemptError) -> str:
+    return f"{error.type}: {error.message}" if error.message else error.type
+
+
+def tasks_table(results: Sequence[TaskResult]) -> Table:
+    """Tasks, newest first."""
+    return Table(
+        columns=("id", "topic", "agent", "status", "attempts", "created", "took", "outcome"),
+        rows=[_task_row(result) for result in results],
+        empty="no tasks match",
+        wide="outcome",
+    )
+
+
+def _task_row(result: TaskResult) -> tuple[Cell, ...]:
+    agents = result.agent or ", ".join(run.agent or "" for run in result.runs)
+    outcome = _headline(result.error) if result.error else result.result
+    return (
+        views.plain(result.task_id),
+        views.plain(result.topic),
+        views.plain(agents),
+        views.status(result.status.value),
+        views.plain(result.attempts),
+        views.when(result.created_at),
+        views.lasting(result.duration_seconds),
+        summary(outcome),
+    )
+
+
+def dead_letters_table(results: Sequence[TaskResult]) -> Table:
+    """Dead letters: one row for each run that died."""
+    dead = [run for result in results for run in dead_runs(result)]
+    return Table(
+        columns=("id", "topic", "agent", "attempts", "died", "error"),
+        rows=[
+            (
+                views.plain(run.task_id),
+                views.plain(run.topic),
+                views.plain(run.agent),
+                views.plain(run.attempts),
+                views.when(run.finished_at),
+                summary(_headline(run.error) if run.error else None),
+            )
+            for run in dead
+        ],
+        empty="no dead letters",
+        wide="error",
+    )
+
+
+def dead_runs(result: TaskResult) -> list[TaskResult]:
+    """The runs of a task that are dead letters."""
+    return [run for run in result.runs if run.status is Status.DEAD]
+
+
+def details_views(details: TaskDetails) -> list[View]:
+    """Everything about a task: payload, runs, the error of each attempt, history."""
+    task = details.task
+    extras = (
+        ("due", views.when(task.due_at) if task and task.due_at else None),
+        ("correlation", task and task.correlation_id != task.task_id and views.plain(task.correlation_id)),
+        ("causation", task and task.causation_id and views.plain(task.causation_id)),
+        ("idempotency key", task and task.idempotency_key and views.plain(task.idempotency_key)),
+        *((f"header {name}", views.plain(value)) for name, value in (task.headers.items() if task else ())),
+    )
+    payload = Card(
+        title=f"task {details.result.task_id}",
+        body=readable(details.payload) if task else views.plain("not readable by this version; --json has its bytes"),
+        body_label="payload",
+        fields=(
+            ("topic", views.plain(details.result.topic)),
+            ("status", views.status(details.result.status.value)),
+            ("created", views.when(details.result.created_at)),
+            *((label, cell) for label, cell in extras if cell),
+        ),
+    )
+    return [payload, *result_views(details.result), *_error_cards(details), _history(details)]
+
+
+def _error_cards(details: TaskDetails) -> list[View]:
+    return [
+        Card(
+            title=f"{run.subscription.agent}, attempt {error.attempt}: {error.kind.value}",
+            style="red",
+            body=Cell(text=_headline(error), shown=(printable(error.traceback).rstrip() or _headline(error))),
+            body_label="error",
+            fields=(("at", views.when(error.at)),) if error.at else (),
+        )
+        for run in details.record.runs
+        for error in run.errors
+    ]
+
+
+def _history(details: TaskDetails) -> Table:
+    return Table(
+        columns=("at", "event", "agent", "attempt", "detail"),
+        rows=[
+            (
+                views.when(event.at),
+                views.plain(event.kind.value),
+                views.plain(event.agent),
+                views.plain(event.attempt or ""),
+                summary(event.detail or None),
+            )
+            for event in details.events
+        ],
+        empty="no history",
+        title="history",
+        wide="detail",
+    )
+
+
+def checked(details: TaskDetails | None, task_id: str) -> TaskDetails:
+    """The details, or `TaskNotFound` when there are none."""
+    if details is None:
+        raise TaskNotFound(task_id)
+    return details

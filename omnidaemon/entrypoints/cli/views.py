@@ -1,0 +1,114 @@
+"""What can be shown: tables, cards and lines, as values that know nothing of terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import attrs
+
+from omnidaemon.entrypoints.cli.safe_text import one_line, printable
+from omnidaemon.entrypoints.cli.spans import relative, span
+
+
+@attrs.frozen(kw_only=True)
+class Cell:
+    """One value. `text` is what a program reads; `shown`, where it differs, what a person does. Both are printable."""
+
+    text: str = attrs.field(converter=printable)
+    shown: str | None = attrs.field(default=None, converter=attrs.converters.optional(printable))
+    style: str = ""
+
+    @property
+    def for_people(self) -> str:
+        """What stands on a terminal."""
+        return self.text if self.shown is None else self.shown
+
+
+@attrs.frozen(kw_only=True)
+class Table:
+    """Rows under columns. `empty` is said when there are none; `wide` is the column that may be cut to fit."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+    empty: str
+    title: str = ""
+    wide: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Card:
+    """One thing: what matters most in `body`, the rest as labelled fields."""
+
+    title: str = attrs.field(converter=one_line)
+    style: str = "cyan"
+    body: Cell | None = None
+    body_label: str = "result"
+    fields: tuple[tuple[str, Cell], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Lines:
+    """Some sentences, one a line."""
+
+    lines: tuple[Cell, ...]
+
+    @classmethod
+    def of(cls, *texts: str, style: str = "") -> Lines:
+        """Lines of these texts."""
+        return cls(lines=tuple(Cell(text=text, style=style) for text in texts))
+
+
+View = Table | Card | Lines
+
+
+# --- cells of the usual kinds -----------------------------------------------------------------------------------------
+
+STATUS_STYLES = {
+    "succeeded": "green",
+    "running": "cyan",
+    "alive": "green",
+    "ok": "green",
+    "queued": "blue",
+    "scheduled": "blue",
+    "waiting": "magenta",
+    "retrying": "yellow",
+    "degraded": "yellow",
+    "draining": "yellow",
+    "stopped": "yellow",
+    "no worker": "yellow",
+    "skipped": "yellow",
+    "cancelled": "yellow",
+    "dead": "bold red",
+    "lost": "red",
+    "unavailable": "bold red",
+}
+
+
+def plain(value: object) -> Cell:
+    """Any value as its text; nothing for None."""
+    return Cell(text="" if value is None else str(value))
+
+
+def status(value: str) -> Cell:
+    """A status in its colour."""
+    return Cell(text=value, style=STATUS_STYLES.get(value, ""))
+
+
+def when(at: datetime | None, now: datetime | None = None) -> Cell:
+    """A time: ISO for programs, relative for people."""
+    if at is None:
+        return Cell(text="", shown="-", style="dim")
+    return Cell(text=at.isoformat(), shown=relative(at, now or datetime.now(UTC)), style="dim")
+
+
+def lasting(seconds: float | None) -> Cell:
+    """A duration: seconds for programs, in fitting units for people."""
+    return (
+        Cell(text="", shown="-", style="dim") if seconds is None else Cell(text=f"{seconds:.6g}", shown=span(seconds))
+    )
+
+
+def count(number: int, style: str = "") -> Cell:
+    """A number, quiet when it is zero."""
+    return Cell(text=str(number), style=style if number else "dim")

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -24,23 +24,25 @@ if TYPE_CHECKING:
 _EXIT_PATIENCE_SECONDS = 3.0
 
 
-def run_sdks(sdks: Sequence[OmniDaemonSDK]) -> None:
+def run_sdks(sdks: Sequence[OmniDaemonSDK], on_ready: Callable[[], object] | None = None) -> None:
     """Run the agents of these SDKs until SIGTERM or Ctrl-C: the first drains, a second one gives back what still runs.
 
-    While `omni run` imports a file, a call from that file only marks the SDK: the command runs it afterwards.
+    `on_ready` is called once all of them take tasks. While `omni run` imports a file, a call from that file only marks
+    the SDK: the command runs it afterwards.
     """
     if loading.is_under_way():
         return
     configure_logs(sdks[0].settings.log_level)
-    asyncio.run(_Serving(sdks).serve())
+    asyncio.run(_Serving(sdks, on_ready).serve())
 
 
 class _Serving:
     """One process's run. Signal handlers are plain ones, not the loop's: an agent that blocks the loop must not keep
     the process from draining."""
 
-    def __init__(self, sdks: Sequence[OmniDaemonSDK]) -> None:
+    def __init__(self, sdks: Sequence[OmniDaemonSDK], on_ready: Callable[[], object] | None) -> None:
         self._sdks = sdks
+        self._on_ready = on_ready
         self._signals = 0
         self._started: list[OmniDaemonSDK] = []
 
@@ -48,6 +50,8 @@ class _Serving:
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             await self._start()
+            if self._on_ready is not None:
+                self._on_ready()
             workers = [sdk.worker for sdk in self._started if sdk.worker is not None]
             if self._signals:
                 self._stop(workers)

@@ -57,6 +57,8 @@ def _import(name: str) -> ModuleType:
     try:
         with _under_way():
             return _import_file(Path(name)) if name.endswith(".py") else _import_module(name)
+    except AgentFileError:
+        raise
     except OmniDaemonError as error:
         raise AgentFileError(name, str(error)) from error
     except SyntaxError as error:

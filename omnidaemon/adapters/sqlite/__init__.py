@@ -1,0 +1,1 @@
+"""SQLite: one file for the bus and the store, without any server."""

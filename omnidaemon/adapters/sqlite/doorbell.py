@@ -1,0 +1,188 @@
+"""A wake-up for those who wait for something in one file: other tasks, event loops, threads and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from omnidaemon.adapters.sqlite.fifo import Fifo, ForeignFifos
+
+
+class Doorbell:
+    """Ring from any thread, listen on any event loop.
+
+    A ring says no more than "look again". It may be lost (a full disk, a process that dies between its commit and its
+    ring, Windows, which has no FIFOs), so whoever listens also looks by itself from time to time; it is never late by
+    more than that. Rings that come close together may arrive as one.
+
+    Within the process a ring goes straight to each listening loop. Each of those also owns a FIFO in the folder, into
+    which other processes write one byte.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder of the FIFOs; it must exist when the first one listens."""
+        self._folder = folder
+        self._guard = threading.Lock()
+        self._ears: dict[asyncio.AbstractEventLoop, _Ear] = {}
+        self._foreign = ForeignFifos(folder)
+
+    def ring(self) -> None:
+        """Wake every listener; never waits and never fails. Costs one stat(2) while nobody else listens."""
+        with self._guard:
+            ears = tuple(self._ears.values())
+            self._foreign.ring(besides={ear.fifo.name for ear in ears if ear.fifo is not None})
+        for ear in ears:
+            ear.wake_soon()
+
+    def listen(self) -> Listener:
+        """Give the running event loop's task a listener of its own; close it, or use it by `with`."""
+        loop = asyncio.get_running_loop()
+        with self._guard:
+            ear = self._ears.get(loop)
+            if ear is None:
+                self._forget_dead_loops()
+                ear = self._ears[loop] = _Ear(loop, self._folder)
+            ear.get_fifo()
+            listener = Listener(loop, self._stop_listening)
+            ear.listeners.add(listener)
+        return listener
+
+    def close(self) -> None:
+        """Remove this process's FIFOs. Callable from any thread; listeners hear nothing from now on."""
+        with self._guard:
+            ears = tuple(self._ears.values())
+            self._ears.clear()
+            self._foreign.close()
+        for ear in ears:
+            ear.close_soon()
+
+    def _stop_listening(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        with self._guard:
+            ear = self._ears.get(loop)
+            if ear is None:
+                return
+            ear.listeners.discard(listener)
+            if ear.listeners:
+                return
+            del self._ears[loop]
+        ear.close()
+
+    def _forget_dead_loops(self) -> None:
+        for loop in [loop for loop in self._ears if loop.is_closed()]:
+            self._ears.pop(loop).close()
+
+
+class Listener:
+    """One consumer's view of the doorbell, for one task of one event loop.
+
+    Look, then `wait`, then look again: a ring that comes after a `wait` has returned, even in the middle of looking,
+    makes the next one return at once.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, on_close: Callable[[Listener, asyncio.AbstractEventLoop], None]
+    ) -> None:
+        self._loop = loop
+        self._on_close = on_close
+        self._is_rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def wait(self, at_most_seconds: float) -> bool:
+        """Return True when the bell has rung since the last call returned, False when the time is up.
+
+        Cancelling it loses no ring.
+        """
+        if not self._is_rung:
+            waiter = self._waiter = self._loop.create_future()
+            timer = self._loop.call_later(at_most_seconds, _release, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        is_rung, self._is_rung = self._is_rung, False
+        return is_rung
+
+    def hear(self) -> None:
+        """Take note of a ring; called on the listener's own loop."""
+        self._is_rung = True
+        if self._waiter is not None:
+            _release(self._waiter)
+
+    def close(self) -> None:
+        """Stop listening; the last listener of a loop removes its FIFO. Called on the listener's own loop."""
+        self._on_close(self, self._loop)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Ear:
+    """What one event loop hears with. Its listeners are touched on its loop alone."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, folder: Path) -> None:
+        self._loop = loop
+        self._folder = folder
+        self._is_waking = False
+        self.listeners: set[Listener] = set()
+        self.fifo: Fifo | None = None
+
+    def get_fifo(self) -> None:
+        """Make the FIFO, unless there is one; without it, only this process is heard."""
+        fifo = self.fifo or Fifo.made_in(self._folder)
+        if fifo is None or fifo is self.fifo:
+            return
+        try:
+            self._loop.add_reader(fifo.descriptor, self._hear_fifo)
+        except NotImplementedError:  # a loop that cannot watch files, as Windows' Proactor
+            fifo.close()
+        else:
+            self.fifo = fifo
+
+    def wake_soon(self) -> None:
+        if self._is_waking:
+            return
+        self._is_waking = True
+        with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody listens there
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def close_soon(self) -> None:
+        """Close from any thread; a selector must be told on its own loop before the descriptor goes."""
+        if self.fifo is not None:
+            self.fifo.unlink()
+        try:
+            self._loop.call_soon_threadsafe(self.close)
+        except RuntimeError:
+            self.close()
+
+    def close(self) -> None:
+        if self.fifo is not None:
+            if not self._loop.is_closed():
+                self._loop.remove_reader(self.fifo.descriptor)
+            self.fifo.close()
+            self.fifo = None
+
+    def _hear_fifo(self) -> None:
+        if self.fifo is not None:
+            self.fifo.drain()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._is_waking = False
+        for listener in self.listeners:
+            listener.hear()
+
+
+def _release(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,84 @@
+"""A database with one table, and a way to hold its writer up so that calls pile up behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from omnidaemon.adapters.sqlite.database import Database
+
+SCHEMA = ("CREATE TABLE words (word TEXT NOT NULL)",)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(tmp_path / "omni.db", migrations=SCHEMA) as database:
+        yield database
+
+
+@pytest.fixture
+def statements(database: Database) -> Iterator[list[str]]:
+    """What the writer's connection executes from now on."""
+    seen: list[str] = []
+
+    def note(_cursor: object, sql: str, _bindings: object) -> bool:
+        seen.append(sql)
+        return True
+
+    assert database._session is not None
+    connection = database._session.writer._connection
+    assert connection is not None
+    connection.exec_trace = note
+    yield seen
+    connection.exec_trace = None
+
+
+@pytest.fixture
+def hold_writer(database: Database) -> Callable[[], Any]:
+    """A context in which the writer is busy with one call; those that come meanwhile are served once it ends."""
+
+    @asynccontextmanager
+    async def held() -> AsyncIterator[None]:
+        has_begun, is_free = threading.Event(), threading.Event()
+
+        def hold(_: apsw.Cursor) -> None:
+            has_begun.set()
+            is_free.wait(10)
+
+        holding = asyncio.ensure_future(database.write(hold))
+        await asyncio.to_thread(has_begun.wait, 10)
+        try:
+            yield
+        finally:
+            is_free.set()
+            await holding
+
+    return held
+
+
+@pytest.fixture
+def insert() -> Callable[[str], Callable[[apsw.Cursor], None]]:
+    def insert(word: str) -> Callable[[apsw.Cursor], None]:
+        def work(cursor: apsw.Cursor) -> None:
+            cursor.execute("INSERT INTO words VALUES (?)", (word,))
+
+        return work
+
+    return insert
+
+
+@pytest.fixture
+def words(database: Database) -> Callable[[], Any]:
+    async def words() -> list[str]:
+        return await database.read(
+            lambda cursor: [word for (word,) in cursor.execute("SELECT word FROM words ORDER BY rowid")]
+        )
+
+    return words

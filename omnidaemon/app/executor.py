@@ -39,12 +39,13 @@ _OWN_FILES = frozenset({__file__, concurrent.futures.thread.__file__})
 
 @attrs.define(eq=False)
 class _Attempt:
-    """One handler under way."""
+    """One handler under way. `is_cancellable`: a coroutine of the agent is what its task waits for."""
 
     assignment: Assignment
     context: Context
     task: asyncio.Task[None] | None = None
     reason: StopReason | None = None
+    is_cancellable: bool = False
     timers: list[asyncio.TimerHandle] = attrs.field(factory=list[asyncio.TimerHandle])
 
 
@@ -60,12 +61,14 @@ class Executor(Workforce):
         publish: PublishFrom,
         result_max_bytes: int,
         threads: int,
+        unstoppable_seconds: float = _UNSTOPPABLE_SECONDS,
     ) -> None:
         self._codec = codec
         self._telemetry = telemetry
         self._publish = publish
         self._result_max_bytes = result_max_bytes
         self._threads = ThreadPoolExecutor(max_workers=max(1, threads), thread_name_prefix="omnidaemon-agent")
+        self._unstoppable_seconds = unstoppable_seconds
         self._loop = asyncio.get_running_loop()
         self._attempts: dict[RunKey, _Attempt] = {}
         self._reports: list[Report] = []
@@ -103,6 +106,9 @@ class Executor(Workforce):
         for assignment in assignments:
             context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
             attempt = _Attempt(assignment, context)
+            older = self._attempts.get(assignment.grant.run.key)
+            if older is not None and older.reason is None:
+                self._interrupt(older, StopReason.LOST)  # a newer grant of the same run: the older one is void
             attempt.task = self._loop.create_task(self._execute(attempt, assignment.task))
             self._attempts[assignment.grant.run.key] = attempt
 
@@ -115,9 +121,10 @@ class Executor(Workforce):
     def _interrupt(self, attempt: _Attempt, reason: StopReason) -> None:
         attempt.reason = reason
         attempt.context.request_stop()
-        if attempt.task is not None and attempt.assignment.agent.is_async:
+        # A task that has not come to its handler yet sees the reason by itself; cancelled now, it would never report.
+        if attempt.task is not None and attempt.is_cancellable:
             attempt.task.cancel()
-        attempt.timers.append(self._loop.call_later(_UNSTOPPABLE_SECONDS, self._tell_unstoppable, attempt))
+        attempt.timers.append(self._loop.call_later(self._unstoppable_seconds, self._tell_unstoppable, attempt))
 
     def _tell_unstoppable(self, attempt: _Attempt) -> None:
         run = attempt.assignment.grant.run
@@ -132,9 +139,8 @@ class Executor(Workforce):
     async def _execute(self, attempt: _Attempt, task: Task) -> None:
         grant = attempt.assignment.grant
         started = time.perf_counter()
-        limit = attempt.assignment.limit_seconds
-        if limit is not None:
-            attempt.timers.append(self._loop.call_later(limit, self._time_out, attempt))
+        if attempt.assignment.agent.is_async:
+            self._limit(attempt)
         try:
             outcome = await self._attempt(attempt, task)
         finally:
@@ -146,6 +152,12 @@ class Executor(Workforce):
         seconds = max(time.perf_counter() - started, 1e-6)
         self._report(Report(grant, attrs.evolve(outcome, seconds=seconds)))
 
+    def _limit(self, attempt: _Attempt) -> None:
+        """Let the time-out count from now, since the handler starts now."""
+        limit = attempt.assignment.limit_seconds
+        if limit is not None and self._attempts.get(attempt.assignment.grant.run.key) is attempt:
+            attempt.timers.append(self._loop.call_later(limit, self._time_out, attempt))
+
     def _time_out(self, attempt: _Attempt) -> None:
         if attempt.reason is None:
             self._interrupt(attempt, StopReason.TIMED_OUT)
@@ -153,6 +165,8 @@ class Executor(Workforce):
     async def _attempt(self, attempt: _Attempt, task: Task) -> Outcome:
         agent = attempt.assignment.agent
         try:
+            if attempt.reason is not None:
+                raise asyncio.CancelledError  # stopped before it began  # noqa: TRY301 - the one place that judges
             payload = self._codec.decode_value(task.payload)
             value = await self._call(attempt, payload)
         except Retry as request:
@@ -161,8 +175,10 @@ class Executor(Workforce):
             return Failed(error=_error(rejection, ErrorKind.REJECTED, name="Rejected"), is_final=True)
         except asyncio.CancelledError as cancellation:
             return self._interrupted(attempt, cancellation)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - people's code may raise anything
-            if attempt.reason in (StopReason.REQUESTED, StopReason.TIMED_OUT):
+        except (KeyboardInterrupt, GeneratorExit):
+            raise  # the process or the loop ends
+        except BaseException as error:  # noqa: BLE001 - people's code may raise anything
+            if attempt.reason is not None:
                 return self._interrupted(attempt, error)
             return Failed(error=_error(error, ErrorKind.ERROR), is_final=not agent.policy.is_retryable(error))
         return self._returned(value)
@@ -171,18 +187,29 @@ class Executor(Workforce):
         agent = attempt.assignment.agent
         arguments = (payload, attempt.context) if agent.wants_context else (payload,)
         if agent.is_async:
+            attempt.is_cancellable = True
             return await agent.handler(*arguments)
         context = contextvars.copy_context()
 
         def call() -> Any:
+            if attempt.reason is not None:
+                raise asyncio.CancelledError  # stopped while it waited for a thread
+            if attempt.assignment.limit_seconds is not None:
+                self._loop.call_soon_threadsafe(self._limit, attempt)
             try:
                 return context.run(agent.handler, *arguments)
             except StopIteration as error:  # a future cannot carry it: the attempt would never end
                 raise RuntimeError("the agent raised StopIteration") from error
 
         value = await self._loop.run_in_executor(self._threads, call)
+        if not asyncio.iscoroutine(value):
+            return value
         # A plain function may hand back a coroutine, such as a lambda around an async method.
-        return await value if asyncio.iscoroutine(value) else value
+        if attempt.reason is not None:
+            value.close()
+            raise asyncio.CancelledError
+        attempt.is_cancellable = True
+        return await value
 
     def _interrupted(self, attempt: _Attempt, error: BaseException) -> Outcome:
         """What a stopped attempt came to; one that was cancelled from inside has failed like any other."""
@@ -240,7 +267,10 @@ def _traceback(error: BaseException) -> str:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename in _OWN_FILES:
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames, limit=-_TRACEBACK_LIMIT))
+    try:
+        return "".join(traceback.format_exception(type(error), error, frames, limit=-_TRACEBACK_LIMIT))
+    except Exception:  # noqa: BLE001 - as below
+        return f"{type(error).__name__}: its traceback cannot be printed"
 
 
 def _short(error: BaseException) -> str:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -25,6 +26,7 @@ from omnidaemon.app.renewing import LeaseRenewals
 from omnidaemon.app.retention import Retention
 from omnidaemon.app.scheduling import DueSchedules
 from omnidaemon.domain.agent import WorkerReport
+from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import EventBus, Inbox
 from omnidaemon.ports.clock import Clock
@@ -35,6 +37,7 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 _RESTART_PAUSE_SECONDS = 1.0
 _IDLE_LEASE_SECONDS = 30.0
 _HINT_BACKSTOP_SECONDS = 60.0
+_LAST_WORD_SECONDS = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -78,6 +81,7 @@ class Engine:
         self._lag = LagWatch(agents_loop=agents_loop, culprit=culprit, telemetry=telemetry)
         self._custody = Custody(agents)
         self._hints: list[asyncio.Event] = []
+        self._takers: list[asyncio.Task[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._release_now = asyncio.Event()
         self._is_draining = False
@@ -182,36 +186,38 @@ class Engine:
         self._is_draining = True
         self._claims.stop()
         self._intake.stop()
-        with contextlib.suppress(TimeoutError):
-            # A loop that waits for a store that is away is given up: what it holds comes back by itself.
-            await asyncio.wait_for(asyncio.gather(*self._takers), self._options.drain_seconds + 1.0)
-        await self._within_grace(self._custody.emptied())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._close_inbox(), self._options.drain_seconds + 1.0)
+        await self._within_grace(self._drained())
+        await _cancelled(self._takers)
         given_back = len(self._custody)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._finishes.release_all(), self._options.drain_seconds + 1.0)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Each of these waits for a store or a bus that is away, but not for ever: what they would give back comes back
+        # by itself, once its lease or its hold has run out.
+        for last_word in (self._close_inbox, self._finishes.release_all):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(last_word(), _LAST_WORD_SECONDS)
+        await _cancelled(self._tasks)
         if self._wakeups is not None:
             self._wakeups.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._storage.registry.leave(self._options.incarnation), 5.0)
+        with contextlib.suppress(TimeoutError, BackendUnavailable):
+            await asyncio.wait_for(self._storage.registry.leave(self._options.incarnation), _LAST_WORD_SECONDS)
         return given_back
+
+    async def _drained(self) -> None:
+        """Return once nothing is taken any more and nothing is held."""
+        await asyncio.gather(*self._takers)
+        await self._custody.emptied()
 
     def release_now(self) -> None:
         """Cut the grace short: what still runs is given back at once."""
         self._release_now.set()
 
     async def _within_grace(self, done: Awaitable[None]) -> None:
+        """Wait for it, for no longer than the grace, and no longer than nobody is in a hurry."""
         finished = asyncio.ensure_future(done)
         hurried = asyncio.ensure_future(self._release_now.wait())
         await asyncio.wait(
             (finished, hurried), timeout=self._options.drain_seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        finished.cancel()
-        hurried.cancel()
+        await _cancelled([finished, hurried])
 
     # --- what it tells --------------------------------------------------------------------------------------------------
 
@@ -273,3 +279,10 @@ class Engine:
                 await asyncio.sleep(_RESTART_PAUSE_SECONDS)
             else:
                 return
+
+
+async def _cancelled(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Cancel these and wait until they are through with it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

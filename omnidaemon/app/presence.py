@@ -15,7 +15,7 @@ from omnidaemon.ports.registry import AgentRegistry
 from omnidaemon.ports.telemetry import Level, Telemetry
 
 _PERIOD_SECONDS = 1.5
-_HINT_PAUSE_SECONDS = 0.2
+_HINT_PAUSE_SECONDS = 0.8
 
 
 class Presence:
@@ -48,6 +48,7 @@ class Presence:
             except OmniDaemonError as error:
                 if not error.is_transient:
                     raise  # the other loops say that the store is away
+            # Hints are frequent under load, and each beat costs a call: about one a second is owed to them.
             await self._clock.wait(asyncio.Event(), _HINT_PAUSE_SECONDS)
             rest = _PERIOD_SECONDS * random.uniform(0.7, 1.0) - _HINT_PAUSE_SECONDS  # noqa: S311 - jitter
             await self._clock.wait(self._hint, rest)

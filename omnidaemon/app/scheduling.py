@@ -16,7 +16,8 @@ from omnidaemon.ports.telemetry import Telemetry
 
 _BATCH = 200
 _HOLD_SECONDS = 10.0
-_SHORTEST_PAUSE_SECONDS = 0.1
+_SHORTEST_PAUSE_SECONDS = 0.15
+_CONFIRM_PERIOD_SECONDS = 10.0
 _BACKSTOP_SECONDS = 5.0
 _UNCONFIRMED_SECONDS = 60.0
 
@@ -43,9 +44,12 @@ class DueSchedules:
 
     async def run(self) -> None:
         """Publish until cancelled."""
+        confirmed_at = self._clock.now().steady
         while True:
             pause = await self._store.call(self._publish_due)
-            await self._store.call(self._publish_unconfirmed)
+            if self._clock.now().steady - confirmed_at >= _CONFIRM_PERIOD_SECONDS:
+                await self._store.call(self._publish_unconfirmed)
+                confirmed_at = self._clock.now().steady
             await self._clock.wait(asyncio.Event(), _SHORTEST_PAUSE_SECONDS)
             if pause > _SHORTEST_PAUSE_SECONDS:
                 await self._clock.wait(self._hint, pause - _SHORTEST_PAUSE_SECONDS)

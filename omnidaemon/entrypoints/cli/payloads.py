@@ -10,6 +10,7 @@ import attrs
 
 from omnidaemon.domain.errors import InvalidInput, InvalidValue
 
+_ARGUMENT = "the payload"
 _QUOTING = """quote the whole payload for the shell: '{"name": "Alice"}'; or read it from a file: @payload.json"""
 
 
@@ -25,7 +26,8 @@ class BrokenJson(InvalidInput):
 
     def __str__(self) -> str:
         place = f"line {self.line}, column {self.column}"
-        return f"{self.origin} is not JSON: {self.reason} at {place}\n{self.excerpt}\n      {_QUOTING}"
+        hint = f"\n      {_QUOTING}" if self.origin == _ARGUMENT else ""
+        return f"{self.origin} is not JSON: {self.reason} at {place}{self.excerpt}{hint}"
 
 
 def read_payload(given: str) -> object:
@@ -44,7 +46,7 @@ def read_payload(given: str) -> object:
                 "payload", given, f"the path of a readable file after the @ ({error.strerror})"
             ) from error
         return _parsed(_decoded(raw, str(path)), str(path))
-    return _parsed(given, "the payload")
+    return _parsed(given, _ARGUMENT)
 
 
 def _decoded(raw: bytes, origin: str) -> str:
@@ -70,7 +72,9 @@ def _refuse(name: str) -> object:
 
 
 def _excerpt(text: str, error: json.JSONDecodeError) -> str:
-    """The line of the mistake, with a caret under it."""
+    """The line of the mistake, with a caret under it; nothing for a blank text."""
+    if not text.strip():
+        return ""
     line = text.split("\n")[error.lineno - 1].replace("\t", " ")
     start = max(0, error.colno - 41)
-    return f"      {line[start : start + 78]}\n      {' ' * (error.colno - 1 - start)}^"
+    return f"\n      {line[start : start + 78]}\n      {' ' * (error.colno - 1 - start)}^"

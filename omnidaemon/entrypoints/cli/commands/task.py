@@ -22,11 +22,18 @@ from omnidaemon.entrypoints.cli.views import Cell, Lines
 _Header = Annotated[
     list[str] | None, Parameter(name="--header", help="A header, as name=value; may be given repeatedly.")
 ]
+_Payload = Annotated[
+    str,
+    Parameter(
+        help="Any JSON value; @FILE reads it from a file, - from standard input.",
+        allow_leading_hyphen=True,  # for -, and for numbers below zero
+    ),
+]
 
 
 async def publish(
     topic: Annotated[str, Parameter(help="Where to publish.")],
-    payload: Annotated[str, Parameter(help="Any JSON value; @FILE reads it from a file, - from standard input.")],
+    payload: _Payload,
     /,
     *,
     wait: Wait = False,

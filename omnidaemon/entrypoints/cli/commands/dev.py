@@ -1,0 +1,87 @@
+"""`omni dev`: the agents of a file or module, started anew when their code changes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from watchfiles import PythonFilter, watch
+
+from omnidaemon.entrypoints.cli.banner import print_banner
+from omnidaemon.entrypoints.cli.commands.run import Target, source_folder
+from omnidaemon.entrypoints.cli.exit_codes import ExitCode
+from omnidaemon.entrypoints.cli.processes import Child, describe
+from omnidaemon.entrypoints.cli.screen import note
+
+_LOOK_MILLISECONDS = 250
+
+
+def dev(target: Target, /) -> int:
+    """Run agents, and when their code changes drain the process and start it anew. A mistake in the code is shown, and
+    the next change waited for."""
+    folder = source_folder(target)
+    print_banner(sys.stderr)
+    return _Reloading(target, folder).run()
+
+
+class _Reloading:
+    """The process that watches the code. Signals go on to the process that runs it."""
+
+    def __init__(self, target: str, folder: Path) -> None:
+        self._target = target
+        self._folder = folder
+        self._stopping = threading.Event()
+        self._child = Child(target)
+
+    def run(self) -> int:
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        note(f"watching {self._folder}")
+        try:
+            for changed in self._changes():
+                note(f"changed: {', '.join(changed)}")
+                self._end()
+                if self._stopping.is_set():
+                    break
+                self._child = Child(self._target)
+        finally:
+            if self._child.ended() is None and not self._stopping.is_set():
+                self._child.send(signal.SIGTERM)
+            self._wait()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return ExitCode.DONE
+
+    def _changes(self) -> Iterator[list[str]]:
+        """The names of changed files, each time that there are some; meanwhile an end of the child is told."""
+        told: Child | None = None
+        for changes in watch(
+            self._folder,
+            watch_filter=PythonFilter(extra_extensions=(".toml", ".env")),
+            stop_event=self._stopping,
+            rust_timeout=_LOOK_MILLISECONDS,
+            yield_on_timeout=True,
+            raise_interrupt=False,
+        ):
+            if changes:
+                yield sorted({Path(path).name for _, path in changes})
+            elif (code := self._child.ended()) is not None and told is not self._child:
+                told = self._child
+                note(f"it ended {describe(code)}; waiting for the next change")
+
+    def _end(self) -> None:
+        """Drain the child; its code goes on as it was until it has ended."""
+        if self._child.ended() is None:
+            self._child.send(signal.SIGTERM)
+        self._wait()
+
+    def _wait(self) -> None:
+        self._child.wait()
+        self._child.close()
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        self._stopping.set()
+        self._child.send(signal.Signals(number))

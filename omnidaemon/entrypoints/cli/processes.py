@@ -1,0 +1,104 @@
+"""A worker process as its supervisor sees it, and the line between the two."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+_READY = b"r"
+_COMMAND = "omnidaemon.entrypoints.cli"
+
+
+class Child:
+    """One `omni run` in a process of its own. In a process group of its own too, so that Ctrl-C reaches it through its
+    supervisor alone: a signal that came twice would end the draining."""
+
+    def __init__(self, target: str) -> None:
+        self._line, theirs = socket.socketpair()
+        self._line.settimeout(0)
+        # Without -P a module of the current folder could take the place of one that we import.
+        command = [sys.executable, "-P", "-m", _COMMAND, "run", target, "--lifeline", str(theirs.fileno())]
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - ourselves, with the target that we were given
+                command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], process_group=0
+            )
+        self.started = time.monotonic()
+        self._is_ready = False
+        self._is_line_open = True
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has come to take tasks, be it that it has ended since."""
+        if self.is_starting:
+            with contextlib.suppress(BlockingIOError):
+                said = self._line.recv(1)
+                self._is_ready, self._is_line_open = said == _READY, bool(said)
+        return self._is_ready
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it may still become ready."""
+        return not self._is_ready and self._is_line_open
+
+    def fileno(self) -> int:
+        """Readable when it becomes ready."""
+        return self._line.fileno()
+
+    def ended(self) -> int | None:
+        """Its exit code as a shell has it, 128 and the number for a signal; None while it runs."""
+        code = self._process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def wait(self) -> None:
+        """Return once it has ended."""
+        self._process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is still there."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def close(self) -> None:
+        """Let go of the line. To a child that still runs this says that its supervisor is gone."""
+        self._is_line_open = False
+        self._line.close()
+
+
+class Lifeline:
+    """The child's end. When the supervisor is gone, however it went, this process drains as if told to."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - the operating system's own call
+        self._line = socket.socket(fileno=descriptor)
+
+    def say_ready(self) -> None:
+        """Tell the supervisor that tasks are taken, and watch over it from now on."""
+        with contextlib.suppress(OSError):
+            self._line.send(_READY)
+        threading.Thread(target=self._watch, name="omnidaemon-lifeline", daemon=True).start()
+
+    def _watch(self) -> None:
+        with contextlib.suppress(OSError):
+            self._line.recv(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def describe(code: int) -> str:
+    """How a process ended, in words."""
+    if code <= 128:  # noqa: PLR2004 - above it is a signal's number
+        return f"with exit code {code}"
+    try:
+        return f"by {signal.Signals(code - 128).name}"
+    except ValueError:
+        return f"with exit code {code}"

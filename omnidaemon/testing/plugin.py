@@ -14,6 +14,7 @@ pytest.register_assert_rewrite(
     "omnidaemon.testing.contracts",
     "omnidaemon.testing.exploration",
     "omnidaemon.testing.interleavings",
+    "omnidaemon.testing.model",
     "omnidaemon.testing.patience",
     "omnidaemon.testing.worker",
 )

@@ -64,7 +64,7 @@ class MemorySpace:
         self.tombstones: dict[RunKey, datetime] = {}
         self.agents: dict[Subscription, AgentRecord] = {}
         self.workers: dict[str, tuple[WorkerReport, datetime]] = {}
-        self._due: dict[Subscription, list[tuple[datetime, int, RunKey]]] = {}
+        self.due_queues: dict[Subscription, list[tuple[datetime, int, RunKey]]] = {}
         self._lock = threading.RLock()
         self._positions = itertools.count(1)
         self._event_positions = itertools.count(1)
@@ -92,7 +92,7 @@ class MemorySpace:
 
     def due(self, subscription: Subscription) -> Iterator[Run]:
         """This agent's runs that have a due time, the longest due first."""
-        queue = self._due.get(subscription, [])
+        queue = self.due_queues.get(subscription, [])
         stale = next((i for i, entry in enumerate(queue) if self._is_current(entry)), len(queue))
         del queue[:stale]
         return (self.runs[entry[2]] for entry in tuple(queue) if self._is_current(entry))
@@ -167,7 +167,7 @@ class MemorySpace:
             self.running.pop(run.key, None)
         if run.due_at is not None:
             entry = (run.due_at, next(self._positions), run.key)
-            bisect.insort(self._due.setdefault(run.subscription, []), entry)
+            bisect.insort(self.due_queues.setdefault(run.subscription, []), entry)
 
     def _forget(self, task_id: str, agent: str) -> None:
         self.runs.pop((task_id, agent), None)

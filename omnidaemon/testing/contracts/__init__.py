@@ -14,6 +14,7 @@ from __future__ import annotations
 from omnidaemon.testing.contracts.bus import EventBusContract
 from omnidaemon.testing.contracts.clock import ClockContract, IdSourceContract
 from omnidaemon.testing.contracts.codec import CodecContract
+from omnidaemon.testing.contracts.interleavings import InterleavingContract
 from omnidaemon.testing.contracts.journal import JournalContract
 from omnidaemon.testing.contracts.registry import AgentRegistryContract
 from omnidaemon.testing.contracts.run_commands import RunCommandsContract
@@ -29,6 +30,7 @@ __all__ = [
     "CodecContract",
     "EventBusContract",
     "IdSourceContract",
+    "InterleavingContract",
     "JournalContract",
     "RunCommandsContract",
     "RunQueriesContract",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from omnidaemon.testing.contracts.interleavings import InterleavingContract
 from omnidaemon.testing.contracts.journal import JournalContract
 from omnidaemon.testing.contracts.registry import AgentRegistryContract
 from omnidaemon.testing.contracts.run_commands import RunCommandsContract
@@ -19,5 +20,6 @@ class StorageContract(
     SchedulesContract,
     AgentRegistryContract,
     JournalContract,
+    InterleavingContract,
 ):
     """Every port of a storage. A subclass overrides `make_storage`."""

@@ -1,0 +1,31 @@
+"""What every storage keeps in whatever order workers, faults and people come."""
+
+from __future__ import annotations
+
+import pytest
+
+from omnidaemon.ports.storage import Storage
+from omnidaemon.testing.contracts.opening import StorageOpening
+from omnidaemon.testing.exploration import ONE, Scenario
+from omnidaemon.testing.interleavings import MANY_FAULTS, RandomWalk
+from omnidaemon.testing.place import Place
+
+WIDE = Scenario(
+    name="random", tasks=3, workers=((ONE,), (ONE,), (ONE,)), faults=MANY_FAULTS, may_fail=True, may_ask=True
+)
+
+
+class InterleavingContract(StorageOpening):
+    """Random walks over two connections. A suite on a slow server may shorten them."""
+
+    pytestmark = pytest.mark.asyncio
+
+    walk_steps = 120
+
+    @pytest.mark.parametrize("seed", range(8))
+    async def test_random_order_keeps_the_promises(
+        self, place: Place, storage: Storage, peer: Storage, seed: int
+    ) -> None:
+        """Three workers, three tasks, every kind of fault: no promise is broken, and all ends well."""
+        walk = RandomWalk([storage, peer], place.pass_time, WIDE, seed)
+        assert await walk.walk(self.walk_steps) >= self.walk_steps

@@ -80,13 +80,14 @@ class Custody:
         await self._is_empty.wait()
 
     def add(self, grants: Iterable[Grant], now: float, *, is_fresh: bool) -> list[Holding]:
-        """Take these grants into custody."""
+        """Take these grants into custody. One of a run that is held already takes the older one's place: this worker's
+        lease had lapsed, or its last outcome was recorded and the answer is still under way."""
         added: list[Holding] = []
         for grant in grants:
             subscription = grant.run.subscription
             lane = self._lanes[subscription]
             holding = Holding(grant, self._agents[subscription], now, is_acked=not is_fresh)
-            lane.held += 1
+            lane.held += holding.key not in self._holdings
             lane.given_fresh += is_fresh
             lane.given_due += not is_fresh
             self._holdings[holding.key] = holding
@@ -115,8 +116,11 @@ class Custody:
         wanted = frozenset(stopped)
         changed = False
         for subscription, lane in self._lanes.items():
-            changed |= lane.is_stopped is not (subscription in wanted)
-            lane.is_stopped = subscription in wanted
+            is_stopped = subscription in wanted
+            changed |= lane.is_stopped is not is_stopped
+            if lane.is_stopped and not is_stopped:
+                lane.has_due = True  # nobody has looked meanwhile: the next claim will tell
+            lane.is_stopped = is_stopped
         if changed:
             self.reconsider()
 

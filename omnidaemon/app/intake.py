@@ -76,8 +76,12 @@ class FreshIntake:
                 await self._clock.wait(self._room, _WAIT_SECONDS)
                 continue
             deliveries = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
-            async with self._admission:
-                await self._take_in(deliveries)
+            if self._is_stopping or self._admission.locked():
+                # Nothing may start now. In the store it is everybody's, here it would wait for as long as that lasts.
+                await self._take_in(deliveries, may_start=False)
+            else:
+                async with self._admission:
+                    await self._take_in(deliveries, may_start=True)
             taken = Counter(delivery.subscription for delivery in deliveries)
             for subscription, credit in credits.items():
                 self._custody.saw_fresh(subscription, waits=taken[subscription] >= credit)
@@ -96,10 +100,10 @@ class FreshIntake:
                 credits[subscription] = room
         return credits
 
-    async def _take_in(self, deliveries: Sequence[Delivery]) -> None:
+    async def _take_in(self, deliveries: Sequence[Delivery], *, may_start: bool) -> None:
         if not deliveries:
             return
-        free = {subscription: self._custody.free(subscription) for subscription in self._subscriptions}
+        free = {s: self._custody.free(s) if may_start else 0 for s in self._subscriptions}
         intakes = [self._intake(delivery, free) for delivery in deliveries]
         answers = await self._lane.call(lambda request: self._runs.begin(request, intakes))
         grants = [grant for grant in answers if grant is not None]

@@ -18,7 +18,6 @@ from omnidaemon.app.executor import Executor
 from omnidaemon.bootstrap.container import Container
 from omnidaemon.domain.names import Subscription
 
-
 _SWITCH_INTERVAL_SECONDS = 0.0002
 """How soon a thread that waits for the interpreter gets it. With Python's 5 ms, a loop of agents that never idles takes
 it back before the engine or a store's writer has woken, and both starve for seconds (measured: 4 to 37 s for a write;

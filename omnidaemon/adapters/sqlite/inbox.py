@@ -1,0 +1,152 @@
+"""One worker's intake from the SQLite bus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import apsw
+
+from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.reading import as_array
+from omnidaemon.domain.errors import BackendUnavailable
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.names import Subscription
+from omnidaemon.ports.bus import Delivery, Inbox
+from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.codec import Codec
+
+_HOLD_SECONDS: Final = 5.0
+_BACKSTOP_SECONDS: Final = 1.0
+"""Rings may be lost, and nobody rings when a dead worker's hold ends."""
+
+FREE: Final = "(held_until <= :now OR held_until > :farthest)"
+"""What nobody holds. A hold that reaches further than any can comes from before a reboot."""
+
+_WAITING: Final = f"""
+    SELECT value ->> 0, value ->> 1 FROM json_each(:wanted) WHERE EXISTS (
+        SELECT 1 FROM bus_messages WHERE topic = value ->> 0 AND agent = value ->> 1 AND {FREE} ORDER BY seq
+    )
+"""
+_TAKE: Final = f"""
+    UPDATE bus_messages SET holder = :holder, held_until = :farthest WHERE message_id IN (
+        SELECT message_id FROM bus_messages WHERE topic = :topic AND agent = :agent AND {FREE} ORDER BY seq LIMIT :most
+    ) RETURNING seq, message_id, task_id, body
+"""
+_ACK: Final = "DELETE FROM bus_messages WHERE message_id = ? AND seq = ? AND holder = ?"
+_GIVE_BACK: Final = """
+    UPDATE bus_messages SET holder = NULL, held_until = 0 WHERE message_id = ? AND seq = ? AND holder = ?
+"""
+
+Token = tuple[int, int]
+"""Row number and seq."""
+
+
+def free_terms(now: Instant) -> dict[str, Any]:
+    """The bindings of `FREE`."""
+    return {"now": now.steady, "farthest": now.steady + _HOLD_SECONDS}
+
+
+class SqliteInbox(Inbox):
+    """Looks by a read, so that an empty queue costs no write, and takes only when there is something."""
+
+    def __init__(self, database: Database, clock: Clock, codec: Codec) -> None:
+        self._database = database
+        self._clock = clock
+        self._codec = codec
+        self._name = secrets.token_hex(8)
+        self._listener = database.doorbell.listen()
+        self._held: dict[Token, None] = {}
+        self._spare: list[Delivery] = []
+        self._taking: asyncio.Task[None] | None = None
+        self._is_interrupted = False
+        self._is_closed = False
+
+    async def receive(self, credits: Mapping[Subscription, int], wait_seconds: float) -> Sequence[Delivery]:
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + wait_seconds
+        while True:
+            deliveries = await self._take(credits)
+            left = ends_at - loop.time()
+            if deliveries or left <= 0 or self._is_interrupted:
+                self._is_interrupted = False
+                return deliveries
+            await self._listener.wait(min(left, _BACKSTOP_SECONDS))
+
+    async def _take(self, credits: Mapping[Subscription, int]) -> list[Delivery]:
+        """What is spare, else what the table has. A call that is cancelled leaves what it took for the next one."""
+        if self._taking is None and not self._spare:
+            self._taking = asyncio.create_task(self._take_from_table(credits))
+            self._taking.add_done_callback(self._taken)
+        if self._taking is not None:
+            await asyncio.shield(self._taking)
+        return self._within(credits)
+
+    def _taken(self, taking: asyncio.Task[None]) -> None:
+        self._taking = None
+        if not taking.cancelled():
+            taking.exception()  # also when nobody waits for it any more
+
+    def _within(self, credits: Mapping[Subscription, int]) -> list[Delivery]:
+        left = Counter(credits)
+        chosen: list[Delivery] = []
+        spare: list[Delivery] = []
+        for delivery in self._spare:
+            fits = left[delivery.subscription] > 0
+            left[delivery.subscription] -= fits
+            (chosen if fits else spare).append(delivery)
+        self._spare = spare
+        return chosen
+
+    async def _take_from_table(self, credits: Mapping[Subscription, int]) -> None:
+        wanted = {(s.topic, s.agent): s for s, most in credits.items() if most > 0}
+        look = {"wanted": as_array(wanted), **free_terms(self._clock.now())}
+        waiting = await self._database.read(lambda cursor: cursor.execute(_WAITING, look).fetchall())
+        if not waiting:
+            return
+        chosen = [wanted[str(topic), str(agent)] for topic, agent in waiting]
+
+        def work(cursor: apsw.Cursor) -> list[tuple[Subscription, list[Any]]]:
+            terms = {"holder": self._name, **free_terms(self._clock.now())}
+            return [
+                (s, cursor.execute(_TAKE, {**terms, "topic": s.topic, "agent": s.agent, "most": credits[s]}).fetchall())
+                for s in chosen
+            ]
+
+        taken = await self._database.write(work, durable=False)
+        self._spare += [self._delivery(subscription, row) for subscription, rows in taken for row in sorted(rows)]
+
+    def _delivery(self, subscription: Subscription, row: tuple[int, int, str, bytes]) -> Delivery:
+        seq, message_id, task_id, body = row
+        token = (message_id, seq)
+        self._held[token] = None
+        task = self._codec.decode_task(body, task_id=task_id, topic=subscription.topic)
+        return Delivery(subscription=subscription, task=task, token=token)
+
+    def interrupt(self) -> None:
+        self._is_interrupted = True
+        self._listener.hear()
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        tokens: list[Any] = [delivery.token for delivery in deliveries]
+        rows = [(*token, self._name) for token in tokens]
+        await self._database.write(lambda cursor: cursor.executemany(_ACK, rows), durable=False)
+        for token in tokens:
+            self._held.pop(token, None)
+
+    async def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._listener.close()
+        # What cannot be given back just now is free again after its hold, which is only later.
+        with contextlib.suppress(BackendUnavailable):
+            if self._taking is not None:
+                await self._taking
+            rows = [(*token, self._name) for token in self._held]
+            await self._database.write(lambda cursor: cursor.executemany(_GIVE_BACK, rows), durable=False, rings=True)
+        self._held.clear()

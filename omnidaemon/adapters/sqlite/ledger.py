@@ -1,0 +1,248 @@
+"""A transaction that writes: numbers are given out, requests admitted, and what a gate decided is written whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import apsw
+
+from omnidaemon.adapters.sqlite.reading import COUNTS, Reading, as_array, names
+from omnidaemon.adapters.sqlite.rows import (
+    RUN_KEY,
+    RUN_STATE,
+    Row,
+    flaw_of,
+    micros,
+    row_of_event,
+    state_of,
+)
+from omnidaemon.domain.changes import Changes
+from omnidaemon.domain.gates import Gates, Marks
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import answerable
+from omnidaemon.domain.requests import Request
+from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.ports.codec import Codec
+
+TOMBSTONE_LIFE: Final = timedelta(days=7)
+
+_ADVANCE: Final = """
+    INSERT INTO counters (name, latest) VALUES (?, ?)
+    ON CONFLICT DO UPDATE SET latest = latest + excluded.latest RETURNING latest
+"""
+_USE_LANE: Final = """
+    INSERT INTO lanes (incarnation, lane, counter, used_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET counter = excluded.counter, used_at = excluded.used_at
+"""
+_MARKS: Final = """
+    SELECT wanted.value, tasks.position, tasks.is_cancelled, tasks.agents, tombstones.agent
+    FROM json_each(?) AS wanted
+    LEFT JOIN tasks ON tasks.task_id = wanted.value
+    LEFT JOIN tombstones ON tombstones.task_id = wanted.value
+"""
+_ADD_TASK: Final = """
+    INSERT INTO tasks (position, task_id, topic, created_at, agents, unreadable, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_ADD_RUN: Final = f"""
+    INSERT INTO runs (position, {", ".join((*RUN_KEY, *RUN_STATE))}) VALUES (?{", ?" * len((*RUN_KEY, *RUN_STATE))})
+"""
+_MOVE_RUN: Final = f"UPDATE runs SET {', '.join(f'{name} = ?' for name in RUN_STATE)} WHERE run_id = ?"
+_EXPECT: Final = "INSERT OR IGNORE INTO unbegun (topic, agent, position) VALUES (?, ?, ?)"
+_EXPECT_UNLESS_BEGUN: Final = """
+    INSERT OR IGNORE INTO unbegun (topic, agent, position) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (
+        SELECT 1 FROM tasks JOIN runs USING (task_id) WHERE tasks.position = ?3 AND runs.agent = ?2
+    )
+"""
+_BEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent IN (?, '') AND position = ?"
+_ADD_METRICS: Final = f"""
+    INSERT INTO metrics (topic, agent, {", ".join(COUNTS)}) VALUES (?, ?{", ?" * len(COUNTS)})
+    ON CONFLICT DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTS)}
+"""
+_ADD_TIMINGS: Final = """
+    INSERT INTO timings (topic, agent, bucket, attempts) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts
+"""
+_ADD_EVENT: Final = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class Ledger(Reading):
+    """The writer's transaction, at one instant of the store's clock."""
+
+    def __init__(self, cursor: apsw.Cursor, codec: Codec, gates: Gates, now: Instant) -> None:
+        super().__init__(cursor, codec)
+        self.gates = gates
+        self.now = now
+        self._named: dict[str, tuple[str, ...]] = {}
+
+    def admit(self, request: Request) -> bool:
+        """Refuse an overtaken request, remember this one as its lane's latest, and say whether it was asked before."""
+        lane = (request.incarnation, request.lane)
+        latest = self.value("SELECT counter FROM lanes WHERE incarnation = ? AND lane = ?", lane)
+        is_repeated = self.gates.admit(request, latest)
+        self.cursor.execute(_USE_LANE, (*lane, request.counter, micros(self.now.at)))
+        return is_repeated
+
+    def marks(self, task_ids: Iterable[str]) -> Marks:
+        """What forbids deliveries of these tasks."""
+        cancelled: set[str] = set()
+        tombstones: set[RunKey] = set()
+        for task_id, position, is_cancelled, named, buried in self.rows(_MARKS, [as_array(task_ids)]):
+            if position is not None:
+                self.positions[task_id] = position
+                self._named[task_id] = names(named)
+            if is_cancelled:
+                cancelled.add(task_id)
+            if buried is not None:
+                tombstones.add((task_id, buried))
+        return Marks(cancelled=cancelled, tombstones=tombstones)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def apply(self, changes: Changes, bodies: Mapping[str, bytes] | None = None) -> None:
+        """Write what a gate decided. `bodies` are those of its tasks, encoded beforehand."""
+        self.add_tasks([(task, None) for task in changes.tasks if task.task_id not in self.positions], bodies or {})
+        self._put([run for run in changes.runs if run.key in self.run_ids])
+        self._add_runs([run for run in changes.runs if run.key not in self.run_ids])
+        self._add_metrics(changes.metrics)
+        many = self.cursor.executemany
+        many("UPDATE tasks SET is_cancelled = ? WHERE task_id = ?", [(m, t) for t, m in changes.cancel_marks.items()])
+        many("DELETE FROM schedules WHERE task_id = ?", [(task_id,) for task_id in changes.unscheduled])
+        self._forget(changes.forgotten)
+        self._delete(changes.deleted)
+        until = micros(self.now.at + TOMBSTONE_LIFE)
+        many("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", [(*key, until) for key in changes.tombstones])
+        self.write_events(changes.events)
+
+    def write_events(self, events: Sequence[JournalEvent]) -> None:
+        """Append to the journal."""
+        if events:
+            first = self._numbers("journal", len(events))
+            self.cursor.executemany(
+                _ADD_EVENT, [row_of_event(event, position) for position, event in enumerate(events, first)]
+            )
+
+    def add_tasks(
+        self, tasks: Sequence[tuple[Task | Unreadable, Sequence[str] | None]], bodies: Mapping[str, bytes]
+    ) -> None:
+        """Log tasks that are not, each with the agents that are named for it (None: its publisher has not come yet)."""
+        if not tasks:
+            return
+        rows: list[Row] = []
+        for position, (task, named) in enumerate(tasks, self._numbers("tasks", len(tasks))):
+            self.positions[task.task_id] = position
+            rows.append(
+                (
+                    position,
+                    task.task_id,
+                    task.topic,
+                    micros(task.created_at if isinstance(task, Task) else self.now.at),
+                    None if named is None else json.dumps(named),
+                    flaw_of(task, self.codec),
+                    bodies.get(task.task_id) or self.codec.encode_task(task),
+                )
+            )
+        self.cursor.executemany(_ADD_TASK, rows)
+
+    def expect(self, expected: Iterable[tuple[str, str, int]]) -> None:
+        """Note for the listings that these agents have still to begin the tasks: topic, agent, position."""
+        self.cursor.executemany(_EXPECT, expected)
+
+    def name_agents(self, tasks: Sequence[tuple[str, int]], named: Mapping[str, Sequence[str]]) -> None:
+        """Name the topic's agents for tasks (topic, position) that begin() has logged before their publisher did."""
+        self.cursor.executemany(
+            "UPDATE tasks SET agents = ? WHERE position = ?",
+            [(json.dumps(named[topic]), position) for topic, position in tasks],
+        )
+        self.cursor.executemany(
+            _EXPECT_UNLESS_BEGUN, [(topic, agent, position) for topic, position in tasks for agent in named[topic]]
+        )
+
+    def _numbers(self, name: str, count: int) -> int:
+        """The first of so many numbers that nobody was given before."""
+        latest: int = self.value(_ADVANCE, (name, count))
+        return latest - count + 1
+
+    def _put(self, runs: Sequence[Run]) -> None:
+        self.cursor.executemany(_MOVE_RUN, [(*state_of(run, self.codec), self.run_ids[run.key]) for run in runs])
+
+    def _add_runs(self, runs: Sequence[Run]) -> None:
+        if not runs:
+            return
+        keys = [(run.task_id, run.subscription.agent, run.subscription.topic) for run in runs]
+        places = [self.positions[run.task_id] for run in runs]
+        self.cursor.executemany(
+            _ADD_RUN,
+            [(place, *key, *state_of(run, self.codec)) for place, key, run in zip(places, keys, runs, strict=True)],
+        )
+        self.cursor.executemany(
+            _BEGUN, [(topic, agent, place) for place, (_, agent, topic) in zip(places, keys, strict=True)]
+        )
+        self._expect_others(runs)
+
+    def _expect_others(self, runs: Sequence[Run]) -> None:
+        """Of a task for which no agents are named, the topic's first ones have to begin it, not only this one."""
+        unnamed = [run for run in runs if not self._named.get(run.task_id)]
+        if not unnamed:
+            return
+        known = self.agents()
+        topics = {run.subscription.topic for run in unnamed}
+        first = {topic: answerable((), topic, self.now.at, known) for topic in topics}
+        begun = {run.key for run in runs}
+        expected = [
+            (run.subscription.topic, agent, self.positions[run.task_id])
+            for run in unnamed
+            for agent in first[run.subscription.topic]
+            if (run.task_id, agent) not in begun
+        ]
+        self.cursor.executemany(_EXPECT_UNLESS_BEGUN, expected)
+
+    def _add_metrics(self, metrics: Mapping[Subscription, Metrics]) -> None:
+        totals = [(s.topic, s.agent, *(getattr(each, name) for name in COUNTS)) for s, each in metrics.items()]
+        self.cursor.executemany(_ADD_METRICS, totals)
+        timings = [(s.topic, s.agent, *timing) for s, each in metrics.items() for timing in each.timings]
+        self.cursor.executemany(_ADD_TIMINGS, timings)
+
+    def _forget(self, keys: Sequence[RunKey]) -> None:
+        many = self.cursor.executemany
+        many("DELETE FROM runs WHERE task_id = ? AND agent = ?", keys)
+        many(
+            """
+            DELETE FROM unbegun WHERE (topic, agent, position) IN (
+                SELECT topic, ?2, position FROM tasks WHERE task_id = ?1
+            )
+            """,
+            keys,
+        )
+        many(
+            """
+            UPDATE tasks SET agents = (SELECT json_group_array(value) FROM json_each(agents) WHERE value <> ?2)
+            WHERE task_id = ?1 AND agents IS NOT NULL
+            """,
+            keys,
+        )
+
+    def _delete(self, task_ids: Sequence[str]) -> None:
+        if not task_ids:
+            return
+        many, keys = self.cursor.executemany, [(task_id,) for task_id in task_ids]
+        many("DELETE FROM runs WHERE task_id = ?", keys)
+        many("DELETE FROM idempotency_keys WHERE task_id = ?", keys)
+        self._expect_nobody(task_ids)
+        many("DELETE FROM tasks WHERE task_id = ?", keys)
+
+    def _expect_nobody(self, task_ids: Sequence[str]) -> None:
+        subscribed = self.agents()
+        gone: list[Row] = []
+        for topic, position, named in self.rows(
+            "SELECT topic, position, agents FROM json_each(?) CROSS JOIN tasks ON task_id = value", [as_array(task_ids)]
+        ):
+            agents = {"", *names(named), *(s.agent for s in subscribed if s.topic == topic)}
+            gone += [(topic, agent, position) for agent in agents]
+        self.cursor.executemany("DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position = ?", gone)

@@ -1,0 +1,106 @@
+"""Listings, newest task first: candidates come from indexes, lazily, and the domain says which of them match."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from itertools import islice, product
+from typing import Final
+
+from omnidaemon.adapters.sqlite.reading import Reading, as_array
+from omnidaemon.domain.record import TaskRecord
+from omnidaemon.domain.states import RunState, Status
+from omnidaemon.ports.run_queries import Page, TaskFilter
+
+_STEP: Final = 100
+_NO_LIMIT: Final = 2**62
+
+_TASKS: Final = "SELECT position FROM tasks WHERE position < ? ORDER BY position DESC LIMIT ?"
+_OF_TOPIC: Final = "SELECT position FROM tasks WHERE topic = ? AND position < ? ORDER BY position DESC LIMIT ?"
+_CANCELLED: Final = "SELECT position FROM tasks WHERE is_cancelled = 1 AND position < ? ORDER BY position DESC LIMIT ?"
+_SCHEDULED: Final = "SELECT position FROM schedules WHERE position < ? ORDER BY position DESC LIMIT ?"
+_UNBEGUN: Final = """
+    SELECT position FROM unbegun WHERE topic = ? AND agent = ? AND position < ? ORDER BY position DESC LIMIT ?
+"""
+_IN_STATE: Final = """
+    SELECT position FROM runs WHERE state = ? AND topic = ? AND agent = ? AND position < ?
+    ORDER BY position DESC LIMIT ?
+"""
+_IDS: Final = "SELECT task_id FROM json_each(?) AS wanted CROSS JOIN tasks ON position = value ORDER BY wanted.key"
+
+Source = tuple[str, tuple[str, ...]]
+"""A statement that gives positions below one, and its bindings before that."""
+
+
+class Listing:
+    """One filter over one snapshot."""
+
+    def __init__(self, reading: Reading, wanted: TaskFilter) -> None:
+        self._reading = reading
+        self._wanted = wanted
+
+    def page(self, before: int | None, limit: int) -> Page:
+        """Up to `limit` records below a position."""
+        found = list(islice(self._matching(_NO_LIMIT if before is None else before), limit + 1))
+        return Page(
+            records=tuple(record for _, record in found[:limit]),
+            cursor=str(found[limit - 1][0]) if len(found) > limit else None,
+        )
+
+    def _matching(self, before: int) -> Iterator[tuple[int, TaskRecord]]:
+        wanted, reading = self._wanted, self._reading
+        walks = [self._walk(source, before) for source in self._sources()]
+        candidates = _without_repeats(heapq.merge(*walks, reverse=True))
+        while positions := list(islice(candidates, _STEP)):
+            task_ids = [row[0] for row in reading.rows(_IDS, [as_array(positions)])]
+            records = reading.records(task_ids)
+            for task_id in task_ids:
+                if records[task_id].matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent):
+                    yield reading.positions[task_id], records[task_id]
+
+    def _walk(self, source: Source, before: int) -> Iterator[int]:
+        statement, bindings = source
+        while rows := self._reading.rows(statement, (*bindings, before, _STEP)):
+            for (before,) in rows:  # noqa: PLR1704 - the last one is where the next step starts
+                yield before
+            if len(rows) < _STEP:
+                return
+
+    # --- where matching tasks may be found ----------------------------------------------------------------------------
+
+    def _sources(self) -> Iterator[Source]:
+        status, topic, agent = self._wanted.status, self._wanted.topic, self._wanted.agent
+        if status is None and agent is None:
+            yield (_TASKS, ()) if topic is None else (_OF_TOPIC, (topic,))
+            return
+        pairs = [pair for pair in self._pairs() if topic in (None, pair[0]) and agent in (None, pair[1])]
+        states = [state.value for state in RunState if status in (None, Status(state))]
+        for state, pair in product(states, pairs):
+            yield _IN_STATE, (state, *pair)
+        if status in (None, Status.QUEUED):
+            topics = {each for each, _ in pairs} if topic is None else {topic}
+            for pair in (*pairs, *((each, "") for each in (topics if agent else self._topics_of_unbegun()))):
+                yield _UNBEGUN, pair
+        if status is Status.CANCELLED:
+            yield _CANCELLED, ()
+        if status is Status.SCHEDULED:
+            yield _SCHEDULED, ()
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Every topic and agent that ever had a run or is registered."""
+        return self._reading.rows("SELECT topic, agent FROM metrics UNION SELECT topic, agent FROM agents")
+
+    def _topics_of_unbegun(self) -> Iterator[str]:
+        """By skipping from one topic to the next, not by reading all rows."""
+        topic = ""
+        while (topic := self._reading.value("SELECT topic FROM unbegun WHERE topic > ? LIMIT 1", (topic,))) is not None:
+            if self._wanted.topic in (None, topic):
+                yield topic
+
+
+def _without_repeats(positions: Iterable[int]) -> Iterator[int]:
+    last = None
+    for position in positions:
+        if position != last:
+            yield position
+        last = position

@@ -1,0 +1,138 @@
+"""What the ports read, each by one statement for a whole batch."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import apsw
+import attrs
+
+from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, TASK_COLUMNS, Row, moment, run_of, task_of
+from omnidaemon.domain.agent import AgentRecord
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import TaskRecord, answerable
+from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.ports.codec import Codec
+
+# CROSS JOIN keeps the order: first the few that are asked for, then each by its index.
+_RUNS_BY_KEY: Final = f"""
+    SELECT runs.run_id, {RUN_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN runs
+    WHERE runs.task_id = wanted.value ->> 0 AND runs.agent = wanted.value ->> 1
+"""
+_RUNS_OF_TASKS: Final = f"""
+    SELECT runs.run_id, {RUN_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN runs ON runs.task_id = wanted.value
+    ORDER BY runs.agent
+"""
+_TASKS: Final = f"""
+    SELECT {TASK_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
+"""
+_RECORDS: Final = f"""
+    SELECT tasks.position, tasks.created_at, tasks.agents, tasks.is_cancelled, schedules.task_id IS NOT NULL,
+        {TASK_COLUMNS}
+    FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
+    LEFT JOIN schedules ON schedules.task_id = tasks.task_id
+"""
+
+
+COUNTS: Final = tuple(field.name for field in attrs.fields(Metrics) if field.name != "timings")
+"""The columns of the table of metrics, besides its key."""
+
+
+class Reading:
+    """One transaction's view of the tables."""
+
+    def __init__(self, cursor: apsw.Cursor, codec: Codec) -> None:
+        self.cursor = cursor
+        self.codec = codec
+        self.run_ids: dict[RunKey, int] = {}
+        """The row numbers of the runs that were read here."""
+        self.positions: dict[str, int] = {}
+        """The positions of the tasks that were read here."""
+
+    def rows(self, statement: str, bindings: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a statement."""
+        return self.cursor.execute(statement, bindings).fetchall()
+
+    def value(self, statement: str, bindings: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, None when there is no row."""
+        row = self.cursor.execute(statement, bindings).fetchone()
+        return None if row is None else row[0]
+
+    # --- runs and tasks -----------------------------------------------------------------------------------------------
+
+    def found(self, keys: Iterable[RunKey]) -> dict[RunKey, Run]:
+        """Those of the runs that exist."""
+        return {run.key: run for run in self.runs(_RUNS_BY_KEY, [as_array(keys)])}
+
+    def runs(self, statement: str, bindings: Sequence[Any]) -> list[Run]:
+        """The runs of rows of a run's number and `RUN_COLUMNS`."""
+        runs: list[Run] = []
+        for run_id, *row in self.rows(statement, bindings):
+            run = run_of(row, self.codec)
+            self.run_ids[run.key] = run_id
+            runs.append(run)
+        return runs
+
+    def tasks(self, task_ids: Iterable[str]) -> dict[str, Task | Unreadable]:
+        """Those of the tasks that are logged."""
+        return {row[0]: task_of(row, self.codec) for row in self.rows(_TASKS, [as_array(task_ids)])}
+
+    def records(self, task_ids: Iterable[str]) -> dict[str, TaskRecord]:
+        """All that is known of these tasks."""
+        wanted = as_array(task_ids)
+        rows = self.rows(_RECORDS, [wanted])
+        if not rows:
+            return {}
+        runs: defaultdict[str, list[Run]] = defaultdict(list)
+        for run in self.runs(_RUNS_OF_TASKS, [wanted]):
+            runs[run.task_id].append(run)
+        known = self.agents()
+        return {row[5]: self._record(row, runs[row[5]], known) for row in rows}
+
+    def _record(self, row: Row, runs: Sequence[Run], known: Mapping[Subscription, AgentRecord]) -> TaskRecord:
+        position, created_at, named, is_cancelled, is_scheduled, task_id, topic, *_ = row
+        self.positions[task_id] = position
+        created = moment(created_at)
+        return TaskRecord(
+            task=task_of(row[5:], self.codec),
+            created_at=created,
+            agents=answerable(names(named), topic, created, known),
+            runs=tuple(runs),
+            is_cancelled=bool(is_cancelled),
+            is_scheduled=bool(is_scheduled),
+        )
+
+    # --- metrics and agents -------------------------------------------------------------------------------------------------------
+
+    def agents(self) -> dict[Subscription, AgentRecord]:
+        """All agents."""
+        rows = self.rows("SELECT topic, agent, record FROM agents ORDER BY topic, agent")
+        return {Subscription(topic, agent): self.codec.load(record, AgentRecord) for topic, agent, record in rows}
+
+    def metrics(self) -> dict[Subscription, Metrics]:
+        """What each agent has done."""
+        timings: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        for topic, agent, *timing in self.rows("SELECT * FROM timings ORDER BY topic, agent, bucket"):
+            timings[topic, agent].append((timing[0], timing[1]))
+        rows = self.rows(f"SELECT topic, agent, {', '.join(COUNTS)} FROM metrics")
+        return {
+            Subscription(topic, agent): Metrics(
+                **dict(zip(COUNTS, counts, strict=True)), timings=tuple(timings[topic, agent])
+            )
+            for topic, agent, *counts in rows
+        }
+
+
+def as_array(values: Iterable[object]) -> str:
+    """Values as a JSON array, for `json_each`."""
+    return json.dumps(list(values), separators=(",", ":"))
+
+
+def names(stored: str | None) -> tuple[str, ...]:
+    """The names of a stored JSON array."""
+    return () if stored is None else tuple(json.loads(stored))

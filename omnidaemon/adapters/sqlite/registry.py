@@ -1,0 +1,151 @@
+"""The registry over the SQLite tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import attrs
+
+from omnidaemon.adapters.sqlite.ledger import Ledger
+from omnidaemon.adapters.sqlite.reading import Reading
+from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, micros, moment
+from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.domain.agent import (
+    AgentProfile,
+    AgentRecord,
+    DesiredState,
+    Start,
+    WorkerRecord,
+    WorkerReport,
+    registered,
+)
+from omnidaemon.domain.changes import changes_of
+from omnidaemon.domain.errors import AgentNotFound
+from omnidaemon.domain.names import Subscription
+from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
+
+_REMEMBERED: Final = timedelta(hours=1)
+_CANCELLED_AT_ONCE: Final = 1000
+
+_OPEN_RUNS: Final = f"""
+    SELECT run_id, {RUN_COLUMNS} FROM runs WHERE state IN ('queued', 'retrying', 'waiting') AND topic = ?1 AND agent = ?2
+    UNION ALL
+    SELECT run_id, {RUN_COLUMNS} FROM runs WHERE state = 'running' AND topic = ?1 AND agent = ?2
+        AND is_cancel_requested = 0
+    LIMIT {_CANCELLED_AT_ONCE}
+"""
+_FORGET_UNBEGUN: Final = f"""
+    DELETE FROM unbegun WHERE (topic, agent, position) IN (
+        SELECT topic, agent, position FROM unbegun WHERE topic = ?1 AND agent = ?2 LIMIT {_CANCELLED_AT_ONCE}
+    )
+"""
+
+
+class SqliteRegistry(AgentRegistry):
+    """Agents and workers as JSON: there are few of them."""
+
+    def __init__(self, space: SqliteSpace) -> None:
+        self._space = space
+
+    async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
+        def work(ledger: Ledger) -> dict[Subscription, Start]:
+            records = registered(profiles, ledger.agents(), ledger.now.at)
+            _keep(ledger, records.values())
+            return {subscription: record.start for subscription, record in records.items() if not record.is_declared}
+
+        return await self._space.write(work)
+
+    async def declared(self, subscriptions: Sequence[Subscription]) -> None:
+        def work(ledger: Ledger) -> None:
+            known = ledger.agents()
+            _keep(ledger, [attrs.evolve(known[s], is_declared=True) for s in subscriptions if s in known])
+
+        await self._space.write(work)
+
+    async def beat(self, report: WorkerReport) -> DesiredState:
+        row = self._space.codec.dump(report)
+
+        def work(ledger: Ledger) -> DesiredState:
+            ledger.cursor.execute(
+                "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)", (report.incarnation, micros(ledger.now.at), row)
+            )
+            known = ledger.agents()
+            return DesiredState(
+                stopped=frozenset(subscription for subscription, record in known.items() if record.is_stopped),
+                removed=frozenset(subscription for subscription in report.subscriptions if subscription not in known),
+            )
+
+        return await self._space.write(work, durable=False)
+
+    async def leave(self, incarnation: str) -> None:
+        def work(ledger: Ledger) -> None:
+            ledger.cursor.execute("DELETE FROM workers WHERE incarnation = ?", (incarnation,))
+            ledger.cursor.execute("DELETE FROM lanes WHERE incarnation = ?", (incarnation,))
+
+        await self._space.write(work, durable=False)
+
+    async def census(self) -> Census:
+        now = self._space.clock.now().at
+
+        def work(reading: Reading) -> Census:
+            rows = reading.rows(
+                "SELECT report, seen_at FROM workers WHERE seen_at >= ? ORDER BY incarnation",
+                (micros(now - _REMEMBERED),),
+            )
+            alive_from = now - timedelta(seconds=ALIVE_SECONDS)
+            workers = []
+            for report, seen in rows:
+                seen_at = moment(seen)
+                workers.append(
+                    WorkerRecord(
+                        report=reading.codec.load(report, WorkerReport), seen_at=seen_at, is_alive=seen_at >= alive_from
+                    )
+                )
+            return Census(agents=tuple(reading.agents().values()), workers=tuple(workers))
+
+        return await self._space.read(work)
+
+    async def desire(self, subscriptions: Sequence[Subscription], *, is_stopped: bool) -> None:
+        def work(ledger: Ledger) -> None:
+            known = ledger.agents()
+            _keep(
+                ledger, [_known(known, subscription).desired(is_stopped=is_stopped) for subscription in subscriptions]
+            )
+
+        await self._space.write(work, rings=True)
+
+    async def remove(self, subscription: Subscription) -> None:
+        """In steps, so that many runs do not hold up everybody else; the agent goes with the last of them. Whoever is
+        killed in between has cancelled some of its runs, and asks again."""
+        while not await self._space.write(lambda ledger: _remove_some(ledger, subscription), rings=True):
+            pass
+
+
+def _remove_some(ledger: Ledger, subscription: Subscription) -> bool:
+    """Cancel some of the agent's runs; True when that were all, and the agent is gone."""
+    _known(ledger.agents(), subscription)
+    key = (subscription.topic, subscription.agent)
+    runs = ledger.runs(_OPEN_RUNS, key)
+    ledger.apply(changes_of(((run, run.cancelled(ledger.now)) for run in runs), ledger.now.at))
+    ledger.cursor.execute(_FORGET_UNBEGUN, key)
+    if max(len(runs), ledger.cursor.connection.changes()) >= _CANCELLED_AT_ONCE:
+        return False
+    ledger.cursor.execute("DELETE FROM agents WHERE topic = ? AND agent = ?", key)
+    return True
+
+
+def _keep(ledger: Ledger, records: Iterable[AgentRecord]) -> None:
+    subscriptions = [(record.profile.subscription, record) for record in records]
+    ledger.cursor.executemany(
+        "INSERT OR REPLACE INTO agents VALUES (?, ?, ?)",
+        [(s.topic, s.agent, ledger.codec.dump(record)) for s, record in subscriptions],
+    )
+
+
+def _known(records: Mapping[Subscription, AgentRecord], subscription: Subscription) -> AgentRecord:
+    record = records.get(subscription)
+    if record is None:
+        raise AgentNotFound(subscription.topic, subscription.agent)
+    return record

@@ -1,0 +1,220 @@
+"""Values as rows, and rows as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.run import Run
+from omnidaemon.domain.states import RunState
+from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.ports.codec import Codec
+
+Row = Sequence[Any]
+"""What SQLite takes and gives for one row."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = 86_400
+
+
+def micros(at: datetime) -> int:
+    """A time as it is stored."""
+    since = at - _EPOCH
+    return (since.days * _DAY + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else micros(at)
+
+
+def moment(stored: int) -> datetime:
+    """The time that is stored so."""
+    return _EPOCH + timedelta(microseconds=stored)
+
+
+def _moment(stored: int | None) -> datetime | None:
+    return None if stored is None else _EPOCH + timedelta(microseconds=stored)
+
+
+# --- runs ---------------------------------------------------------------------------------------------------------
+
+RUN_KEY: Final = ("task_id", "agent", "topic")
+"""The columns of a run that never change."""
+
+RUN_STATE: Final = (
+    "state",
+    "created_at",
+    "life",
+    "fence",
+    "owner",
+    "request",
+    "attempts",
+    "crashes",
+    "due_at",
+    "lease_until",
+    "lease_seconds",
+    "is_cancel_requested",
+    "is_acked",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "result",
+    "errors",
+    "question",
+    "default_answer",
+    "answers",
+)
+"""The others, in the order of `state_of`."""
+
+RUN_COLUMNS: Final = ", ".join(f"runs.{name}" for name in (*RUN_KEY, *RUN_STATE))
+"""What `run_of` reads."""
+
+_STATES: Final = {state.value: state for state in RunState}
+_Errors = tuple[AttemptError, ...]
+_Answers = tuple[tuple[str, bytes], ...]
+
+
+def state_of(run: Run, codec: Codec) -> Row:
+    """The values of the columns `RUN_STATE`."""
+    return (
+        run.state.value,
+        micros(run.created_at),
+        run.life,
+        run.fence,
+        run.owner,
+        run.request,
+        run.attempts,
+        run.crashes,
+        _micros(run.due_at),
+        run.lease_until,
+        run.lease_seconds,
+        run.is_cancel_requested,
+        run.is_acked,
+        _micros(run.started_at),
+        _micros(run.finished_at),
+        run.seconds,
+        run.result,
+        codec.dump(run.errors) if run.errors else None,
+        run.question,
+        run.default,
+        codec.dump(run.answers) if run.answers else None,
+    )
+
+
+def run_of(row: Row, codec: Codec) -> Run:
+    """The run of a row of `RUN_COLUMNS`."""
+    (
+        task_id,
+        agent,
+        topic,
+        state,
+        created_at,
+        life,
+        fence,
+        owner,
+        request,
+        attempts,
+        crashes,
+        due_at,
+        lease_until,
+        lease_seconds,
+        is_cancel_requested,
+        is_acked,
+        started_at,
+        finished_at,
+        seconds,
+        result,
+        errors,
+        question,
+        default,
+        answers,
+    ) = row
+    return Run(
+        task_id=task_id,
+        subscription=Subscription(topic, agent),
+        state=_STATES[state],
+        created_at=moment(created_at),
+        life=life,
+        fence=fence,
+        owner=owner,
+        request=request,
+        attempts=attempts,
+        crashes=crashes,
+        due_at=_moment(due_at),
+        lease_until=lease_until,
+        lease_seconds=lease_seconds,
+        is_cancel_requested=bool(is_cancel_requested),
+        is_acked=bool(is_acked),
+        started_at=_moment(started_at),
+        finished_at=_moment(finished_at),
+        seconds=seconds,
+        result=result,
+        errors=() if errors is None else codec.load(errors, _Errors),
+        question=question,
+        default=default,
+        answers=() if answers is None else codec.load(answers, _Answers),
+    )
+
+
+# --- tasks --------------------------------------------------------------------------------------------------------
+
+TASK_COLUMNS: Final = "tasks.task_id, tasks.topic, tasks.unreadable, tasks.body"
+"""What `task_of` reads."""
+
+
+def flaw_of(task: Task | Unreadable, codec: Codec) -> str | None:
+    """The column `unreadable`: the reason, without the bytes, which are the body."""
+    if isinstance(task, Task):
+        return None
+    return codec.dump({"reason": task.reason, "is_newer": task.is_newer}).decode()
+
+
+def task_of(row: Row, codec: Codec) -> Task | Unreadable:
+    """The task of a row of `TASK_COLUMNS`. What was unreadable is read again: this may be a newer version."""
+    task_id, topic, flaw, body = row
+    task = codec.decode_task(body, task_id=task_id, topic=topic)
+    if flaw is None or isinstance(task, Task):
+        return task
+    told: Any = codec.decode_value(flaw.encode())
+    return Unreadable(task_id=task_id, topic=topic, raw=body, reason=told["reason"], is_newer=told["is_newer"])
+
+
+# --- journal ------------------------------------------------------------------------------------------------------
+
+EVENT_COLUMNS: Final = "position, kind, task_id, topic, agent, attempt, detail, at"
+"""What `event_of` reads and `row_of_event` gives."""
+
+_KINDS: Final = {kind.value: kind for kind in EventKind}
+
+
+def row_of_event(event: JournalEvent, position: int) -> Row:
+    """An event under its position."""
+    return (
+        position,
+        event.kind.value,
+        event.task_id,
+        event.topic,
+        event.agent,
+        event.attempt,
+        event.detail,
+        micros(event.at),
+    )
+
+
+def event_of(row: Row) -> JournalEvent:
+    """The event of a row of `EVENT_COLUMNS`."""
+    position, kind, task_id, topic, agent, attempt, detail, at = row
+    return JournalEvent(
+        position=position,
+        kind=_KINDS[kind],
+        task_id=task_id,
+        topic=topic,
+        agent=agent,
+        attempt=attempt,
+        detail=detail,
+        at=moment(at),
+    )

@@ -1,0 +1,160 @@
+"""The gates over the SQLite tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from omnidaemon.adapters.sqlite.doorbell import Listener
+from omnidaemon.adapters.sqlite.leases import Leases
+from omnidaemon.adapters.sqlite.ledger import Ledger
+from omnidaemon.adapters.sqlite.reading import Reading, as_array
+from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, micros, moment
+from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.domain.requests import (
+    ClaimLimit,
+    Claims,
+    Finish,
+    Grant,
+    Held,
+    Intake,
+    Renewals,
+    Request,
+    StartRun,
+)
+from omnidaemon.domain.run import Run
+from omnidaemon.ports.run_store import LeaseSpan, RunStore, Wakeups
+
+# How many crashed runs are looked at beside the slots. Those at their last chance stay due until a worker is idle;
+# more of them than this would hide other crashed runs behind them, for as long.
+_CRASHED_LOOKED_AT: Final = 200
+
+_DUE: Final = f"""
+    SELECT run_id, {RUN_COLUMNS} FROM runs
+    WHERE topic = ? AND agent = ? AND due_at IS NOT NULL AND due_at <= ? AND crashes = 0 ORDER BY due_at LIMIT ?
+"""
+_DUE_AFTER_CRASH: Final = f"""
+    SELECT run_id, {RUN_COLUMNS} FROM runs
+    WHERE topic = ? AND agent = ? AND due_at IS NOT NULL AND due_at <= ? AND crashes > 0 ORDER BY due_at LIMIT ?
+"""
+_FIRST_DUE: Final = """
+    SELECT
+        (SELECT min(due_at) FROM runs WHERE topic = value ->> 0 AND agent = value ->> 1
+            AND due_at IS NOT NULL AND crashes = 0),
+        (SELECT min(due_at) FROM runs WHERE topic = value ->> 0 AND agent = value ->> 1
+            AND due_at IS NOT NULL AND crashes > 0)
+    FROM json_each(?)
+"""
+_GRANTED_BY: Final = f"SELECT run_id, {RUN_COLUMNS} FROM runs WHERE state = 'running' AND owner = ? AND request = ?"
+_RENEW: Final = "UPDATE runs SET lease_until = ? WHERE run_id = ?"
+
+
+class SqliteRunStore(RunStore):
+    """Each gate: read, decide, write, in one transaction of the writer."""
+
+    def __init__(self, space: SqliteSpace) -> None:
+        self._space = space
+
+    async def begin(self, request: Request, intakes: Sequence[Intake]) -> Sequence[Grant | None]:
+        codec = self._space.codec
+        # Before the transaction, which everybody waits for.
+        bodies = {intake.task.task_id: codec.encode_task(intake.task) for intake in intakes}
+
+        def work(ledger: Ledger) -> Sequence[Grant | None]:
+            ledger.admit(request)
+            found = ledger.found((intake.task.task_id, intake.subscription.agent) for intake in intakes)
+            marks = ledger.marks(bodies)
+            answers, changes = ledger.gates.begin(request, intakes, found, marks, ledger.now)
+            ledger.apply(changes, bodies)
+            return answers
+
+        # What is started at once is nobody's news; what is held or ended is.
+        return await self._space.write(work, rings=not all(isinstance(intake, StartRun) for intake in intakes))
+
+    async def claim_due(
+        self, request: Request, limits: Sequence[ClaimLimit], leases: LeaseSpan, *, is_idle: bool = False
+    ) -> Claims:
+        def work(ledger: Ledger) -> tuple[Claims, bool]:
+            if ledger.admit(request):
+                runs = ledger.runs(_GRANTED_BY, (request.incarnation, str(request)))
+                return Claims(grants=_grants(ledger, runs), next_due_seconds=0.0), False
+            held = Leases(ledger)
+            guard = held.touch(leases)
+            lapsed = held.lapse(guard)
+            due = {limit.subscription: _due(ledger, limit) for limit in limits}
+            chosen, has_last_chance = ledger.gates.choose(limits, due, ledger.now, is_idle=is_idle)
+            granted, changes = ledger.gates.claim(request, limits, chosen, ledger.now)
+            ledger.apply(changes)
+            pause = ledger.gates.pause_seconds(_first_due(ledger, limits), held.first(), guard, ledger.now)
+            claims = Claims(grants=_grants(ledger, granted), next_due_seconds=pause, has_last_chance=has_last_chance)
+            return claims, lapsed.is_news
+
+        claims, is_news = await self._space.write(work, durable=False)
+        if is_news:
+            self._space.ring()
+        return claims
+
+    async def renew(self, owner: str, held: Sequence[Held], leases: LeaseSpan) -> Renewals:
+        def work(ledger: Ledger) -> Renewals:
+            Leases(ledger).touch(leases)
+            found = ledger.found((grant.task_id, grant.agent) for grant in held)
+            answer, renewed = ledger.gates.renew(owner, held, found, ledger.now)
+            ledger.cursor.executemany(_RENEW, [(run.lease_until, ledger.run_ids[run.key]) for run in renewed])
+            return answer
+
+        return await self._space.write(work, durable=False, is_urgent=True)
+
+    async def finish(self, request: Request, finishes: Sequence[Finish]) -> Sequence[bool]:
+        def work(ledger: Ledger) -> Sequence[bool]:
+            ledger.admit(request)
+            found = ledger.found((finish.task_id, finish.agent) for finish in finishes)
+            answers, changes = ledger.gates.finish(request, finishes, found, ledger.now)
+            ledger.apply(changes)
+            return answers
+
+        return await self._space.write(work, rings=True)
+
+    async def release(self, request: Request, held: Sequence[Held], delay_seconds: float = 0.0) -> None:
+        def work(ledger: Ledger) -> None:
+            ledger.admit(request)
+            found = ledger.found((grant.task_id, grant.agent) for grant in held)
+            ledger.apply(ledger.gates.release(request, held, found, ledger.now, delay_seconds))
+
+        await self._space.write(work, rings=True)
+
+    def wakeups(self) -> Wakeups:
+        return SqliteWakeups(self._space.database.doorbell.listen())
+
+
+class SqliteWakeups(Wakeups):
+    """The doorbell's listener, with the closing that the port asks for."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    async def wait(self, seconds: float) -> bool:
+        return await self._listener.wait(seconds)
+
+    def close(self) -> None:
+        self._listener.close()
+        self._listener.hear()  # a wait under way returns
+
+
+def _due(ledger: Ledger, limit: ClaimLimit) -> list[Run]:
+    """The agent's due runs, as many as may matter, the longest due first."""
+    terms = (limit.subscription.topic, limit.subscription.agent, micros(ledger.now.at))
+    fresh = ledger.runs(_DUE, (*terms, limit.slots))
+    crashed = ledger.runs(_DUE_AFTER_CRASH, (*terms, limit.slots + _CRASHED_LOOKED_AT))
+    return sorted((*fresh, *crashed), key=lambda run: run.due_at or ledger.now.at)
+
+
+def _first_due(ledger: Ledger, limits: Sequence[ClaimLimit]) -> datetime | None:
+    subscriptions = as_array((limit.subscription.topic, limit.subscription.agent) for limit in limits)
+    firsts = [first for row in ledger.rows(_FIRST_DUE, [subscriptions]) for first in row if first is not None]
+    return moment(min(firsts)) if firsts else None
+
+
+def _grants(reading: Reading, runs: Sequence[Run]) -> tuple[Grant, ...]:
+    tasks = reading.tasks(run.task_id for run in runs)
+    return tuple(Grant(run=run, task=tasks[run.task_id]) for run in runs)

@@ -1,0 +1,48 @@
+"""The SQLite storage: every port over one file."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from omnidaemon.adapters.sqlite.journal import SqliteJournal
+from omnidaemon.adapters.sqlite.leases import begin_boot
+from omnidaemon.adapters.sqlite.registry import SqliteRegistry
+from omnidaemon.adapters.sqlite.run_commands import SqliteRunCommands
+from omnidaemon.adapters.sqlite.run_queries import SqliteRunQueries
+from omnidaemon.adapters.sqlite.run_store import SqliteRunStore
+from omnidaemon.adapters.sqlite.schedules import SqliteSchedules
+from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.adapters.sqlite.task_log import SqliteTaskLog
+from omnidaemon.ports.storage import Storage, StorageCapabilities
+
+
+class SqliteStorage(Storage):
+    """Durable on commit, for any number of processes of one machine. Usable from any loop and thread."""
+
+    capabilities = StorageCapabilities(name="sqlite", is_host_local=True)
+
+    def __init__(self, space: SqliteSpace) -> None:
+        self._space = space
+        self.runs = SqliteRunStore(space)
+        self.log = SqliteTaskLog(space)
+        self.commands = SqliteRunCommands(space)
+        self.queries = SqliteRunQueries(space)
+        self.schedules = SqliteSchedules(space)
+        self.registry = SqliteRegistry(space)
+        self.journal = SqliteJournal(space)
+
+    async def __aenter__(self) -> Self:
+        await self._space.database.open()
+        try:
+            boot_id = self._space.clock.boot_id
+            await self._space.write(lambda ledger: begin_boot(ledger, boot_id))
+        except BaseException:
+            await self._space.database.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._space.database.close()

@@ -73,7 +73,9 @@ class DueClaims:
     async def _claim(self, *, is_idle: bool = False) -> tuple[Claims, bool]:
         """Claim once; whether some agent got all that it had room for, so that more may be due."""
         limits = [
-            self._limit(agent, is_idle) for agent in self._agents if not self._custody.is_stopped(agent.subscription)
+            self._limit(agent, is_idle=is_idle)
+            for agent in self._agents
+            if not self._custody.is_stopped(agent.subscription)
         ]
         claims = await self._lane.call(
             lambda request: self._runs.claim_due(request, limits, self._leases, is_idle=is_idle)
@@ -87,7 +89,7 @@ class DueClaims:
             is_full |= taken[limit.subscription] >= limit.slots > 0
         return claims, is_full
 
-    def _limit(self, agent: Agent, is_idle: bool) -> ClaimLimit:
+    def _limit(self, agent: Agent, *, is_idle: bool) -> ClaimLimit:
         # A run that executes alone takes nobody's share: fresh tasks wait until it is over anyway.
         room = self._custody.free if is_idle else self._custody.room_for_due
         return ClaimLimit(

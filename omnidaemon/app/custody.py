@@ -18,12 +18,14 @@ _SHARE = 4
 
 @attrs.define(eq=False)
 class Holding:
-    """One grant in this worker's hands. `is_acked`: the bus is known to have forgotten the delivery."""
+    """One grant in this worker's hands. `is_acked`: the bus is known to have forgotten the delivery. `is_recording`: what
+    became of it is on its way to the store, whose answer alone says whether the grant was lost."""
 
     grant: Grant
     agent: Agent
     renewed_at: float
     is_acked: bool
+    is_recording: bool = False
 
     @property
     def key(self) -> RunKey:

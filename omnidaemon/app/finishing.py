@@ -76,13 +76,15 @@ class OutcomeFinishes:
     async def run(self) -> None:
         """Record until cancelled."""
         while True:
-            await self._has_work.wait()
-            self._has_work.clear()
             while self._reports or self._to_release:
                 await self._release_some()
-                batch, self._reports = self._reports[:_BATCH], self._reports[_BATCH:]
+                # Nothing is let go of before it is recorded: a loop that failed is begun anew and finds it here.
+                batch = self._reports[:_BATCH]
                 if batch:
                     await self._record(batch)
+                    del self._reports[: len(batch)]
+            self._has_work.clear()
+            await self._has_work.wait()
 
     async def _record(self, reports: Sequence[Report]) -> None:
         now = self._clock.now()
@@ -105,6 +107,7 @@ class OutcomeFinishes:
                 )
             )
             holdings.append(holding)
+            holding.is_recording = True
             if isinstance(report.outcome, Failed):
                 self._tell(report.grant, report.outcome)
         if not finishes:
@@ -142,9 +145,10 @@ class OutcomeFinishes:
         self._has_work.set()
 
     async def _release_some(self) -> None:
-        holdings, self._to_release = self._to_release, []
+        holdings = tuple(self._to_release)
         if holdings:
             await self._release(holdings, _NEWER_SCHEMA_PAUSE_SECONDS)
+            del self._to_release[: len(holdings)]
 
     async def release_all(self) -> int:
         """Stop every handler and give its run back at once, due for anybody; how many there were."""

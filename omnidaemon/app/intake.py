@@ -54,7 +54,7 @@ class FreshIntake:
         self._when_stopped = when_stopped
         self._bus = Persistence("intake", clock, telemetry)
         self._room = asyncio.Event()
-        self._is_stopping = False
+        self._is_stopping = asyncio.Event()
         custody.on_freed(self.reconsider)
 
     def reconsider(self) -> None:
@@ -64,19 +64,19 @@ class FreshIntake:
 
     def stop(self) -> None:
         """Receive nothing more; run() returns soon."""
-        self._is_stopping = True
+        self._is_stopping.set()
         self.reconsider()
 
     async def run(self) -> None:
         """Take in until stopped."""
-        while not self._is_stopping:
+        while not self._is_stopping.is_set():
             self._room.clear()
             credits = self._credits()
             if not credits:
                 await self._clock.wait(self._room, _WAIT_SECONDS)
                 continue
             deliveries = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
-            if self._is_stopping or self._admission.locked():
+            if self._is_stopping.is_set() or self._admission.locked():
                 # Nothing may start now. In the store it is everybody's, here it would wait for as long as that lasts.
                 await self._take_in(deliveries, may_start=False)
             else:

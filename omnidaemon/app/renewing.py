@@ -75,14 +75,16 @@ class LeaseRenewals:
             return
         self._is_failing = False
         asked = {holding.key: holding for holding in holdings}
-        lost = [key for key in answer.lost if self._custody.get(key) is asked[key]]
+        # Meanwhile some may have been finished, and their runs begun anew: the answer is not about those.
+        same = {key for key, holding in asked.items() if self._custody.get(key) is holding}
+        lost = [key for key in answer.lost if key in same and not asked[key].is_recording]
         if lost:
             self._give_up(lost)
-        if answer.cancelled:
-            self._workforce.stop(tuple(answer.cancelled), StopReason.REQUESTED)
+        cancelled = [key for key in answer.cancelled if key in same]
+        if cancelled:
+            self._workforce.stop(cancelled, StopReason.REQUESTED)
 
     def _give_up(self, keys: list[RunKey]) -> None:
-        # A grant that was finished while the renewal was under way is not in custody any more and does not come here.
         for task_id, agent in keys:
             self._telemetry.say(
                 Level.WARNING, f"agent {agent} lost task {task_id} to another worker", task_id=task_id, agent=agent

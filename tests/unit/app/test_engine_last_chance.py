@@ -103,7 +103,7 @@ async def test_a_worker_that_is_killed_leaves_its_runs_to_another(shop: Workshop
 async def test_a_run_that_killed_too_many_workers_is_dead_and_not_executed(shop: Workshop):
     """The dead letter holds an error per crash, and one that says that the limit was reached."""
     task_id = await crashed(shop, "poison", times=3)
-    calls = []
+    calls: list[object] = []
     await shop.start(agent_of(calls.append, lease=LEASE, crash_limit=3))
     result = await shop.ended(task_id, moving=0.1)
     assert result.status == "dead"
@@ -193,11 +193,9 @@ async def test_a_suspect_is_not_kept_waiting_by_its_agents_share_of_slots(shop: 
     custody = Custody({GREETER: agent})
     custody.saw_fresh(GREETER, waits=True)
     custody.saw_due(GREETER, waits=True)
-    earlier = [
-        Grant(run=attrs.evolve(shop.space.runs[key], task_id=f"t{n}"), task=None)
-        for n in range(3)
-        for key in shop.space.runs
-    ]  # type: ignore[arg-type]  # nobody looks at it
+    (suspect,) = shop.space.runs.values()
+    task = shop.space.tasks[suspect.task_id].task
+    earlier = [Grant(run=attrs.evolve(suspect, task_id=f"earlier-{number}"), task=task) for number in range(3)]
     custody.remove([holding.key for holding in custody.add(earlier, 0.0, is_fresh=False)])
     assert custody.room_for_due(GREETER) == 0
     dispatched: list[Holding] = []

@@ -1,0 +1,240 @@
+"""Finishing: outcomes are recorded in batches, and none is let go of before it is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+import pytest
+
+from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
+from omnidaemon.app.custody import Custody
+from omnidaemon.app.finishing import OutcomeFinishes
+from omnidaemon.app.lanes import Lane
+from omnidaemon.app.renewing import LeaseRenewals
+from omnidaemon.domain.outcome import AttemptError, Failed, Returned
+from omnidaemon.domain.requests import Grant
+from omnidaemon.ports.run_store import LeaseSpan
+from omnidaemon.testing.worker import ScriptedWorker
+from tests.unit.app.faults import broken
+from tests.unit.app.workshop import Workshop, agent_of
+
+
+class Crew(Workforce):
+    """Notes what it is told."""
+
+    def __init__(self):
+        self.assigned: list[Assignment] = []
+        self.stopped: list[tuple[str, StopReason]] = []
+
+    def assign(self, assignments):
+        self.assigned.extend(assignments)
+
+    def stop(self, keys, reason):
+        self.stopped.extend((task_id, reason) for task_id, _ in keys)
+
+
+class Desk:
+    """Finishes and renewals over a custody, with grants from the store, and a crew that only listens."""
+
+    def __init__(self, shop: Workshop, **policy):
+        self.shop = shop
+        self.agent = agent_of(len, concurrency=2000, **policy)
+        self.custody = Custody({self.agent.subscription: self.agent})
+        self.crew = Crew()
+        self.scripted = ScriptedWorker(shop.storage.runs, "w1", 30.0)
+        self.finishes = OutcomeFinishes(
+            runs=shop.storage.runs,
+            custody=self.custody,
+            workforce=self.crew,
+            finish_lane=Lane("w1", "finish", shop.clock, shop.says),
+            release_lane=Lane("w1", "release", shop.clock, shop.says),
+            clock=shop.clock,
+            telemetry=shop.says,
+        )
+        self.renewals = LeaseRenewals(
+            runs=shop.storage.runs,
+            custody=self.custody,
+            workforce=self.crew,
+            clock=shop.clock,
+            telemetry=shop.says,
+            incarnation="w1",
+            leases=LeaseSpan(30.0, 30.0),
+            hint=asyncio.Event(),
+        )
+
+    async def begin(self, count: int = 1) -> list[Grant]:
+        """Grants that were begun and handed to the crew."""
+        task_ids = [await self.shop.publish(number) for number in range(count)]
+        tasks = [self.shop.space.tasks[task_id].task for task_id in task_ids]
+        intakes = [self.scripted.start_of(task, self.agent.subscription) for task in tasks]  # type: ignore[arg-type]
+        grants = [grant for grant in await self.scripted.begin(*intakes) if grant is not None]
+        self.finishes.dispatch(self.custody.add(grants, 0.0, is_fresh=True))
+        return grants
+
+    def returned(self, *grants: Grant) -> None:
+        """The crew reports a value for each."""
+        self.finishes.report([Report(grant, Returned(value=b"1", seconds=0.1)) for grant in grants])
+
+
+@pytest.fixture
+async def desk(shop: Workshop):
+    desk = Desk(shop)
+    await shop.registry.register([desk.agent.profile])
+    return desk
+
+
+@pytest.fixture
+async def loop_of(shop: Workshop):
+    """Runs a loop for the length of a test."""
+    tasks = []
+
+    def start(coroutine):
+        tasks.append(asyncio.ensure_future(coroutine))
+        return tasks[-1]
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_came_in_meanwhile_is_the_next_batch(shop: Workshop, desk: Desk, loop_of):
+    """A batch does not wait to be filled, and is bounded: a thousand outcomes that wait make two calls more."""
+    grants = await desk.begin(1001)
+    gate = shop.runs.hold("finish")
+    loop_of(desk.finishes.run())
+    desk.returned(grants[0])
+    await shop.rest()
+    desk.returned(*grants[1:])
+    gate.set()
+    await shop.until(lambda: not len(desk.custody))
+    assert shop.runs.calls["finish"] == 3
+    assert {shop.state(grant.run.task_id) for grant in grants} == {"succeeded"}
+
+
+async def test_outcomes_outlive_a_loop_that_fails(shop: Workshop, desk: Desk, loop_of):
+    """A store that cannot be used ends the loop; begun anew, it records what it had."""
+    grants = await desk.begin(3)
+    shop.runs.fail("finish", error=broken)
+    running = loop_of(desk.finishes.run())
+    desk.returned(*grants)
+    await shop.until(running.done)
+    assert running.exception() is not None
+    loop_of(desk.finishes.run())
+    await shop.until(lambda: not len(desk.custody))
+    assert {shop.state(grant.run.task_id) for grant in grants} == {"succeeded"}
+
+
+async def test_a_lost_answer_costs_nothing(shop: Workshop, desk: Desk, loop_of):
+    """The same request is asked again and gets the same answer: recorded, once."""
+    (grant,) = await desk.begin()
+    shop.runs.lose_answers("finish")
+    loop_of(desk.finishes.run())
+    desk.returned(grant)
+    await shop.until(lambda: not len(desk.custody), moving=0.1)
+    assert shop.state(grant.run.task_id) == "succeeded"
+    assert not shop.says.having("too late")
+    assert shop.space.metrics[desk.agent.subscription].tasks_processed == 1
+
+
+async def test_an_outcome_of_a_grant_that_was_lost_is_passed_over(shop: Workshop, desk: Desk, loop_of):
+    """It is another worker's to record; no call is made for it."""
+    (grant,) = await desk.begin()
+    desk.custody.remove([grant.run.key])
+    loop_of(desk.finishes.run())
+    desk.returned(grant)
+    await shop.rest()
+    assert shop.runs.calls["finish"] == 0
+
+
+async def test_an_outcome_under_an_old_fence_is_refused_and_told(shop: Workshop, desk: Desk, loop_of):
+    """The slot is free again, the store keeps what the newer owner does."""
+    (grant,) = await desk.begin()
+    run = shop.space.runs[grant.run.key]
+    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2")
+    loop_of(desk.finishes.run())
+    desk.returned(grant)
+    await shop.until(lambda: not len(desk.custody))
+    assert shop.state(grant.run.task_id) == "running"
+    assert shop.says.having("too late", grant.run.task_id)
+
+
+async def test_a_failed_attempt_is_told_of(shop: Workshop, desk: Desk, loop_of):
+    """A warning with the agent, the attempt and the error."""
+    (grant,) = await desk.begin()
+    loop_of(desk.finishes.run())
+    error = AttemptError(type="ValueError", message="no")
+    desk.finishes.report([Report(grant, Failed(error=error, seconds=0.1))])
+    await shop.until(lambda: not len(desk.custody))
+    assert shop.says.having("agent greeter", "attempt 1", "ValueError: no")
+
+
+async def test_a_grant_that_is_being_recorded_is_not_taken_for_lost(shop: Workshop, desk: Desk, loop_of):
+    """A renewal that overtakes the answer to the finish finds the run ended: that is no loss, and no warning."""
+    (grant,) = await desk.begin()
+    shop.runs.lose_answers("finish")  # committed, and the answer is under way
+    loop_of(desk.finishes.run())
+    desk.returned(grant)
+    await shop.until(lambda: shop.state(grant.run.task_id) == "succeeded")
+    assert len(desk.custody) == 1
+    await desk.renewals.renew()
+    assert not shop.says.having("lost")
+    await shop.until(lambda: not len(desk.custody), moving=0.1)
+    assert not shop.says.having("too late")
+
+
+async def test_a_lost_lease_stops_the_handler_and_frees_the_slot(shop: Workshop, desk: Desk):
+    """Somebody else executes it by now."""
+    lost, kept = await desk.begin(2)
+    run = shop.space.runs[lost.run.key]
+    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2")
+    await desk.renewals.renew()
+    assert desk.crew.stopped == [(lost.run.task_id, StopReason.LOST)]
+    assert [holding.key for holding in desk.custody.all()] == [kept.run.key]
+    assert shop.says.having("lost task", lost.run.task_id)
+
+
+async def test_a_cancelled_run_stops_its_handler_and_keeps_its_slot(shop: Workshop, desk: Desk):
+    """Until it has stopped; how it ended is then recorded like any outcome."""
+    (grant,) = await desk.begin()
+    await shop.storage.commands.cancel(grant.run.task_id)
+    await desk.renewals.renew()
+    assert desk.crew.stopped == [(grant.run.task_id, StopReason.REQUESTED)]
+    assert len(desk.custody) == 1
+
+
+async def test_a_store_that_is_away_stops_no_handler_and_is_told_once(shop: Workshop, desk: Desk):
+    """Whether a lease has lapsed is for the store to say, once it is back."""
+    await desk.begin()
+    shop.runs.go_away("renew")
+    await desk.renewals.renew()
+    await desk.renewals.renew()
+    assert len(shop.says.having("leases of 1 runs not renewed yet")) == 1
+    shop.runs.come_back()
+    await desk.renewals.renew()
+    shop.runs.go_away("renew")
+    await desk.renewals.renew()
+    assert len(shop.says.having("not renewed yet")) == 2
+    assert not desk.crew.stopped
+    assert len(desk.custody) == 1
+
+
+async def test_a_store_that_cannot_be_used_ends_the_renewals(shop: Workshop, desk: Desk):
+    """For the supervision to tell a person and to begin anew."""
+    shop.runs.fail("renew", error=broken)
+    with pytest.raises(type(broken())):
+        await desk.renewals.renew()
+
+
+async def test_leases_are_renewed_well_before_they_run_out(shop: Workshop, desk: Desk, loop_of):
+    """At least three times in each lease, whatever the jitter; hints cost at most two calls a second."""
+    await desk.begin()
+    loop_of(desk.renewals.run())
+    await shop.pass_time(30.0)
+    assert 4 <= shop.runs.calls["renew"] <= 7
+    before = shop.runs.calls["renew"]
+    for _ in range(100):
+        desk.renewals._hint.set()
+        await shop.pass_time(0.05, step=0.05)
+    assert shop.runs.calls["renew"] - before <= 11

@@ -1,0 +1,27 @@
+"""The pages, done as a reader would do them, on the embedded default."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.examples.theatre import Theatre, is_played
+from tests.unit.docs.pages import PAGES, ROOT
+
+_PLAYED = [page for page in PAGES if is_played(page)]
+
+
+def test_the_main_pages_are_played():
+    """The pages that a newcomer reads are among those that are run."""
+    names = {str(page.relative_to(ROOT)) for page in _PLAYED}
+    assert {"README.md", "docs/tutorials/first-agent.md", "docs/how-to/test-your-agents.md"} <= names
+
+
+@pytest.mark.parametrize("page", _PLAYED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_is_true(page, tmp_path):
+    """Every file, program and command of the page does what the page says."""
+    theatre = Theatre(tmp_path)
+    try:
+        theatre.play(page)
+        theatre.stop()
+    finally:
+        theatre.close()

@@ -1,0 +1,112 @@
+"""Acts out what a page tells a reader to do: writes its files, runs its programs and commands, compares the output."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.unit.docs.pages import Block, blocks
+
+_PATIENCE_SECONDS = 60.0
+_STEP = re.compile(r"^<!-- stop -->$", re.MULTILINE)
+_PLAYED = {"run", "start"}
+
+
+def is_played(page: Path) -> bool:
+    """Whether the page has anything to run."""
+    return any(block.mark in _PLAYED for block in blocks(page))
+
+
+def clean_environment(home: Path, **more: str) -> dict[str, str]:
+    """What a new user's shell has: no settings, a home of its own, and the commands of this environment."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMNIDAEMON_", "XDG_", "PYTEST_"))}
+    kept.pop("EVENT_BUS_TYPE", None)
+    kept.pop("RESULT_STORE_TYPE", None)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    return kept | {"HOME": str(home), "PATH": path, "OMNIDAEMON_LOG_LEVEL": "INFO", **more}
+
+
+class Theatre:
+    """One page's folder, environment and background commands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "project"
+        self.folder.mkdir()
+        self._variables = folder / "variables"
+        self._log = folder / "background.log"
+        self._environment = clean_environment(folder)
+        self._background: subprocess.Popen[bytes] | None = None
+
+    def play(self, page: Path) -> None:
+        """Everything that the page says, in its order."""
+        text = page.read_text(encoding="utf-8")
+        stops = [text.count("\n", 0, match.start()) + 1 for match in _STEP.finditer(text)]
+        steps: list[tuple[int, Block | None]] = [(block.line, block) for block in blocks(page)]
+        for _, block in sorted(steps + [(line, None) for line in stops], key=lambda step: step[0]):
+            if block is None:
+                self.stop()
+            elif block.mark.startswith("file="):
+                (self.folder / block.mark.removeprefix("file=")).write_text(block.text, encoding="utf-8")
+            elif block.mark == "start":
+                self.start(block.text.strip().removeprefix("$ "))
+            elif block.mark == "run" and block.language == "python":
+                self.check(["python", "-c", block.text], [])
+            elif block.mark == "run":
+                self._run_console(block.text)
+
+    def _run_console(self, text: str) -> None:
+        """`$ command` lines, each with the output that shall come; `…` stands for anything."""
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            # Variables live on from one command to the next, as in a terminal.
+            script = f"set -a; . {self._variables} 2>/dev/null; {command}\ncode=$?; export -p > {self._variables}; exit $code"
+            self.check(["bash", "-c", script], output.splitlines(), shown=command)
+
+    def check(self, command: list[str], expected: list[str], shown: str = "") -> None:
+        """Run a command to its end, and hold its output and exit code against what was told."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=_PATIENCE_SECONDS
+        )
+        output = done.stdout + done.stderr
+        scene = f"{shown or command[-1]}\n{output}\n{self.words()}"
+        code = next((int(line[6:-1]) for line in expected if line.startswith("[exit ")), 0)
+        assert done.returncode == code, scene
+        for line in expected:
+            if line and not line.startswith("[exit "):
+                pattern = ".*".join(map(re.escape, line.split("…")))
+                assert re.search(pattern, output, re.DOTALL), f"{line!r} is not in\n{scene}"
+
+    def words(self) -> str:
+        """What the background command has written."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def start(self, command: str) -> None:
+        """Run a command in the background, and return once it is ready."""
+        assert self._background is None
+        with self._log.open("wb") as log:
+            self._background = subprocess.Popen(
+                command.split(), cwd=self.folder, env=self._environment, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while "ready" not in self.words():
+            assert self._background.poll() is None, self.words()
+            assert time.monotonic() < deadline, self.words()
+            time.sleep(0.02)  # between two looks
+
+    def stop(self) -> None:
+        """Ctrl-C for what runs in the background; it leaves in good order."""
+        background, self._background = self._background, None
+        if background is not None:
+            background.send_signal(signal.SIGINT)
+            assert background.wait(_PATIENCE_SECONDS) == 0, self.words()
+
+    def close(self) -> None:
+        """End what still runs."""
+        if self._background is not None and self._background.poll() is None:
+            self._background.kill()
+            self._background.wait()

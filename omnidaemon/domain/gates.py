@@ -129,12 +129,14 @@ class Gates:
                 if not run.is_due(now):
                     break
                 if run.is_last_chance(limit.crash_limit):
-                    suspects.append(run)
+                    # An idle caller without a slot for it gets what it has slots for; a busy one shall make room.
+                    if limit.slots > 0 or not is_idle:
+                        suspects.append(run)
                 elif slots > 0:
                     chosen.append(run)
                     slots -= 1
         if is_idle and suspects:
-            return suspects[:1], False
+            return [min(suspects, key=lambda run: run.due_at or now.at)], False
         return chosen, bool(suspects)
 
     def pause_seconds(

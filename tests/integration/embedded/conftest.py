@@ -34,7 +34,7 @@ class Workshop:
         }
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start_worker(self, **environment: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, *, may_die: bool = False, **environment: str) -> subprocess.Popen[bytes]:
         """Start a worker and wait until it is ready."""
         output = self.folder / f"worker-{len(self.processes)}.log"
         with output.open("wb") as log:
@@ -43,7 +43,7 @@ class Workshop:
             )
         self.processes.append(process)
         self.until(lambda: "ready" in output.read_text() or process.poll() is not None)
-        assert process.poll() is None, output.read_text()
+        assert may_die or process.poll() is None, output.read_text()
         return process
 
     def words_of(self, process: subprocess.Popen[bytes]) -> str:

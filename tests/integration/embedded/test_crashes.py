@@ -55,7 +55,7 @@ async def test_a_poison_task_takes_no_other_along(workshop: Workshop, client: Om
     ids = await client.publish_tasks([*before, ("mixed", {"poison": True}), *after])
     poison = ids.pop(20)
     for _ in range(3):
-        process = workshop.start_worker(AGENT_LEASE="1")
+        process = workshop.start_worker(may_die=True, AGENT_LEASE="1")
         workshop.until(partial(_has_died, process))
     workshop.start_worker(AGENT_LEASE="1")
     dead = await client.wait_for_result(poison, timeout=60)

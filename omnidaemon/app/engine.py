@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from omnidaemon.app.renewing import LeaseRenewals
 from omnidaemon.app.retention import Retention
 from omnidaemon.app.scheduling import DueSchedules
 from omnidaemon.domain.agent import WorkerReport
-from omnidaemon.domain.errors import BackendUnavailable
+from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import EventBus, Inbox
 from omnidaemon.ports.clock import Clock
@@ -189,17 +188,21 @@ class Engine:
         await self._within_grace(self._drained())
         await _cancelled(self._takers)
         given_back = len(self._custody)
-        # Each of these waits for a store or a bus that is away, but not for ever: what they would give back comes back
-        # by itself, once its lease or its hold has run out.
-        for last_word in (self._close_inbox, self._finishes.release_all):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(last_word(), _LAST_WORD_SECONDS)
+        await self._last_word("deliveries were not given back", self._close_inbox())
+        await self._last_word(f"{given_back} runs were not given back", self._finishes.release_all())
         await _cancelled(self._tasks)
         if self._wakeups is not None:
             self._wakeups.close()
-        with contextlib.suppress(TimeoutError, BackendUnavailable):
-            await asyncio.wait_for(self._storage.registry.leave(self._options.incarnation), _LAST_WORD_SECONDS)
+        await self._last_word("the registry did not hear it", self._storage.registry.leave(self._options.incarnation))
         return given_back
+
+    async def _last_word(self, otherwise: str, said: Awaitable[object]) -> None:
+        """Wait for a store or a bus that is away, but not for ever, and never stay because of one that fails: what
+        would have been given back comes back by itself, once its lease or its hold has run out."""
+        try:
+            await asyncio.wait_for(said, _LAST_WORD_SECONDS)
+        except (TimeoutError, OmniDaemonError) as error:
+            self._telemetry.say(Level.WARNING, f"while leaving, {otherwise}: {str(error) or 'no answer in time'}")
 
     async def _drained(self) -> None:
         """Return once nothing is taken any more and nothing is held."""

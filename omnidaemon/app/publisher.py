@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
+from typing import cast
 
 import attrs
 
@@ -102,7 +103,7 @@ class Publisher:
     def _is_same_payload(self, known: Task, task: Task) -> bool:
         if known.payload == task.payload:
             return True
-        return self._codec.decode_value(known.payload) == self._codec.decode_value(task.payload)
+        return _is_same_json(self._codec.decode_value(known.payload), self._codec.decode_value(task.payload))
 
     async def _publish_now(self, tasks: Sequence[Task]) -> None:
         """Hand the tasks to the bus and log them, at once. A failed log write is healed by begin()."""
@@ -117,11 +118,13 @@ class Publisher:
             raise logged
         failed = [receipt for receipt in receipts if receipt.confirmation is not Confirmation.CONFIRMED]
         if failed:
-            # Nobody will ever begin what the bus refused: without this it would be queued for ever in the log.
-            refused = [r.task_id for r in failed if r.confirmation is Confirmation.FAILED]
+            # Nobody will ever begin what the bus refused: without this it would be queued for ever in the log. A keyed
+            # task is left alone: whoever else found its key may have published it, and a worker will in a minute.
+            keyed = {task.task_id for task in tasks if task.idempotency_key is not None}
+            refused = {r.task_id for r in failed if r.confirmation is Confirmation.FAILED} - keyed
             await asyncio.gather(*map(self._storage.commands.delete, refused), return_exceptions=True)
             first = failed[0]
-            raise PublishFailed(first.task_id, first.reason, is_unknown=first.confirmation is Confirmation.UNKNOWN)
+            raise PublishFailed(first.task_id, first.reason, is_unknown=first.task_id not in refused)
 
     # --- from a draft to a task ---------------------------------------------------------------------------------------
 
@@ -148,9 +151,7 @@ def _due_at(draft: Draft, now: datetime) -> datetime | None:
     if draft.delay is not None and draft.due_at is not None:
         raise InvalidValue("delay", draft.delay, "either delay or due_at, not both")
     if draft.due_at is not None:
-        if draft.due_at.tzinfo is None:
-            raise InvalidValue("due_at", draft.due_at, "a datetime with a time zone")
-        return draft.due_at.astimezone(UTC)
+        return _utc(draft.due_at)
     if draft.delay is None:
         return None
     delay = draft.delay if isinstance(draft.delay, timedelta) else _seconds(draft.delay)
@@ -162,6 +163,15 @@ def _due_at(draft: Draft, now: datetime) -> datetime | None:
         raise InvalidValue("delay", draft.delay, "a time before the year 10000") from None
 
 
+def _utc(value: object) -> datetime:
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise InvalidValue("due_at", value, "a datetime with a time zone")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidValue("due_at", value, "a time before the year 10000") from None
+
+
 def _seconds(value: float) -> timedelta:
     try:
         return timedelta(seconds=value)
@@ -169,9 +179,12 @@ def _seconds(value: float) -> timedelta:
         raise InvalidValue("delay", value, "seconds or a timedelta") from None
 
 
-def _headers(headers: Mapping[str, object] | None) -> Mapping[str, str]:
+def _headers(headers: object) -> Mapping[str, str]:
+    given: object = {} if headers is None else headers
+    if not isinstance(given, Mapping):
+        raise InvalidValue("headers", given, "a mapping of names to texts")
     checked: dict[str, str] = {}
-    for name, value in (headers or {}).items():
+    for name, value in cast("Mapping[object, object]", given).items():
         if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
             raise InvalidValue(f"headers[{name!r}]", value, f"a text of at most {_LONGEST_TEXT} characters")
         checked[checked_name("header", name)] = value
@@ -184,3 +197,16 @@ def _text(name: str, value: object) -> str | None:
     if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT:
         return value
     raise InvalidValue(name, value, f"a text of 1 to {_LONGEST_TEXT} characters")
+
+
+def _is_same_json(known: object, given: object) -> bool:
+    """Whether two decoded values are the same JSON: unlike in Python, `true` is not 1 there."""
+    match known, given:
+        case dict(), dict():
+            ours, theirs = cast("dict[str, object]", known), cast("dict[str, object]", given)
+            return ours.keys() == theirs.keys() and all(_is_same_json(ours[key], theirs[key]) for key in ours)
+        case list(), list():
+            items, others = cast("list[object]", known), cast("list[object]", given)
+            return len(items) == len(others) and all(map(_is_same_json, items, others))
+        case _:
+            return known == given and isinstance(known, bool) is isinstance(given, bool)

@@ -20,7 +20,7 @@ from omnidaemon.testing.model.steps import Step, steps
 from omnidaemon.testing.model.world import SPAN, Faults, World
 
 MANY_FAULTS = Faults(
-    crash=2, freeze=2, gap=1, lost=4, delayed=3, duplicate=4, cancel=1, requeue=2, answer=1, delete=0, drain=2
+    crash=2, freeze=2, gap=1, lost=4, delayed=3, duplicate=4, cancel=1, requeue=2, answer=1, delete=1, drain=2
 )
 _PATIENCE = 2_000
 
@@ -90,7 +90,7 @@ class RandomWalk:
 
     async def _has_ended(self, world: World, stage: _StorageStage) -> bool:
         runs = await stage.look(world)
-        keys = [(task.task_id, ONE.agent) for task in world.tasks]
+        keys = [(task.task_id, ONE.agent) for task in world.tasks if task.task_id not in world.deleted]
         return all(key in runs and runs[key].state.is_end for key in keys)
 
     def _told(self) -> str:

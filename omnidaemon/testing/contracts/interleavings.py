@@ -11,7 +11,7 @@ from omnidaemon.testing.interleavings import MANY_FAULTS, RandomWalk
 from omnidaemon.testing.place import Place
 
 WIDE = Scenario(
-    name="random", tasks=3, workers=((ONE,), (ONE,), (ONE,)), faults=MANY_FAULTS, may_fail=True, may_ask=True
+    name="random", tasks=4, workers=((ONE,), (ONE,), (ONE,)), faults=MANY_FAULTS, may_fail=True, may_ask=True
 )
 
 
@@ -20,12 +20,12 @@ class InterleavingContract(StorageOpening):
 
     pytestmark = pytest.mark.asyncio
 
-    walk_steps = 120
+    walk_steps = 200
 
-    @pytest.mark.parametrize("seed", range(8))
+    @pytest.mark.parametrize("seed", range(12))
     async def test_random_order_keeps_the_promises(
         self, place: Place, storage: Storage, peer: Storage, seed: int
     ) -> None:
-        """Three workers, three tasks, every kind of fault: no promise is broken, and all ends well."""
+        """Three workers, four tasks, every kind of fault: no promise is broken, and all ends well."""
         walk = RandomWalk([storage, peer], place.pass_time, WIDE, seed)
         assert await walk.walk(self.walk_steps) >= self.walk_steps

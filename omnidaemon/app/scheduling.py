@@ -64,7 +64,12 @@ class DueSchedules:
 
     async def _publish_unconfirmed(self) -> None:
         tasks = await self._log.unconfirmed(_UNCONFIRMED_SECONDS, _BATCH)
-        await self._log.confirm(await self._published(tasks))
+        if not tasks:
+            return
+        delayed = [task for task in tasks if task.due_at is not None]
+        await self._schedules.put(delayed)  # published when they are due; at once, if they are
+        published = await self._published([task for task in tasks if task.due_at is None])
+        await self._log.confirm([*(task.task_id for task in delayed), *published])
 
     async def _published(self, tasks: Sequence[Task]) -> list[str]:
         """Those that the bus confirmed; the others come again once their hold is over."""

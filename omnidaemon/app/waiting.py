@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
+from collections.abc import Sequence
 
 from omnidaemon.app.queries import Queries
-from omnidaemon.domain.errors import TaskNotFound, WaitTimedOut
+from omnidaemon.domain.errors import OmniDaemonError, TaskNotFound, WaitTimedOut
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.ports.clock import Clock
@@ -68,16 +68,23 @@ class ResultWatch:
         try:
             while True:
                 await wakeups.wait(_BACKSTOP_SECONDS)
-                for task_id in await self._run_queries.ended(tuple(self._wanted)):
+                for task_id in await self._worth_a_look():
                     if task_id in self._ended:
                         self._ended[task_id].set()
         finally:
             wakeups.close()
+
+    async def _worth_a_look(self) -> Sequence[str]:
+        wanted = tuple(self._wanted)
+        try:
+            return await self._run_queries.ended(wanted)
+        except OmniDaemonError as error:
+            # What may pass is tried again at the next hint; what cannot, everybody shall meet by looking.
+            return () if error.is_transient else wanted
 
     async def close(self) -> None:
         """Stop listening."""
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listener
+            await asyncio.gather(listener, return_exceptions=True)

@@ -1,0 +1,168 @@
+"""Waiting for results: one listener for everybody, which survives what may pass."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from omnidaemon.domain.errors import BackendUnusable, TaskNotFound, WaitTimedOut
+from tests.unit.app.faults import broken
+from tests.unit.app.workshop import Workshop, agent_of
+
+
+class Gated:
+    def __init__(self):
+        self.let_go = asyncio.Event()
+
+    async def __call__(self, payload):
+        await self.let_go.wait()
+        return payload
+
+
+@pytest.fixture
+async def handler(shop: Workshop):
+    gated = Gated()
+    await shop.start(agent_of(gated, concurrency=1000))
+    yield gated
+    gated.let_go.set()
+
+
+def wait(shop: Workshop, task_id: str, timeout: float | None = 5.0, agent: str | None = None) -> asyncio.Task:
+    return asyncio.create_task(shop.results.wait(task_id, timeout, agent))
+
+
+async def test_a_result_that_is_there_is_given_at_once(shop: Workshop, handler: Gated):
+    """Without waiting for any hint."""
+    handler.let_go.set()
+    task_id = await shop.publish("x")
+    await shop.ended(task_id)
+    result = await shop.results.wait(task_id, 5.0, None)
+    assert result.result == "x"
+    assert (await shop.results.wait(task_id, 5.0, "greeter")).agent == "greeter"
+
+
+async def test_a_result_is_given_when_its_task_ends(shop: Workshop, handler: Gated):
+    """A hint brings it, not the clock."""
+    task_id = await shop.publish("x")
+    waiting = wait(shop, task_id)
+    await shop.rest()
+    assert not waiting.done()
+    handler.let_go.set()
+    assert (await waiting).status == "succeeded"
+
+
+async def test_an_unknown_task_is_not_waited_for(shop: Workshop, handler: Gated):
+    """Nor a task that was deleted meanwhile, nor an agent that has nothing to do with it."""
+    with pytest.raises(TaskNotFound):
+        await shop.results.wait("nowhere", 5.0, None)
+    task_id = await shop.publish("x", topic="nobody.listens")
+    with pytest.raises(TaskNotFound):
+        await shop.results.wait(task_id, 5.0, "stranger")
+    waiting = wait(shop, task_id)
+    await shop.rest()
+    await shop.storage.commands.delete(task_id)
+    shop.clock.advance(1.0)
+    with pytest.raises(TaskNotFound):
+        await waiting
+
+
+async def test_a_wait_that_was_too_short_says_how_far_the_task_is(shop: Workshop, handler: Gated):
+    """It goes on; ask again with the same id."""
+    task_id = await shop.publish("x")
+    await shop.until(lambda: shop.state(task_id) == "running")
+    with pytest.raises(WaitTimedOut, match="still running after 0.02 s") as error:
+        await shop.results.wait(task_id, 0.02, None)
+    assert error.value.is_transient
+    handler.let_go.set()
+    assert (await shop.results.wait(task_id, 5.0, None)).status == "succeeded"
+
+
+async def test_many_waiters_cost_one_query_for_each_hint(shop: Workshop, handler: Gated):
+    """Those whose task has ended look once more; the others do not."""
+    task_ids = [await shop.publish(number) for number in range(200)]
+    waiting = [wait(shop, task_id) for task_id in task_ids for _ in range(2)]
+    await shop.rest()
+    queries = shop.ports["queries"]
+    before = queries.calls["records"], queries.calls["ended"]
+    other = await shop.publish("other", topic="nobody.listens")
+    await shop.storage.commands.cancel(other)
+    await shop.rest()
+    assert queries.calls["records"] == before[0]
+    assert 1 <= queries.calls["ended"] - before[1] <= 2
+    handler.let_go.set()
+    results = await asyncio.gather(*waiting)
+    assert {result.status.value for result in results} == {"succeeded"}
+    assert queries.calls["records"] - before[0] == 400
+    assert queries.calls["ended"] - before[1] < 20
+
+
+async def test_a_lost_hint_costs_a_second(shop: Workshop, handler: Gated):
+    """Hints may be lost: the listener looks by itself."""
+    task_id = await shop.publish("x")
+    waiting = wait(shop, task_id)
+    await shop.rest()
+    shop.space.bell._listeners.clear()
+    handler.let_go.set()
+    await shop.until(lambda: shop.state(task_id) == "succeeded")
+    await shop.until(waiting.done, moving=0.25)
+
+
+async def test_a_store_that_is_away_for_a_while_does_not_end_the_wait(shop: Workshop, handler: Gated):
+    """The listener goes on; whoever waits without a limit must not hang for ever."""
+    task_id = await shop.publish("x")
+    waiting = wait(shop, task_id, timeout=None)
+    await shop.rest()
+    shop.ports["queries"].go_away("ended")
+    handler.let_go.set()
+    await shop.until(lambda: shop.state(task_id) == "succeeded")
+    await shop.pass_time(3.0)
+    assert not waiting.done()
+    shop.ports["queries"].come_back()
+    await shop.until(waiting.done, moving=0.25)
+    assert waiting.result().status == "succeeded"
+
+
+async def test_a_store_that_cannot_be_used_ends_every_wait(shop: Workshop, handler: Gated):
+    """With the error that a person has to mend."""
+    task_id = await shop.publish("x")
+    waiting = [wait(shop, task_id, timeout=None) for _ in range(3)]
+    await shop.rest()
+    shop.ports["queries"].fail("ended", error=broken)
+    shop.ports["queries"].fail("records", times=3, error=broken)
+    shop.clock.advance(1.0)
+    for each in waiting:
+        with pytest.raises(BackendUnusable):
+            await each
+
+
+async def test_cancelling_a_wait_leaves_nothing_behind(shop: Workshop, handler: Gated):
+    """The listener goes with the last who waits; the next brings another."""
+    task_id = await shop.publish("x")
+    first, second = wait(shop, task_id), wait(shop, task_id)
+    await shop.rest()
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert first.cancelled()
+    assert len(shop.space.bell._listeners) == 2  # the engine's and this one's
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    assert second.cancelled()
+    assert len(shop.space.bell._listeners) == 1
+    handler.let_go.set()
+    assert (await shop.results.wait(task_id, 5.0, None)).status == "succeeded"
+
+
+async def test_a_wait_for_several_agents_ends_with_the_last(shop: Workshop, handler: Gated):
+    """One that has ended is not the whole, but may be asked for by name."""
+    await shop.start(agent_of(lambda payload: "fast", "fast", topic="pair"), incarnation="w2")
+    slow = Gated()
+    await shop.start(agent_of(slow, "slow", topic="pair"), incarnation="w3")
+    task_id = await shop.publish("x", topic="pair")
+    waiting = wait(shop, task_id)
+    assert (await shop.results.wait(task_id, 5.0, "fast")).result == "fast"
+    await shop.rest()
+    assert not waiting.done()
+    slow.let_go.set()
+    result = await waiting
+    assert result.result == {"fast": "fast", "slow": "x"}

@@ -120,7 +120,8 @@ def test_wrong_settings(shell: Shell, words: str, environment: dict[str, str]) -
         ("sys.exit(3)", "import sys\nsys.exit(3)\n"),
         (
             "registered twice",
-            "from omnidaemon import OmniDaemonSDK\nsdk = OmniDaemonSDK()\n"
+            "from omnidaemon import OmniDaemonSDK\n"  # noqa: ISC004 - one source file, line by line
+            "sdk = OmniDaemonSDK()\n"
             "for _ in range(2):\n    @sdk.agent('t')\n    def one(payload): return 1\n",
         ),
     ],
@@ -177,9 +178,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of a megabyte and a half."""
     folder = tmp_path / "small"
     folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system takes root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1536k", "tmpfs", str(folder)], check=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1536k", "tmpfs", str(folder)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small file system is not permitted here: it takes root")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 

@@ -1,6 +1,7 @@
 """Three agents on two topics: `document.uploaded` → extract → `document.extracted` → keywords and summary."""
 
 import asyncio
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ sdk = OmniDaemonSDK()
 reading = DeliveryPolicy(max_attempts=4, backoff=0.5, no_retry_on=UnicodeDecodeError)
 
 LONGEST_TEXT = 500_000
+
+# Plain functions run in threads, many at once: one of them reads the folder, the others wait for what it found.
+folder_is_read = threading.Lock()
 
 
 @sdk.agent("document.uploaded", policy=reading)
@@ -33,7 +37,8 @@ async def extract(payload: dict[str, str], ctx: Context) -> dict[str, Any]:
 @sdk.agent("document.extracted")
 def keywords(payload: dict[str, str]) -> list[str]:
     """The words that set a document apart from the others of its folder."""
-    frequencies, total = corpus(payload["folder"])
+    with folder_is_read:
+        frequencies, total = corpus(payload["folder"])
     return texts.keywords(payload["text"], frequencies, total)
 
 

@@ -12,7 +12,7 @@ _WORD = re.compile(r"[a-z][a-z'-]+[a-z]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
 _FENCE = re.compile(r"^```.*?^```[ \t]*$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_MARKS = re.compile(r"^\s*(#+|>|[-*+]|\d+\.)\s+|[*_`|]", re.MULTILINE)
+_MARKS = re.compile(r"^\s*(#+|>|[-*+]|\d+\.)\s+|[*`|]", re.MULTILINE)
 _COMMON = frozenset(
     _WORD.findall(
         "about above after all also and any are because been before but can could does each for from had has have how "

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.unit.docs.pages import Block, blocks
@@ -29,6 +30,21 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
     kept.pop("RESULT_STORE_TYPE", None)
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     return kept | {"HOME": str(home), "PATH": path, "OMNIDAEMON_LOG_LEVEL": "INFO", **more}
+
+
+def finished(
+    command: Sequence[str | Path], environment: Mapping[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """A command that ran to its end, however it ended."""
+    return subprocess.run(
+        list(command),
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_SECONDS,
+        check=False,
+    )
 
 
 class Theatre:
@@ -69,9 +85,7 @@ class Theatre:
 
     def check(self, command: list[str], expected: list[str], shown: str = "") -> None:
         """Run a command to its end, and hold its output and exit code against what was told."""
-        done = subprocess.run(
-            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=_PATIENCE_SECONDS
-        )
+        done = finished(command, self._environment, self.folder)
         output = done.stdout + done.stderr
         scene = f"{shown or command[-1]}\n{output}\n{self.words()}"
         code = next((int(line[6:-1]) for line in expected if line.startswith("[exit ")), 0)

@@ -52,7 +52,9 @@ def test_sdk_page_has_every_call():
     """Each public call of the SDK stands there with its parameters, and nothing else does."""
     told = [code(row[0]) for section in _SECTIONS for row in rows(_SDK, section)]
     calls = {
-        name: member for name, member in _public(OmniDaemonSDK).items() if inspect.isfunction(member) and name not in _INTERNAL
+        name: member
+        for name, member in _public(OmniDaemonSDK).items()
+        if inspect.isfunction(member) and name not in _INTERNAL
     }
     assert sorted(told) == sorted(_signature(name, call) for name, call in calls.items())
 
@@ -81,7 +83,9 @@ def test_members_stand_on_the_page(kind, internal):
 def test_policy_fields_and_defaults():
     """Every field of a policy, in order, with its default."""
     told = [(code(name), default.replace("`", "")) for name, default, _ in rows(_SDK, "DeliveryPolicy")]
-    assert told == [(field.name, _default(getattr(DeliveryPolicy(), field.name))) for field in attrs.fields(DeliveryPolicy)]
+    assert told == [
+        (field.name, _default(getattr(DeliveryPolicy(), field.name))) for field in attrs.fields(DeliveryPolicy)
+    ]
 
 
 def _default(value: object) -> str:
@@ -101,10 +105,10 @@ def test_result_fields():
 def test_settings_page_has_every_setting(tmp_path):
     """Each setting with its variable, its name, and its default as `omni config show` prints it."""
     told = {code(row[0]): (code(row[1]), code(row[2])) for row in rows(_REFERENCE / "settings.md")}
-    shown = {row.name: row.value for row in load_settings(directory=tmp_path, environ={"HOME": "/home/somebody"}).shown()}
-    names = {
-        field.metadata["variable"]: field.name for field in attrs.fields(Settings) if "variable" in field.metadata
+    shown = {
+        row.name: row.value for row in load_settings(directory=tmp_path, environ={"HOME": "/home/somebody"}).shown()
     }
+    names = {field.metadata["variable"]: field.name for field in attrs.fields(Settings) if "variable" in field.metadata}
     assert {variable: name for variable, (name, _) in told.items()} == names
     depends = {"OMNIDAEMON_DATA_DIR", "RESULT_STORE_TYPE"}
     assert {v: default for v, (_, default) in told.items() if v not in depends} == {

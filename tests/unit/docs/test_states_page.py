@@ -100,11 +100,13 @@ def _moves(run: Run) -> list[Changes]:
 
 def test_transitions_are_those_of_the_domain():
     """The table names each move that some gate or command makes, and no other."""
-    possible = {("–", state) for state in _begun()}
+    possible = {("absent", state) for state in _begun()}
     for state in RunState:
         runs = [_run(state, lease_until=2000.0)]
         if state is RunState.RUNNING:
-            runs = [_run(state, is_flagged=flag, lease_until=until) for flag in (False, True) for until in (900.0, 1010.0)]
+            runs = [
+                _run(state, is_flagged=flag, lease_until=until) for flag in (False, True) for until in (900.0, 1010.0)
+            ]
         moved = {after.state for run in runs for changes in _moves(run) for after in changes.runs}
         possible |= {(state.value, after.value) for after in moved - {state}}
     told = {(code(source), code(target)) for source, target, _ in rows(_PAGE, "Transitions of a run")}

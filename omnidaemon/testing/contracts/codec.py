@@ -37,7 +37,8 @@ FULL = attrs.evolve(
     trace_context="00-1-2-01",
 )
 STORED = [
-    FULL,
+    # A stored form may write JSON text without its blanks; the wire form keeps a payload byte for byte.
+    attrs.evolve(FULL, payload='["Zoë",1.5,null]'.encode()),
     Unreadable(task_id="t1", topic="greet.user", raw=b"\x00\xff", reason="schema 9", is_newer=True),
     Run(task_id="t1", subscription=SUBSCRIPTION, state=RunState.QUEUED, created_at=AT),
     Run(

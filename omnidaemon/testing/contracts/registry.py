@@ -98,11 +98,12 @@ class AgentRegistryContract(StorageOpening):
 
     async def test_census_knows_who_lives(self, place: Place, storage: Storage) -> None:
         """Workers are alive while they are heard, then dead, then forgotten; one that leaves is gone at once."""
-        await storage.registry.beat(report(place, "w1", GREETER))
+        heartbeat = report(place, "w1", GREETER)
+        await storage.registry.beat(heartbeat)
         await storage.registry.beat(report(place, "w2"))
         await storage.registry.leave("w2")
         (worker,) = (await storage.registry.census()).workers
-        assert (worker.report, worker.is_alive) == (report(place, "w1", GREETER), True)
+        assert (worker.report, worker.is_alive) == (heartbeat, True)
         if not isinstance(place.clock, ManualClock):
             return  # the rest takes an hour
         await place.pass_time(ALIVE_SECONDS + 1)

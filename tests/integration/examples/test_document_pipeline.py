@@ -28,7 +28,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     documents, results = folder / "documents", folder / "results.json"
-    command = [sys.executable, _PIPELINE / "run.py", documents, "--output", results, *arguments]
+    command: list[str | Path] = [sys.executable, _PIPELINE / "run.py", documents, "--output", results, *arguments]
     return finished(command, _environment(folder), folder)
 
 

@@ -15,11 +15,13 @@ _LAPSES: Final = 1000
 
 # A lease that reaches further than any can comes from another boot; which of these reach too far, the run knows.
 _SUSPECTS: Final = f"""
-    SELECT run_id, {RUN_COLUMNS} FROM runs WHERE state = 'running' AND lease_until <= ?
+    SELECT {RUN_COLUMNS} FROM runs WHERE state = 'running' AND lease_until <= ?
     UNION ALL
-    SELECT run_id, {RUN_COLUMNS} FROM runs WHERE state = 'running' AND lease_until > ?
+    SELECT {RUN_COLUMNS} FROM runs WHERE state = 'running' AND lease_until > ?
     LIMIT {_LAPSES}
 """
+_FIRST_LAPSE: Final = "SELECT min(lease_until) FROM runs WHERE state = 'running'"
+_LAPSE_ALL: Final = "UPDATE runs SET lease_until = 0 WHERE state = 'running'"
 _GUARD: Final = "SELECT last_seen, no_lapse_until, shortest_lease, longest_lease FROM lapse_guard"
 _SET_GUARD: Final = "INSERT OR REPLACE INTO lapse_guard VALUES (1, ?, ?, ?, ?)"
 
@@ -58,7 +60,7 @@ class Leases:
 
     def first(self) -> float | None:
         """When the first lease runs out."""
-        until: float | None = self._ledger.value("SELECT min(lease_until) FROM runs WHERE state = 'running'")
+        until: float | None = self._ledger.value(_FIRST_LAPSE)
         return until
 
 
@@ -68,5 +70,5 @@ def begin_boot(ledger: Ledger, boot_id: str) -> None:
     if ledger.value("SELECT boot_id FROM boots") == boot_id:
         return
     ledger.cursor.execute("INSERT OR REPLACE INTO boots VALUES (1, ?)", (boot_id,))
-    ledger.cursor.execute("UPDATE runs SET lease_until = 0 WHERE state = 'running'")
+    ledger.cursor.execute(_LAPSE_ALL)
     ledger.cursor.execute("DELETE FROM lapse_guard")

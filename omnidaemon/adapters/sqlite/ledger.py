@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
@@ -60,7 +59,22 @@ _EXPECT_UNLESS_BEGUN: Final = """
         SELECT 1 FROM tasks JOIN runs USING (task_id) WHERE tasks.position = ?3 AND runs.agent = ?2
     )
 """
-_BEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent IN (?, '') AND position = ?"
+_BEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position = ?"
+_MARK: Final = "UPDATE tasks SET is_cancelled = ? WHERE task_id = ?"
+_DROP_RUN: Final = "DELETE FROM runs WHERE task_id = ? AND agent = ?"
+_DROP_RUNS: Final = "DELETE FROM runs WHERE task_id = ?"
+_DROP_KEY: Final = "DELETE FROM idempotency_keys WHERE task_id = ?"
+_DROP_TASK: Final = "DELETE FROM tasks WHERE task_id = ?"
+_UNSCHEDULE: Final = "DELETE FROM schedules WHERE task_id = ?"
+_NAME_AGENTS: Final = "UPDATE tasks SET agents = ? WHERE position = ?"
+_EXPECT_NO_MORE: Final = """
+    DELETE FROM unbegun WHERE (topic, agent, position) = (SELECT topic, ?2, position FROM tasks WHERE task_id = ?1)
+"""
+_UNNAME_AGENT: Final = """
+    UPDATE tasks SET agents = (SELECT json_group_array(value) FROM json_each(agents) WHERE value <> ?2)
+    WHERE task_id = ?1 AND agents IS NOT NULL
+"""
+_PLACES: Final = "SELECT topic, position, agents FROM json_each(?) AS wanted CROSS JOIN tasks ON task_id = wanted.value"
 _ADD_METRICS: Final = f"""
     INSERT INTO metrics (topic, agent, {", ".join(COUNTS)}) VALUES (?, ?{", ?" * len(COUNTS)})
     ON CONFLICT DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTS)}
@@ -79,7 +93,6 @@ class Ledger(Reading):
         super().__init__(cursor, codec)
         self.gates = gates
         self.now = now
-        self._named: dict[str, tuple[str, ...]] = {}
 
     def admit(self, request: Request) -> bool:
         """Refuse an overtaken request, remember this one as its lane's latest, and say whether it was asked before."""
@@ -96,7 +109,7 @@ class Ledger(Reading):
         for task_id, position, is_cancelled, named, buried in self.rows(_MARKS, [as_array(task_ids)]):
             if position is not None:
                 self.positions[task_id] = position
-                self._named[task_id] = names(named)
+                self.named[task_id] = names(named)
             if is_cancelled:
                 cancelled.add(task_id)
             if buried is not None:
@@ -112,8 +125,8 @@ class Ledger(Reading):
         self._add_runs([run for run in changes.runs if run.key not in self.run_ids])
         self._add_metrics(changes.metrics)
         many = self.cursor.executemany
-        many("UPDATE tasks SET is_cancelled = ? WHERE task_id = ?", [(m, t) for t, m in changes.cancel_marks.items()])
-        many("DELETE FROM schedules WHERE task_id = ?", [(task_id,) for task_id in changes.unscheduled])
+        many(_MARK, [(m, t) for t, m in changes.cancel_marks.items()])
+        many(_UNSCHEDULE, [(task_id,) for task_id in changes.unscheduled])
         self._forget(changes.forgotten)
         self._delete(changes.deleted)
         until = micros(self.now.at + TOMBSTONE_LIFE)
@@ -143,7 +156,7 @@ class Ledger(Reading):
                     task.task_id,
                     task.topic,
                     micros(task.created_at if isinstance(task, Task) else self.now.at),
-                    None if named is None else json.dumps(named),
+                    None if named is None else as_array(named),
                     flaw_of(task, self.codec),
                     bodies.get(task.task_id) or self.codec.encode_task(task),
                 )
@@ -157,8 +170,8 @@ class Ledger(Reading):
     def name_agents(self, tasks: Sequence[tuple[str, int]], named: Mapping[str, Sequence[str]]) -> None:
         """Name the topic's agents for tasks (topic, position) that begin() has logged before their publisher did."""
         self.cursor.executemany(
-            "UPDATE tasks SET agents = ? WHERE position = ?",
-            [(json.dumps(named[topic]), position) for topic, position in tasks],
+            _NAME_AGENTS,
+            [(as_array(named[topic]), position) for topic, position in tasks],
         )
         self.cursor.executemany(
             _EXPECT_UNLESS_BEGUN, [(topic, agent, position) for topic, position in tasks for agent in named[topic]]
@@ -184,24 +197,20 @@ class Ledger(Reading):
         self.cursor.executemany(
             _BEGUN, [(topic, agent, place) for place, (_, agent, topic) in zip(places, keys, strict=True)]
         )
-        self._expect_others(runs)
+        self._expect_others([run for run in runs if not self.named.get(run.task_id)])
 
-    def _expect_others(self, runs: Sequence[Run]) -> None:
+    def _expect_others(self, unnamed: Sequence[Run]) -> None:
         """Of a task for which no agents are named, the topic's first ones have to begin it, not only this one."""
-        unnamed = [run for run in runs if not self._named.get(run.task_id)]
         if not unnamed:
             return
+        places = [(run.subscription.topic, self.positions[run.task_id]) for run in unnamed]
+        self.cursor.executemany(_BEGUN, [(topic, "", place) for topic, place in places])
         known = self.agents()
         topics = {run.subscription.topic for run in unnamed}
         first = {topic: answerable((), topic, self.now.at, known) for topic in topics}
-        begun = {run.key for run in runs}
-        expected = [
-            (run.subscription.topic, agent, self.positions[run.task_id])
-            for run in unnamed
-            for agent in first[run.subscription.topic]
-            if (run.task_id, agent) not in begun
-        ]
-        self.cursor.executemany(_EXPECT_UNLESS_BEGUN, expected)
+        self.cursor.executemany(
+            _EXPECT_UNLESS_BEGUN, [(topic, agent, place) for topic, place in places for agent in first[topic]]
+        )
 
     def _add_metrics(self, metrics: Mapping[Subscription, Metrics]) -> None:
         totals = [(s.topic, s.agent, *(getattr(each, name) for name in COUNTS)) for s, each in metrics.items()]
@@ -211,38 +220,23 @@ class Ledger(Reading):
 
     def _forget(self, keys: Sequence[RunKey]) -> None:
         many = self.cursor.executemany
-        many("DELETE FROM runs WHERE task_id = ? AND agent = ?", keys)
-        many(
-            """
-            DELETE FROM unbegun WHERE (topic, agent, position) IN (
-                SELECT topic, ?2, position FROM tasks WHERE task_id = ?1
-            )
-            """,
-            keys,
-        )
-        many(
-            """
-            UPDATE tasks SET agents = (SELECT json_group_array(value) FROM json_each(agents) WHERE value <> ?2)
-            WHERE task_id = ?1 AND agents IS NOT NULL
-            """,
-            keys,
-        )
+        many(_DROP_RUN, keys)
+        many(_EXPECT_NO_MORE, keys)
+        many(_UNNAME_AGENT, keys)
 
     def _delete(self, task_ids: Sequence[str]) -> None:
         if not task_ids:
             return
         many, keys = self.cursor.executemany, [(task_id,) for task_id in task_ids]
-        many("DELETE FROM runs WHERE task_id = ?", keys)
-        many("DELETE FROM idempotency_keys WHERE task_id = ?", keys)
+        many(_DROP_RUNS, keys)
+        many(_DROP_KEY, keys)
         self._expect_nobody(task_ids)
-        many("DELETE FROM tasks WHERE task_id = ?", keys)
+        many(_DROP_TASK, keys)
 
     def _expect_nobody(self, task_ids: Sequence[str]) -> None:
         subscribed = self.agents()
         gone: list[Row] = []
-        for topic, position, named in self.rows(
-            "SELECT topic, position, agents FROM json_each(?) CROSS JOIN tasks ON task_id = value", [as_array(task_ids)]
-        ):
+        for topic, position, named in self.rows(_PLACES, [as_array(task_ids)]):
             agents = {"", *names(named), *(s.agent for s in subscribed if s.topic == topic)}
             gone += [(topic, agent, position) for agent in agents]
-        self.cursor.executemany("DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position = ?", gone)
+        self.cursor.executemany(_BEGUN, gone)

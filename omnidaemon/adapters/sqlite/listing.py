@@ -22,10 +22,11 @@ _SCHEDULED: Final = "SELECT position FROM schedules WHERE position < ? ORDER BY 
 _UNBEGUN: Final = """
     SELECT position FROM unbegun WHERE topic = ? AND agent = ? AND position < ? ORDER BY position DESC LIMIT ?
 """
-_IN_STATE: Final = """
-    SELECT position FROM runs WHERE state = ? AND topic = ? AND agent = ? AND position < ?
+_AT_REST: Final = """
+    SELECT position FROM runs WHERE state = ? AND state <> 'running' AND topic = ? AND agent = ? AND position < ?
     ORDER BY position DESC LIMIT ?
 """
+_RUNNING: Final = "SELECT position FROM runs WHERE state = 'running' AND position < ? ORDER BY position DESC LIMIT ?"
 _IDS: Final = "SELECT task_id FROM json_each(?) AS wanted CROSS JOIN tasks ON position = value ORDER BY wanted.key"
 
 Source = tuple[str, tuple[str, ...]]
@@ -74,9 +75,12 @@ class Listing:
             yield (_TASKS, ()) if topic is None else (_OF_TOPIC, (topic,))
             return
         pairs = [pair for pair in self._pairs() if topic in (None, pair[0]) and agent in (None, pair[1])]
-        states = [state.value for state in RunState if status in (None, Status(state))]
+        states = [state for state in RunState if status in (None, Status(state))]
+        if RunState.RUNNING in states:
+            yield _RUNNING, ()
         for state, pair in product(states, pairs):
-            yield _IN_STATE, (state, *pair)
+            if state is not RunState.RUNNING:
+                yield _AT_REST, (state.value, *pair)
         if status in (None, Status.QUEUED):
             topics = {each for each, _ in pairs} if topic is None else {topic}
             for pair in (*pairs, *((each, "") for each in (topics if agent else self._topics_of_unbegun()))):

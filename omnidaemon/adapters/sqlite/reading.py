@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import apsw
 import attrs
+import orjson
 
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, TASK_COLUMNS, Row, moment, run_of, task_of
 from omnidaemon.domain.agent import AgentRecord
@@ -21,11 +21,11 @@ from omnidaemon.ports.codec import Codec
 
 # CROSS JOIN keeps the order: first the few that are asked for, then each by its index.
 _RUNS_BY_KEY: Final = f"""
-    SELECT runs.run_id, {RUN_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN runs
+    SELECT {RUN_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN runs
     WHERE runs.task_id = wanted.value ->> 0 AND runs.agent = wanted.value ->> 1
 """
 _RUNS_OF_TASKS: Final = f"""
-    SELECT runs.run_id, {RUN_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN runs ON runs.task_id = wanted.value
+    SELECT {RUN_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN runs ON runs.task_id = wanted.value
     ORDER BY runs.agent
 """
 _TASKS: Final = f"""
@@ -52,7 +52,8 @@ class Reading:
         self.run_ids: dict[RunKey, int] = {}
         """The row numbers of the runs that were read here."""
         self.positions: dict[str, int] = {}
-        """The positions of the tasks that were read here."""
+        """The positions of the tasks that were read here, and the agents named for them."""
+        self.named: dict[str, tuple[str, ...]] = {}
 
     def rows(self, statement: str, bindings: Sequence[Any] = ()) -> list[Any]:
         """All rows of a statement."""
@@ -70,11 +71,11 @@ class Reading:
         return {run.key: run for run in self.runs(_RUNS_BY_KEY, [as_array(keys)])}
 
     def runs(self, statement: str, bindings: Sequence[Any]) -> list[Run]:
-        """The runs of rows of a run's number and `RUN_COLUMNS`."""
+        """The runs of rows of `RUN_COLUMNS`."""
         runs: list[Run] = []
-        for run_id, *row in self.rows(statement, bindings):
+        for row in self.rows(statement, bindings):
             run = run_of(row, self.codec)
-            self.run_ids[run.key] = run_id
+            self.run_ids[row[1], row[2]] = row[0]
             runs.append(run)
         return runs
 
@@ -97,11 +98,12 @@ class Reading:
     def _record(self, row: Row, runs: Sequence[Run], known: Mapping[Subscription, AgentRecord]) -> TaskRecord:
         position, created_at, named, is_cancelled, is_scheduled, task_id, topic, *_ = row
         self.positions[task_id] = position
+        self.named[task_id] = names(named)
         created = moment(created_at)
         return TaskRecord(
             task=task_of(row[5:], self.codec),
             created_at=created,
-            agents=answerable(names(named), topic, created, known),
+            agents=answerable(self.named[task_id], topic, created, known),
             runs=tuple(runs),
             is_cancelled=bool(is_cancelled),
             is_scheduled=bool(is_scheduled),
@@ -129,10 +131,10 @@ class Reading:
 
 
 def as_array(values: Iterable[object]) -> str:
-    """Values as a JSON array, for `json_each`."""
-    return json.dumps(list(values), separators=(",", ":"))
+    """Values as a JSON array, for `json_each` (which takes bytes for another format)."""
+    return orjson.dumps(tuple(values)).decode()
 
 
 def names(stored: str | None) -> tuple[str, ...]:
     """The names of a stored JSON array."""
-    return () if stored is None else tuple(json.loads(stored))
+    return () if stored is None else tuple(orjson.loads(stored))

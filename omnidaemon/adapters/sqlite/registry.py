@@ -30,9 +30,10 @@ _REMEMBERED: Final = timedelta(hours=1)
 _CANCELLED_AT_ONCE: Final = 1000
 
 _OPEN_RUNS: Final = f"""
-    SELECT run_id, {RUN_COLUMNS} FROM runs WHERE state IN ('queued', 'retrying', 'waiting') AND topic = ?1 AND agent = ?2
+    SELECT {RUN_COLUMNS} FROM runs
+    WHERE state IN ('queued', 'retrying', 'waiting') AND state <> 'running' AND topic = ?1 AND agent = ?2
     UNION ALL
-    SELECT run_id, {RUN_COLUMNS} FROM runs WHERE state = 'running' AND topic = ?1 AND agent = ?2
+    SELECT {RUN_COLUMNS} FROM runs WHERE state = 'running' AND topic = ?1 AND agent = ?2
         AND is_cancel_requested = 0
     LIMIT {_CANCELLED_AT_ONCE}
 """

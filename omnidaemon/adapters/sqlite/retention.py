@@ -35,6 +35,9 @@ _CANCELLED_TASKS: Final = f"""
     WHERE is_cancelled = 1 AND (0, position) > (?1, ?2) AND created_at < ?3
     ORDER BY position LIMIT {_LOOKED_AT_ONCE}
 """
+_OLD_EVENTS: Final = f"SELECT position, at FROM journal WHERE position > 0 ORDER BY position LIMIT {_EVENTS_AT_ONCE}"
+_DROP_EVENTS: Final = "DELETE FROM journal WHERE position <= ?"
+_DROP_TOMBSTONES: Final = "DELETE FROM tombstones WHERE until <= ?"
 _FIRST_PLACE: Final = (-1, -1)
 
 
@@ -86,15 +89,15 @@ class Retention:
     def _sweep(self, ledger: Ledger) -> bool:
         """Remove some old journal entries, and all tombstones, lanes and workers that are of no use any more; whether
         there may be more."""
-        first = ledger.rows("SELECT position, at FROM journal ORDER BY position LIMIT ?", (_EVENTS_AT_ONCE,))
+        first = ledger.rows(_OLD_EVENTS)
         oldest_kept = micros(self._keep_from)
         old = 0
         while old < len(first) and first[old][1] < oldest_kept:
             old += 1
         if old:
-            ledger.cursor.execute("DELETE FROM journal WHERE position <= ?", (first[old - 1][0],))
+            ledger.cursor.execute(_DROP_EVENTS, (first[old - 1][0],))
         now = ledger.now.at
-        ledger.cursor.execute("DELETE FROM tombstones WHERE until <= ?", (micros(now),))
+        ledger.cursor.execute(_DROP_TOMBSTONES, (micros(now),))
         ledger.cursor.execute("DELETE FROM lanes WHERE used_at < ?", (micros(now - _LANES_KEPT),))
         ledger.cursor.execute("DELETE FROM workers WHERE seen_at < ?", (micros(now - _WORKERS_KEPT),))
         return old == _EVENTS_AT_ONCE

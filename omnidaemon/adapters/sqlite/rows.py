@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from omnidaemon.domain.journal import EventKind, JournalEvent
@@ -31,13 +32,18 @@ def _micros(at: datetime | None) -> int | None:
     return None if at is None else micros(at)
 
 
+@lru_cache(maxsize=1024)  # a batch was granted at one time, and mostly published at a few
 def moment(stored: int) -> datetime:
     """The time that is stored so."""
     return _EPOCH + timedelta(microseconds=stored)
 
 
 def _moment(stored: int | None) -> datetime | None:
-    return None if stored is None else _EPOCH + timedelta(microseconds=stored)
+    return None if stored is None else moment(stored)
+
+
+subscription: Final = lru_cache(maxsize=1024)(Subscription)
+"""The subscription of a topic and an agent: there are few, in many rows."""
 
 
 # --- runs ---------------------------------------------------------------------------------------------------------
@@ -70,8 +76,8 @@ RUN_STATE: Final = (
 )
 """The others, in the order of `state_of`."""
 
-RUN_COLUMNS: Final = ", ".join(f"runs.{name}" for name in (*RUN_KEY, *RUN_STATE))
-"""What `run_of` reads."""
+RUN_COLUMNS: Final = ", ".join(f"runs.{name}" for name in ("run_id", *RUN_KEY, *RUN_STATE))
+"""What `run_of` reads, after the row's number."""
 
 _STATES: Final = {state.value: state for state in RunState}
 _Errors = tuple[AttemptError, ...]
@@ -108,6 +114,7 @@ def state_of(run: Run, codec: Codec) -> Row:
 def run_of(row: Row, codec: Codec) -> Run:
     """The run of a row of `RUN_COLUMNS`."""
     (
+        _,
         task_id,
         agent,
         topic,
@@ -135,7 +142,7 @@ def run_of(row: Row, codec: Codec) -> Run:
     ) = row
     return Run(
         task_id=task_id,
-        subscription=Subscription(topic, agent),
+        subscription=subscription(topic, agent),
         state=_STATES[state],
         created_at=moment(created_at),
         life=life,

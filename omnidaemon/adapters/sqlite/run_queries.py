@@ -21,7 +21,11 @@ _ENDED: Final = """
         SELECT 1 FROM runs WHERE runs.task_id = wanted.value AND finished_at IS NOT NULL
     )
 """
-_COUNTS: Final = "SELECT topic, agent, state, count(*) FROM runs GROUP BY state, topic, agent"
+_COUNTS: Final = """
+    SELECT topic, agent, state, count(*) FROM runs WHERE state <> 'running' GROUP BY state, topic, agent
+    UNION ALL
+    SELECT topic, agent, state, count(*) FROM runs WHERE state = 'running' GROUP BY topic, agent
+"""
 
 
 class SqliteRunQueries(RunQueries):

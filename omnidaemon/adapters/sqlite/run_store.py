@@ -21,7 +21,6 @@ from omnidaemon.domain.requests import (
     Intake,
     Renewals,
     Request,
-    StartRun,
 )
 from omnidaemon.domain.run import Run
 from omnidaemon.ports.run_store import LeaseSpan, RunStore, Wakeups
@@ -31,11 +30,11 @@ from omnidaemon.ports.run_store import LeaseSpan, RunStore, Wakeups
 _CRASHED_LOOKED_AT: Final = 200
 
 _DUE: Final = f"""
-    SELECT run_id, {RUN_COLUMNS} FROM runs
+    SELECT {RUN_COLUMNS} FROM runs
     WHERE topic = ? AND agent = ? AND due_at IS NOT NULL AND due_at <= ? AND crashes = 0 ORDER BY due_at LIMIT ?
 """
 _DUE_AFTER_CRASH: Final = f"""
-    SELECT run_id, {RUN_COLUMNS} FROM runs
+    SELECT {RUN_COLUMNS} FROM runs
     WHERE topic = ? AND agent = ? AND due_at IS NOT NULL AND due_at <= ? AND crashes > 0 ORDER BY due_at LIMIT ?
 """
 _FIRST_DUE: Final = """
@@ -46,7 +45,7 @@ _FIRST_DUE: Final = """
             AND due_at IS NOT NULL AND crashes > 0)
     FROM json_each(?)
 """
-_GRANTED_BY: Final = f"SELECT run_id, {RUN_COLUMNS} FROM runs WHERE state = 'running' AND owner = ? AND request = ?"
+_GRANTED_BY: Final = f"SELECT {RUN_COLUMNS} FROM runs WHERE state = 'running' AND owner = ? AND request = ?"
 _RENEW: Final = "UPDATE runs SET lease_until = ? WHERE run_id = ?"
 
 
@@ -61,16 +60,18 @@ class SqliteRunStore(RunStore):
         # Before the transaction, which everybody waits for.
         bodies = {intake.task.task_id: codec.encode_task(intake.task) for intake in intakes}
 
-        def work(ledger: Ledger) -> Sequence[Grant | None]:
+        def work(ledger: Ledger) -> tuple[Sequence[Grant | None], bool]:
             ledger.admit(request)
             found = ledger.found((intake.task.task_id, intake.subscription.agent) for intake in intakes)
             marks = ledger.marks(bodies)
             answers, changes = ledger.gates.begin(request, intakes, found, marks, ledger.now)
             ledger.apply(changes, bodies)
-            return answers
+            return answers, changes.is_news
 
-        # What is started at once is nobody's news; what is held or ended is.
-        return await self._space.write(work, rings=not all(isinstance(intake, StartRun) for intake in intakes))
+        answers, is_news = await self._space.write(work)
+        if is_news:
+            self._space.ring()
+        return answers
 
     async def claim_due(
         self, request: Request, limits: Sequence[ClaimLimit], leases: LeaseSpan, *, is_idle: bool = False

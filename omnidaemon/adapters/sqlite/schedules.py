@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
 import apsw
 
@@ -14,6 +15,11 @@ from omnidaemon.adapters.sqlite.task_log import encoded, log
 from omnidaemon.domain.journal import EventKind
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.schedules import Schedules, Taken
+
+_FREE: Final = "SELECT task_id FROM schedules WHERE free_at <= ? ORDER BY free_at LIMIT ?"
+_FIRST_FREE: Final = "SELECT min(free_at) FROM schedules"
+_HOLD: Final = "UPDATE schedules SET free_at = ? WHERE task_id = ?"
+_DROP: Final = "DELETE FROM schedules WHERE task_id = ?"
 
 
 class SqliteSchedules(Schedules):
@@ -48,9 +54,9 @@ class SqliteSchedules(Schedules):
     @staticmethod
     def _take(ledger: Ledger, limit: int, hold_seconds: float) -> Taken:
         now = micros(ledger.now.at)
-        free = ledger.rows("SELECT task_id FROM schedules WHERE free_at <= ? ORDER BY free_at LIMIT ?", (now, limit))
+        free = ledger.rows(_FREE, (now, limit))
         until = micros(ledger.now.at + timedelta(seconds=hold_seconds))
-        ledger.cursor.executemany("UPDATE schedules SET free_at = ? WHERE task_id = ?", [(until, i) for (i,) in free])
+        ledger.cursor.executemany(_HOLD, [(until, i) for (i,) in free])
         known = ledger.tasks(task_id for (task_id,) in free)
         tasks = tuple(task for (task_id,) in free if isinstance(task := known.get(task_id), Task))
         first = _first_free(ledger.cursor)
@@ -58,11 +64,9 @@ class SqliteSchedules(Schedules):
 
     async def drop(self, task_ids: Sequence[str]) -> None:
         keys = [(task_id,) for task_id in task_ids]
-        await self._space.write(
-            lambda ledger: ledger.cursor.executemany("DELETE FROM schedules WHERE task_id = ?", keys)
-        )
+        await self._space.write(lambda ledger: ledger.cursor.executemany(_DROP, keys))
 
 
 def _first_free(cursor: apsw.Cursor) -> int | None:
-    first: int | None = cursor.execute("SELECT min(free_at) FROM schedules").get
+    first: int | None = cursor.execute(_FIRST_FREE).get
     return first

@@ -109,7 +109,8 @@ CREATE TABLE runs (
     answers BLOB,           -- JSON, NULL when there are none
     UNIQUE (task_id, agent)
 ) STRICT;
-CREATE INDEX runs_by_state ON runs (state, topic, agent, position);
+-- Without those that run: they are few, and every run would pass through.
+CREATE INDEX runs_by_state ON runs (state, topic, agent, position) WHERE state <> 'running';
 -- Two indexes, since runs that crashed are few and looked at apart: one at its last chance must not hide behind others.
 CREATE INDEX runs_due ON runs (topic, agent, due_at) WHERE due_at IS NOT NULL AND crashes = 0;
 CREATE INDEX runs_due_after_crash ON runs (topic, agent, due_at) WHERE due_at IS NOT NULL AND crashes > 0;

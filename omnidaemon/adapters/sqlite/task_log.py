@@ -19,6 +19,16 @@ _KNOWN: Final = """
     SELECT task_id, position, agents IS NOT NULL FROM json_each(?) AS wanted CROSS JOIN tasks
     ON tasks.task_id = wanted.value
 """
+_TAKE_KEY: Final = """
+    INSERT INTO idempotency_keys (topic, key, task_id, reserved_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO NOTHING RETURNING task_id
+"""
+_RESERVED: Final = f"""
+    SELECT is_confirmed, {TASK_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN idempotency_keys AS keys
+    ON keys.topic = wanted.value ->> 0 AND keys.key = wanted.value ->> 1
+    JOIN tasks ON tasks.task_id = keys.task_id ORDER BY wanted.key
+"""
+_CONFIRM: Final = "UPDATE idempotency_keys SET is_confirmed = 1 WHERE task_id = ?"
 _UNCONFIRMED: Final = f"""
     SELECT {TASK_COLUMNS} FROM idempotency_keys JOIN tasks USING (task_id)
     WHERE is_confirmed = 0 AND reserved_at <= ? ORDER BY reserved_at, position LIMIT ?
@@ -74,11 +84,7 @@ class SqliteTaskLog(TaskLog):
         log(ledger, self._take_keys(ledger, tasks), EventKind.PUBLISHED, bodies)
         keys = as_array((task.topic, task.idempotency_key or "") for task in tasks)
         rows = ledger.rows(
-            f"""
-            SELECT is_confirmed, {TASK_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN idempotency_keys AS keys
-            ON keys.topic = wanted.value ->> 0 AND keys.key = wanted.value ->> 1
-            JOIN tasks ON tasks.task_id = keys.task_id ORDER BY wanted.key
-            """,
+            _RESERVED,
             [keys],
         )
         answers: list[Reservation] = []
@@ -95,10 +101,7 @@ class SqliteTaskLog(TaskLog):
         now = micros(ledger.now.at)
         rows = [(task.topic, task.idempotency_key or "", task.task_id, now) for task in tasks]
         taken = ledger.cursor.executemany(
-            """
-            INSERT INTO idempotency_keys (topic, key, task_id, reserved_at) VALUES (?, ?, ?, ?)
-            ON CONFLICT DO NOTHING RETURNING task_id
-            """,
+            _TAKE_KEY,
             rows,
         )
         winners = {row[0] for row in taken}
@@ -106,11 +109,7 @@ class SqliteTaskLog(TaskLog):
 
     async def confirm(self, task_ids: Sequence[str]) -> None:
         keys = [(task_id,) for task_id in task_ids]
-        await self._space.write(
-            lambda ledger: ledger.cursor.executemany(
-                "UPDATE idempotency_keys SET is_confirmed = 1 WHERE task_id = ?", keys
-            )
-        )
+        await self._space.write(lambda ledger: ledger.cursor.executemany(_CONFIRM, keys))
 
     async def unconfirmed(self, older_than_seconds: float, limit: int) -> Sequence[Task]:
         reserved_until = micros(self._space.clock.now().at - timedelta(seconds=older_than_seconds))

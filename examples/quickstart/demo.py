@@ -39,16 +39,11 @@ class Stage:
 
     def omni(self, *arguments: str, is_shown: bool = True) -> Any:
         """Run `omni` and return what it prints as JSON."""
+        command = [*arguments, "--json"]
         if is_shown:
-            print(f"   $ omni {shlex.join(arguments)}")
+            print(f"   $ omni {shlex.join(command)}")
         done = subprocess.run(  # noqa: S603 - our own command
-            [str(OMNI), *arguments, "--json"],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            [str(OMNI), *command], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             sys.exit(f"omni {arguments[0]} {arguments[1]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -73,15 +68,12 @@ class Stage:
                 process.kill()
             process.wait()
 
-    def result(self, task_id: str, *statuses: str) -> Any:
-        """The task's result once it is in one of these states."""
+    def until_running(self, task_id: str) -> None:
+        """Return once a worker has begun the task."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        result = self.omni("task", "result", task_id)
-        while result["status"] not in statuses:
-            check(time.monotonic() < deadline, f"task {task_id} is {result['status']}, not {' or '.join(statuses)}")
+        while (status := self.omni("task", "result", task_id, is_shown=False)["status"]) != "running":
+            check(time.monotonic() < deadline, f"task {task_id} is {status}, not running")
             time.sleep(0.05)
-            result = self.omni("task", "result", task_id, is_shown=False)
-        return result
 
 
 def check(is_so: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence where it is called
@@ -107,7 +99,7 @@ def main() -> None:
 
         print("2. A worker starts, and the task is done.")
         with stage.worker() as worker:
-            result = stage.result(waiting["task_id"], "succeeded")
+            result = stage.omni("task", "result", waiting["task_id"], "--wait")
             check(result["result"] == {"reply": "Hello, Alice!"}, f"the result is {result}")
             show(result)
 
@@ -118,14 +110,14 @@ def main() -> None:
 
             print("4. The worker is killed in the middle of a task.")
             report = stage.omni("task", "publish", "report.requested", '{"city": "Lagos"}')
-            stage.result(report["task_id"], "running")
+            stage.until_running(report["task_id"])
             print(f"   $ kill -9 {worker.pid}")
             worker.send_signal(signal.SIGKILL)
             worker.wait()
 
         print("5. Another worker starts. The task was not lost: it is run again once the dead worker's lease is over.")
         with stage.worker() as worker:
-            result = stage.result(report["task_id"], "succeeded", "dead")
+            result = stage.omni("task", "result", report["task_id"], "--wait")
             check(result["status"] == "succeeded" and result["attempts"] == 2, f"the result is {result}")  # noqa: PLR2004
             show(result)
             print(f"   $ kill {worker.pid}")

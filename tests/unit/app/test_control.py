@@ -1,0 +1,236 @@
+"""What people order of agents, how workers hear of it, and who may stand in for whom."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from omnidaemon.app.custody import Custody
+from omnidaemon.app.pairing import mismatch
+from omnidaemon.app.presence import Presence
+from omnidaemon.domain.agent import WorkerReport
+from omnidaemon.domain.errors import AgentNotFound, BackendUnavailable, InvalidName, InvalidValue
+from omnidaemon.domain.names import Subscription
+from omnidaemon.ports.bus import BusCapabilities
+from omnidaemon.ports.storage import StorageCapabilities
+from tests.unit.app.faults import broken
+from tests.unit.app.workshop import TOPIC, Workshop, agent_of
+
+GREETER, HEIR = Subscription(TOPIC, "greeter"), Subscription(TOPIC, "heir")
+STRANGER = Subscription(TOPIC, "stranger")
+
+
+async def declared(shop: Workshop, *names: str) -> None:
+    """Agents of the topic, subscribed one after the other, without a worker."""
+    for name in names:
+        starts = await shop.registry.register([agent_of(len, name).profile])
+        await shop.bus.declare(starts)
+        await shop.registry.declared(tuple(starts))
+
+
+def waiting_for(shop: Workshop, subscription: Subscription) -> int:
+    return len(shop.space.bus.queues.get(subscription, ()))
+
+
+async def test_all_agents_can_be_named(shop: Workshop):
+    """For `start --all` and its like."""
+    await declared(shop, "heir", "greeter")
+    assert await shop.control.all_agents() == [GREETER, HEIR]
+
+
+@pytest.mark.parametrize("order", ["start", "stop"])
+async def test_an_unknown_agent_is_an_error_and_nothing_is_changed(shop: Workshop, order):
+    """Neither are the known ones of the same call."""
+    await declared(shop, "greeter")
+    with pytest.raises(AgentNotFound):
+        await getattr(shop.control, order)([GREETER, STRANGER])
+    assert not shop.space.agents[GREETER].is_stopped
+
+
+async def test_stop_and_start_ten_thousand_times_lose_and_skip_nothing(shop: Workshop):
+    """Whatever the worker hears of it."""
+    calls: list[object] = []
+    await shop.start(agent_of(calls.append))
+    task_ids = []
+    for number in range(10_000):
+        await shop.control.stop([GREETER])
+        await shop.control.start([GREETER])
+        if number % 500 == 0:
+            task_ids.append(await shop.publish(number))
+            await shop.pass_time(0.3)
+    for task_id in task_ids:
+        assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
+    assert len(calls) == 20
+
+
+# --- removing ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_removed_agent_drops_what_waits_for_it_and_answers_for_nothing_more(shop: Workshop):
+    """Its tasks end with the others."""
+    await declared(shop, "greeter", "heir")
+    task_id = await shop.publish("x")
+    assert await shop.control.remove(GREETER) == 0
+    assert GREETER not in shop.space.bus.queues
+    assert await shop.control.all_agents() == [HEIR]
+    await shop.start(agent_of(lambda payload: payload, "heir"))
+    assert (await shop.ended(task_id)).status == "succeeded"
+
+
+async def test_what_waits_goes_to_the_heir_and_is_executed_once(shop: Workshop):
+    """Also by a heir that had the same tasks already."""
+    await declared(shop, "greeter")
+    old = await shop.publish("old")
+    await declared(shop, "heir")
+    both = await shop.publish("both")
+    calls: list[object] = []
+    assert await shop.control.remove(GREETER, "heir") == 2
+    assert waiting_for(shop, GREETER) == 0
+    await shop.start(agent_of(calls.append, "heir"))
+    for task_id in (old, both):
+        assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
+    assert sorted(map(str, calls)) == ["both", "old"]
+
+
+async def test_more_than_a_batch_is_handed_over(shop: Workshop):
+    """All of it."""
+    await declared(shop, "greeter", "heir")
+    for number in range(450):
+        await shop.publish(number)
+    assert await shop.control.remove(GREETER, "heir") == 450
+    assert sum(run.subscription == HEIR for run in shop.space.runs.values()) == 450
+
+
+async def test_a_hand_over_that_fails_in_the_middle_can_be_done_again(shop: Workshop):
+    """What was taken and not acked is given back; the agent stays, stopped, until all of it is over."""
+    await declared(shop, "greeter", "heir")
+    for number in range(3):
+        await shop.publish(number)
+    shop.runs.fail("begin", error=broken)
+    with pytest.raises(type(broken())):
+        await shop.control.remove(GREETER, "heir")
+    assert waiting_for(shop, GREETER) == 3
+    assert shop.space.agents[GREETER].is_stopped
+    assert await shop.control.remove(GREETER, "heir") == 3
+
+
+@pytest.mark.parametrize(
+    ("agent", "heir", "error"),
+    [
+        (STRANGER, None, AgentNotFound),
+        (GREETER, "stranger", AgentNotFound),
+        (GREETER, "greeter", InvalidValue),
+        (GREETER, "bad name", InvalidName),
+    ],
+)
+async def test_a_removal_that_makes_no_sense_changes_nothing(shop: Workshop, agent, heir, error):
+    """An unknown agent, an unknown heir, or the agent itself."""
+    await declared(shop, "greeter", "heir")
+    await shop.publish("x")
+    with pytest.raises(error):
+        await shop.control.remove(agent, heir)
+    assert waiting_for(shop, GREETER) == 1
+    assert not shop.space.agents[GREETER].is_stopped
+
+
+async def test_a_worker_stops_an_agent_that_was_removed(shop: Workshop):
+    """It hears of it by its heartbeat, says so once, and cancels what runs."""
+    began, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def handler(payload):
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    await shop.start(agent_of(handler))
+    await shop.publish("x")
+    await asyncio.wait_for(began.wait(), 5)
+    await shop.control.remove(GREETER)
+    await shop.pass_time(9.0)
+    assert cancelled.is_set()
+    assert len(shop.says.having("greet.user/greeter was removed")) == 1
+
+
+# --- hearing of it ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def presence(shop: Workshop):
+    agent = agent_of(len)
+    return Presence(
+        registry=shop.storage.registry,
+        custody=Custody({GREETER: agent}),
+        clock=shop.clock,
+        telemetry=shop.says,
+        report=lambda: WorkerReport(
+            incarnation="w1", host="h", pid=1, started_at=shop.clock.now().at, subscriptions=(GREETER,)
+        ),
+        hint=asyncio.Event(),
+    )
+
+
+async def test_a_worker_is_heard_often_enough_to_be_taken_for_alive(shop: Workshop, presence: Presence):
+    """Several times in ten seconds, also past failures that may pass; hints cost little more than a beat a second."""
+    running = asyncio.create_task(presence.run())
+    shop.registry.fail("beat", times=2)
+    await shop.pass_time(10.0)
+    assert 6 <= shop.registry.calls["beat"] <= 12
+    before = shop.registry.calls["beat"]
+    for _ in range(100):
+        presence._hint.set()
+        await shop.pass_time(0.1, step=0.1)
+    assert shop.registry.calls["beat"] - before <= 14
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_registry_that_cannot_be_used_ends_the_heartbeat(shop: Workshop, presence: Presence):
+    """For the supervision to tell a person and to begin anew."""
+    shop.registry.fail("beat", error=broken)
+    with pytest.raises(type(broken())):
+        await presence.run()
+
+
+async def test_a_stop_of_somebody_elses_agent_is_no_news_here(shop: Workshop, presence: Presence):
+    """Only what this worker runs is told of."""
+    await declared(shop, "greeter", "heir")
+    await shop.control.stop([GREETER, HEIR])
+    await presence.beat()
+    await presence.beat()
+    assert [line for _, line in shop.says.lines] == ["agent greet.user/greeter was stopped"]
+
+
+async def test_a_heartbeat_that_is_away_raises_for_whoever_starts(shop: Workshop, presence: Presence):
+    """A start waits for nobody."""
+    shop.registry.fail("beat")
+    with pytest.raises(BackendUnavailable):
+        await presence.beat()
+
+
+# --- pairs of bus and store -------------------------------------------------------------------------------------------
+
+DURABLE = {"is_durable": True}
+
+
+@pytest.mark.parametrize(
+    ("bus", "store", "reason"),
+    [
+        ({}, {}, None),
+        ({}, {"is_durable": False}, "forget"),
+        ({"is_durable": False, "is_lossy": True}, {"is_durable": False}, None),
+        ({"is_durable": False, "is_lossy": True}, {}, None),
+        ({}, {"is_host_local": True}, "other machines"),
+        ({"is_host_local": True}, {"is_host_local": True}, None),
+        ({"is_host_local": True}, {}, None),
+    ],
+)
+def test_a_store_must_keep_what_its_bus_promises(bus, store, reason):
+    """A durable bus needs a durable store, a network bus one that all its workers reach."""
+    wrong = mismatch(BusCapabilities(name="bus", **bus), StorageCapabilities(name="store", **store))
+    assert (wrong is None) is (reason is None)
+    if reason:
+        assert reason in str(wrong)

@@ -1,0 +1,120 @@
+"""The hot path is bounded by counts, not by times: calls on the backends per batch, calls of Python per task."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+import omnidaemon
+from omnidaemon.app.publisher import Draft
+from tests.unit.app.workshop import TOPIC, Workshop, agent_of
+
+TASKS = 1000
+CONCURRENCY = 100
+BATCHES = TASKS // CONCURRENCY
+
+PACKAGE = str(Path(omnidaemon.__file__).parent)
+
+
+async def echo(payload):
+    return payload
+
+
+async def published(shop: Workshop) -> None:
+    await shop.registry.register([agent_of(echo, concurrency=CONCURRENCY).profile])
+    await shop.publisher.publish([Draft(topic=TOPIC, payload=number) for number in range(TASKS)])
+
+
+def all_succeeded(shop: Workshop) -> bool:
+    return sum(run.state == "succeeded" for run in shop.space.runs.values()) == TASKS
+
+
+async def test_a_thousand_tasks_cost_a_few_calls_for_each_batch(shop: Workshop):
+    """A batch is as large as the slots that are free; nothing is asked for each task alone."""
+    await published(shop)
+    await shop.start(agent_of(echo, concurrency=CONCURRENCY))
+    await shop.until(lambda: all_succeeded(shop))
+    calls = {
+        **{name: shop.runs.calls[name] for name in ("begin", "finish", "claim_due", "renew", "release")},
+        **{name: shop.inbox.calls[name] for name in ("receive", "ack")},
+        "beat": shop.registry.calls["beat"],
+        "take": shop.ports["schedules"].calls["take"],
+    }
+    bounds = {
+        "begin": 2 * BATCHES,
+        "finish": 2 * BATCHES,
+        "ack": 2 * BATCHES,
+        "receive": 3 * BATCHES,
+        "claim_due": 3,
+        "renew": 3,
+        "beat": 3,
+        "take": 2,
+        "release": 0,
+    }
+    too_many = {name: f"{calls[name]} > {bound}" for name, bound in bounds.items() if calls[name] > bound}
+    assert not too_many, f"{TASKS} tasks in {BATCHES} batches cost more calls than they may: {too_many}"
+    assert calls["begin"] == calls["ack"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 10])
+async def test_calls_follow_the_slots_not_the_backlog(shop: Workshop, concurrency):
+    """With few slots there are many batches, but never more than a few calls for each."""
+    await published(shop)
+    await shop.start(agent_of(echo, concurrency=concurrency))
+    await shop.until(lambda: all_succeeded(shop))
+    batches = TASKS // concurrency
+    assert shop.runs.calls["begin"] <= batches + 2
+    assert shop.runs.calls["finish"] <= batches + 2
+    assert shop.inbox.calls["receive"] <= 3 * batches + 5
+
+
+class CallCount:
+    """Counts the calls of Python functions of the package, by module; a resumed coroutine counts as a call."""
+
+    def __init__(self) -> None:
+        self.by_place: Counter[str] = Counter()
+
+    def __enter__(self) -> CallCount:
+        sys.setprofile(self._count)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.setprofile(None)
+
+    def _count(self, frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            name = frame.f_code.co_filename
+            if name.startswith(PACKAGE):
+                self.by_place[name[len(PACKAGE) + 1 : -3]] += 1
+            elif name.startswith("<attrs"):
+                self.by_place["attrs: values made and changed"] += 1
+
+    def per_task(self, *rooms: str) -> float:
+        """How many of these calls there were for each task; of all places without a name."""
+        counts = (count for place, count in self.by_place.items() if not rooms or place.startswith(rooms))
+        return sum(counts) / TASKS
+
+    def table(self) -> str:
+        """The places that cost most."""
+        rows = self.by_place.most_common(12)
+        return "\n".join(f"{count / TASKS:8.1f}  {place}" for place, count in rows)
+
+
+@pytest.mark.parametrize(
+    ("rooms", "bound"),
+    [(("app", "ports"), 26), (("domain",), 65), (("adapters/memory",), 18), ((), 145)],
+    ids=lambda value: "+".join(value) or "all" if isinstance(value, tuple) else None,
+)
+async def test_a_task_costs_few_calls_of_python(shop: Workshop, rooms, bound):
+    """From receive to the recorded end. Above the bound, the message says which module calls most."""
+    await published(shop)
+    with CallCount() as calls:
+        await shop.start(agent_of(echo, concurrency=CONCURRENCY))
+        await shop.until(lambda: all_succeeded(shop))
+    spent = calls.per_task(*rooms)
+    assert spent <= bound, f"{spent:.1f} calls per task in {rooms or 'the package'}, at most {bound}:\n{calls.table()}"
+    assert spent > bound / 3, f"the bound can be lowered: {spent:.1f} calls per task\n{calls.table()}"

@@ -1,0 +1,139 @@
+"""Gate calls that are repeated, and loops that are held up."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+
+import pytest
+
+from omnidaemon.app.lag import LagWatch
+from omnidaemon.app.lanes import Lane, Persistence
+from omnidaemon.domain.errors import BackendUnusable
+from omnidaemon.domain.requests import Request
+from omnidaemon.ports.telemetry import Level
+from tests.unit.app.faults import Sayings, away, broken
+from tests.unit.app.workshop import Workshop
+
+
+class Gate:
+    """Fails as often as it is told, and keeps when and under which request it was asked."""
+
+    def __init__(self, shop: Workshop, failures: int = 0, error=away):
+        self.shop = shop
+        self.failures = failures
+        self.error = error
+        self.asked: list[tuple[float, Request | None]] = []
+
+    async def __call__(self, request: Request | None = None) -> str:
+        self.asked.append((self.shop.clock.now().steady, request))
+        if len(self.asked) <= self.failures:
+            raise self.error()
+        return "answer"
+
+
+async def test_each_call_has_the_next_request_and_keeps_it_while_it_is_repeated(shop: Workshop):
+    """So that the store can tell a repetition from a new call."""
+    lane = Lane("w1", "begin", shop.clock, shop.says)
+    gate = Gate(shop, failures=3)
+    calling = asyncio.create_task(lane.call(gate))
+    await shop.until(calling.done, moving=0.1)
+    assert calling.result() == "answer"
+    assert {request for _, request in gate.asked} == {Request("w1", "begin", 1)}
+    again = Gate(shop)
+    await lane.call(again)
+    assert again.asked[0][1] == Request("w1", "begin", 2)
+
+
+async def test_pauses_grow_to_a_second_and_the_outage_is_told_once(shop: Workshop):
+    """At most one call a second in the long run; one line when it begins, one when it is over."""
+    persistence = Persistence("renewing", shop.clock, shop.says)
+    gate = Gate(shop, failures=20)
+    calling = asyncio.create_task(persistence.call(gate))
+    await shop.pass_time(30.0, step=0.05)
+    assert calling.done()
+    times = [at for at, _ in gate.asked]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert pauses[0] <= 0.1
+    assert all(0.75 <= pause <= 1.25 for pause in pauses[6:])
+    assert [level for level, _ in shop.says.lines] == [Level.WARNING, Level.INFO]
+    assert "renewing waits: memory at here: away" in shop.says.lines[0][1]
+    assert "goes on after 20 failed calls" in shop.says.lines[1][1]
+
+
+async def test_an_error_that_cannot_pass_is_raised_at_once(shop: Workshop):
+    """Repeating it would only hide it."""
+    gate = Gate(shop, failures=9, error=broken)
+    with pytest.raises(BackendUnusable):
+        await Persistence("x", shop.clock, shop.says).call(gate)
+    assert len(gate.asked) == 1
+    assert not shop.says.lines
+
+
+# --- lag --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick_lag(monkeypatch: pytest.MonkeyPatch):
+    """The watch measures this process in real time: here in hundredths of seconds."""
+    for name, seconds in (("_PERIOD_SECONDS", 0.01), ("_BLOCKED_SECONDS", 0.05), ("_LATE_SECONDS", 0.1)):
+        monkeypatch.setattr(f"omnidaemon.app.lag.{name}", seconds)
+
+
+class WatchedLoop:
+    """An agents' loop in a thread of its own, watched from the test's loop."""
+
+    def __init__(self, says: Sayings):
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+        self.watch = LagWatch(agents_loop=self.loop, culprit=lambda: "agent a/b", telemetry=says)
+        self.watching = asyncio.create_task(self.watch.run())
+
+    async def close(self) -> None:
+        self.watching.cancel()
+        await asyncio.gather(self.watching, return_exceptions=True)
+        if not self.loop.is_closed():
+            self.end()
+
+    def end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+@pytest.fixture
+async def watched(shop: Workshop, quick_lag):
+    loop = WatchedLoop(shop.says)
+    yield loop
+    await loop.close()
+
+
+async def test_an_agent_that_blocks_the_agents_loop_is_named_once(shop: Workshop, watched: WatchedLoop):
+    """With how long, and what can be done; again only after half a minute."""
+    let_go = threading.Event()
+    watched.loop.call_soon_threadsafe(let_go.wait, 5)
+    await shop.until(lambda: shop.says.having("agent a/b has blocked the agents' loop", "make the call async"))
+    before = shop.says.lines.copy()
+    let_go.set()
+    await shop.until(lambda: time.monotonic() - watched.watch._answered_at < 0.02)
+    assert shop.says.lines == before
+
+
+async def test_an_engine_that_was_held_up_itself_says_by_whom(shop: Workshop, watched: WatchedLoop):
+    """A call that never lets go of the interpreter stops both loops."""
+    await shop.until(lambda: time.monotonic() - watched.watch._answered_at < 0.02)
+    time.sleep(0.3)  # noqa: ASYNC251 - this is what the watch shall notice
+    await shop.until(lambda: shop.says.having("the engine was held up", "agent a/b"))
+
+
+async def test_loops_that_turn_are_not_told_of(shop: Workshop):
+    """Nor is an agents' loop that has ended, because the worker is about to."""
+    loop = WatchedLoop(shop.says)
+    loop.end()
+    await shop.rest()
+    assert not loop.watching.done()
+    await loop.close()
+    assert not shop.says.lines

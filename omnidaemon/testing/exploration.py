@@ -47,9 +47,11 @@ class BranchingStore(Protocol[S]):
 
     def snapshot(self) -> S:
         """The whole state, as a value that later calls do not change."""
+        ...
 
     def restore(self, state: S) -> None:
         """Make this the state again."""
+        ...
 
 
 class SteppedClock(Clock):

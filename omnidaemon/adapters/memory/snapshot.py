@@ -7,8 +7,10 @@ from typing import Any
 
 import attrs
 
-from omnidaemon.adapters.memory.space import MemorySpace
+from omnidaemon.adapters.memory.space import LoggedTask, MemorySpace
+from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.lapse_guard import LapseGuard
+from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.run import Run, RunKey
 
 _FLAT_TABLES = (
@@ -31,10 +33,10 @@ class MemorySnapshot:
     """A space as it was, without its bus. Nothing that happens to the space changes it."""
 
     guard: LapseGuard
-    _flat: Mapping[str, dict[Any, Any]]
-    _tasks: Mapping[str, Any]
-    _due: Mapping[Any, tuple[Any, ...]]
-    _journal: tuple[Any, ...]
+    _flat: Mapping[str, dict[Any, Any]] = attrs.field(alias="flat")
+    _tasks: Mapping[str, LoggedTask] = attrs.field(alias="tasks")
+    _due: Mapping[Subscription, tuple[Any, ...]] = attrs.field(alias="due")
+    _journal: tuple[JournalEvent, ...] = attrs.field(alias="journal")
 
     @classmethod
     def of(cls, space: MemorySpace) -> MemorySnapshot:

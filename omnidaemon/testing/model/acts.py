@@ -37,12 +37,15 @@ class Stage(Protocol):
 
     def runs(self, worker: int) -> RunStore:
         """The connection of this worker."""
+        ...
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass for the store."""
+        ...
 
     async def look(self, world: World) -> Runs:
         """The runs as they are."""
+        ...
 
 
 def touches_store(step: Step) -> bool:

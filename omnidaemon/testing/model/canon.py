@@ -17,18 +17,22 @@ class StoreState(Protocol):
     @property
     def runs(self) -> Mapping[RunKey, Run]:
         """All runs."""
+        ...
 
     @property
     def lanes(self) -> Mapping[tuple[str, str], int]:
         """The latest counter of each (incarnation, lane)."""
+        ...
 
     @property
     def guard(self) -> LapseGuard:
         """The lapse guard."""
+        ...
 
     @property
     def marks(self) -> Hashable:
         """Which tasks are known and cancelled, and which runs have tombstones."""
+        ...
 
 
 def canonical(world: World, store: StoreState, now: Instant) -> Hashable:

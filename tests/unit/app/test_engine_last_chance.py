@@ -100,6 +100,34 @@ async def test_a_worker_that_is_killed_leaves_its_runs_to_another(shop: Workshop
     assert (await shop.ended(task_id)).attempts == 2
 
 
+async def test_a_worker_that_lost_its_own_run_may_get_it_again(shop: Workshop):
+    """Its renewals did not get through for a lease: the older attempt is stopped, and no slot leaks."""
+    cancelled: list[int] = []
+    let_go = asyncio.Event()
+
+    async def handler(payload, ctx):
+        try:
+            await let_go.wait()
+        except asyncio.CancelledError:
+            cancelled.append(ctx.attempt)
+            raise
+        return ctx.attempt
+
+    worker = await shop.start(agent_of(handler, lease=LEASE, concurrency=1))
+    task_id = await shop.publish("x")
+    await shop.until(lambda: shop.state(task_id) == "running")
+    shop.runs.go_away("renew")
+    await shop.until(lambda: cancelled == [1], moving=0.1)
+    shop.runs.come_back()
+    await shop.rest()
+    assert worker.held == 1
+    let_go.set()
+    result = await shop.ended(task_id, moving=0.1)
+    assert (result.result, cancelled) == (2, [1])
+    await shop.until(lambda: worker.held == 0)
+    assert (await shop.ended(await shop.publish("next"), moving=0.1)).status == "succeeded"
+
+
 async def test_a_run_that_killed_too_many_workers_is_dead_and_not_executed(shop: Workshop):
     """The dead letter holds an error per crash, and one that says that the limit was reached."""
     task_id = await crashed(shop, "poison", times=3)

@@ -33,6 +33,7 @@ def agents_table(agents: Sequence[AgentStatus]) -> Table:
         ],
         empty="no agents yet: `omni run agents.py` makes its agents known",
         wide="description",
+        optional={"dead": frozenset({"0"}), "description": frozenset({""})},
     )
 
 
@@ -65,10 +66,9 @@ def unbegun(agent: AgentStatus) -> int:
 def workers_table(workers: Sequence[WorkerRecord]) -> Table:
     """All workers that were heard lately."""
     return Table(
-        columns=("id", "status", "host", "pid", "started", "heard", "running", "agents"),
+        columns=("status", "host", "pid", "started", "heard", "running", "agents"),
         rows=[
             (
-                views.plain(worker.report.incarnation),
                 views.status(shapes.worker_status(worker)),
                 views.plain(worker.report.host),
                 views.plain(worker.report.pid),
@@ -81,6 +81,7 @@ def workers_table(workers: Sequence[WorkerRecord]) -> Table:
         ],
         empty="no workers: `omni run agents.py` starts one",
         wide="agents",
+        spare=("started", "pid"),
     )
 
 
@@ -134,6 +135,8 @@ def metrics_table(done: Mapping[Subscription, Metrics]) -> Table:
             for subscription, counted in done.items()
         ],
         empty="no agent has done anything yet",
+        optional=dict.fromkeys(_RARE, frozenset({"0"})),
+        spare=("p95", "retried", "skipped", "cancelled"),
     )
 
 
@@ -147,6 +150,7 @@ _COUNTS = {
     "cancelled": "yellow",
     "crashed": "red",
 }
+_RARE = ("failed", "retried", "dead_lettered", "skipped", "cancelled", "crashed")
 
 
 def _time(counted: Metrics, seconds: float) -> Cell:

@@ -7,9 +7,9 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from omnidaemon.entrypoints.cli.safe_text import printable
 from omnidaemon.entrypoints.cli.values import json_text
 from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, View
+from omnidaemon.entrypoints.safe_text import printable
 
 
 class Screen(ABC):

@@ -8,7 +8,9 @@ _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
 def span(seconds: float) -> str:
-    """A duration: `12 ms`, `1.3 s`, `42 s`, `2 min 5 s`, `3 h`, `1 d 4 h`."""
+    """A duration: `<1 ms`, `12 ms`, `1.3 s`, `42 s`, `2 min 5 s`, `3 h`, `1 d 4 h`."""
+    if 0 < seconds < 0.0005:  # noqa: PLR2004 - what would round to nothing
+        return "<1 ms"
     if seconds < 0.9995:  # noqa: PLR2004 - what rounds to 1000 ms is a second
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:  # noqa: PLR2004 - what rounds to 10.0 needs no tenth
@@ -23,10 +25,11 @@ def span(seconds: float) -> str:
 
 
 def relative(at: datetime, now: datetime) -> str:
-    """A time seen from now: `3 s ago`, `in 2 min`, `just now`."""
+    """A time seen from now, in its largest unit: `3 s ago`, `in 2 min`, `just now`."""
     seconds = (now - at).total_seconds()
-    if abs(seconds) < 1:
+    distance = abs(seconds)
+    if distance < 1:
         return "just now"
-    whole = float(round(abs(seconds)))
-    distance = span(whole).replace(".0 s", " s")
-    return f"{distance} ago" if seconds > 0 else f"in {distance}"
+    size, unit = next((size, unit) for size, unit, *_ in (*_UNITS, (1, "s")) if distance >= size)
+    said = f"{int(distance // size)} {unit}"
+    return f"{said} ago" if seconds > 0 else f"in {said}"

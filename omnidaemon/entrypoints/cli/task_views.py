@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from omnidaemon.app.queries import TaskDetails
 from omnidaemon.domain.errors import TaskNotFound
@@ -10,10 +11,10 @@ from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints.cli import views
-from omnidaemon.entrypoints.cli.safe_text import printable
-from omnidaemon.entrypoints.cli.spans import span
+from omnidaemon.entrypoints.cli.spans import relative, span
 from omnidaemon.entrypoints.cli.values import readable, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
+from omnidaemon.entrypoints.safe_text import printable
 
 _SIGNS = {Status.SUCCEEDED: "✓", Status.DEAD: "✗", Status.CANCELLED: "✗", Status.SKIPPED: "✗"}
 
@@ -40,7 +41,12 @@ def _result_card(result: TaskResult) -> Card:
         body=_outcome(result),
         body_label="error" if result.error else "result",
         fields=tuple(fields),
+        footer=f"{result.topic} · {relative(result.created_at, datetime.now(UTC))} · {_tried(result)}\n{result.task_id}",
     )
+
+
+def _tried(result: TaskResult) -> str:
+    return "1 attempt" if result.attempts == 1 else f"{result.attempts} attempts"
 
 
 def _took(result: TaskResult) -> str:
@@ -60,10 +66,11 @@ def _headline(error: AttemptError) -> str:
 def tasks_table(results: Sequence[TaskResult]) -> Table:
     """Tasks, newest first."""
     return Table(
-        columns=("id", "topic", "agent", "status", "attempts", "created", "took", "outcome"),
+        columns=("id", "status", "topic", "agent", "created", "attempts", "took", "outcome"),
         rows=[_task_row(result) for result in results],
         empty="no tasks match",
         wide="outcome",
+        spare=("attempts", "took", "created", "agent"),
     )
 
 
@@ -72,11 +79,11 @@ def _task_row(result: TaskResult) -> tuple[Cell, ...]:
     outcome = _headline(result.error) if result.error else result.result
     return (
         views.plain(result.task_id),
+        views.status(result.status.value),
         views.plain(result.topic),
         views.plain(agents),
-        views.status(result.status.value),
-        views.plain(result.attempts),
         views.when(result.created_at),
+        views.plain(result.attempts),
         views.lasting(result.duration_seconds),
         summary(outcome),
     )
@@ -100,6 +107,7 @@ def dead_letters_table(results: Sequence[TaskResult]) -> Table:
         ],
         empty="no dead letters",
         wide="error",
+        spare=("attempts", "topic", "died"),
     )
 
 
@@ -162,6 +170,7 @@ def _history(details: TaskDetails) -> Table:
         empty="no history",
         title="history",
         wide="detail",
+        optional={"detail": frozenset({""})},
     )
 
 

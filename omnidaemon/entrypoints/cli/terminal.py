@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table as RichTable
@@ -25,7 +26,7 @@ class TerminalScreen(Screen):
     def show(self, data: object, *views: View) -> None:  # noqa: ARG002 - the same, in another form
         """Print the views in colour."""
         for view in views:
-            self._console.print(_rendered(view))
+            self._console.print(_rendered(view, self._console.width))
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -34,53 +35,79 @@ class TerminalScreen(Screen):
             yield
 
 
-def _rendered(view: View) -> RenderableType:
+def _rendered(view: View, width: int) -> RenderableType:
     match view:
         case Table() if not view.rows:
             return Text(view.empty, style="dim")
         case Table():
-            return _table(view)
+            return _table(view, width)
         case Card():
             return _card(view)
         case Lines():
-            return Text("\n").join(map(_text, view.lines))
+            return Text("\n").join([_text(line) for line in view.lines])
 
 
-def _table(view: Table) -> RichTable:
+def _table(view: Table, width: int) -> RichTable:
     table = RichTable(title=view.title or None, box=box.ROUNDED, border_style="dim", title_justify="left")
-    for column in view.columns:
-        is_wide = column == view.wide
-        table.add_column(
-            Text(column),
-            header_style="bold",
-            no_wrap=column in _WHOLE,
-            overflow="ellipsis" if is_wide else "fold",
-            ratio=1 if is_wide else None,
-        )
+    shown = _shown_columns(view, width)
+    for column in shown:
+        table.add_column(Text(column), header_style="bold", no_wrap=column in _WHOLE, overflow="fold")
     for row in view.rows:
-        table.add_row(*map(_text, row))
+        cells = dict(zip(view.columns, row, strict=True))
+        table.add_row(*(_text(cells[column], is_cut=column == view.wide) for column in shown))
     return table
 
 
-# Columns whose cells are copied into the next command, so that they should stay in one piece.
-_WHOLE = frozenset({"id", "status", "created", "took"})
+# What is copied into the next command stays in one piece; so does what is read at a glance.
+_WHOLE = frozenset({"id", "status"})
+_LEAST_OF_WIDE = 16
+
+
+def _shown_columns(view: Table, width: int) -> list[str]:
+    """The columns that say something, and that there is room for."""
+    cells = dict(zip(view.columns, zip(*view.rows, strict=True), strict=True))
+    shown = [
+        column
+        for column in view.columns
+        if not {cell.text for cell in cells[column]} <= view.optional.get(column, set())
+    ]
+    needed = {column: max(cell_len(column), *(cell_len(cell.for_people) for cell in cells[column])) for column in shown}
+    if view.wide in needed:
+        needed[view.wide] = min(needed[view.wide], _LEAST_OF_WIDE)
+    for column in view.spare:
+        if sum(needed.values()) + 3 * len(needed) + 1 <= width:
+            break
+        needed.pop(column, None)
+    return list(needed)
 
 
 def _card(view: Card) -> Panel:
-    parts: list[RenderableType] = []
-    if view.body is not None and view.body.for_people:
-        parts.append(_text(view.body))
-    if view.fields:
-        grid = RichTable.grid(padding=(0, 2))
-        for label, cell in view.fields:
-            grid.add_row(Text(label, style="dim"), _text(cell))
-        if parts:
-            parts.append(Text(""))
-        parts.append(grid)
+    body = [_text(view.body)] if view.body is not None and view.body.for_people else []
+    rest = _rest(view)
+    gap = [Text("")] if body and rest else []
     return Panel(
-        Group(*parts), title=Text(f" {view.title} "), title_align="left", border_style=view.style, expand=False
+        Group(*body, *gap, *rest),
+        title=Text(f" {view.title} "),
+        title_align="left",
+        border_style=view.style,
+        expand=False,
     )
 
 
-def _text(cell: Cell) -> Text:
-    return Text(cell.for_people, style=cell.style)
+def _rest(view: Card) -> list[RenderableType]:
+    if view.footer:
+        return [Text(view.footer, style="dim")]
+    fields = [(label, cell) for label, cell in view.fields if cell.for_people]
+    if not fields:
+        return []
+    grid = RichTable.grid(padding=(0, 2))
+    for label, cell in fields:
+        grid.add_row(Text(label, style="dim"), _text(cell))
+    return [grid]
+
+
+def _text(cell: Cell, *, is_cut: bool = False) -> Text:
+    text = Text(cell.for_people, style=cell.style)
+    if is_cut:
+        text.no_wrap, text.overflow = True, "ellipsis"
+    return text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from omnidaemon.entrypoints.cli.safe_text import escaped_json, one_line, printable
 from omnidaemon.entrypoints.cli.views import Cell
+from omnidaemon.entrypoints.safe_text import escaped_json, one_line, printable
 
 _SHORT = 60
 

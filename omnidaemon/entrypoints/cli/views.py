@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import attrs
 
-from omnidaemon.entrypoints.cli.safe_text import one_line, printable
 from omnidaemon.entrypoints.cli.spans import relative, span
+from omnidaemon.entrypoints.safe_text import one_line, printable
 
 
 @attrs.frozen(kw_only=True)
@@ -27,24 +28,33 @@ class Cell:
 
 @attrs.frozen(kw_only=True)
 class Table:
-    """Rows under columns. `empty` is said when there are none; `wide` is the column that may be cut to fit."""
+    """Rows under columns. `empty` is said when there are none.
+
+    For people alone: the column `wide` is cut to fit; a column of `optional` is left out when all of its cells say one
+    of the texts named there, so that they say nothing new; those of `spare` are given up, the first one first, as long as
+    the terminal is too narrow.
+    """
 
     columns: tuple[str, ...]
     rows: Sequence[tuple[Cell, ...]]
     empty: str
     title: str = ""
     wide: str = ""
+    spare: tuple[str, ...] = ()
+    optional: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
 class Card:
-    """One thing: what matters most in `body`, the rest as labelled fields."""
+    """One thing: what matters most in `body`, the rest as labelled fields; for people, where there is one, a `footer` in
+    their place."""
 
     title: str = attrs.field(converter=one_line)
     style: str = "cyan"
     body: Cell | None = None
     body_label: str = "result"
     fields: tuple[tuple[str, Cell], ...] = ()
+    footer: str = attrs.field(default="", converter=printable)
 
 
 @attrs.frozen(kw_only=True)

@@ -25,6 +25,5 @@ def show(*, as_json: Json = False) -> None:
             for setting in shown
         ],
         empty="no settings",
-        wide="origin",
     )
     screen(as_json=as_json).show(shapes.settings(shown), table)

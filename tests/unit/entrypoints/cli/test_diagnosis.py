@@ -1,0 +1,158 @@
+"""What `omni doctor` makes of what it sees."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import attrs
+import pytest
+
+from omnidaemon.app.queries import AgentStatus, Health
+from omnidaemon.bootstrap.settings import load_settings
+from omnidaemon.domain.agent import WorkerRecord, WorkerReport
+from omnidaemon.domain.names import Subscription
+from omnidaemon.entrypoints.cli import diagnosis
+from omnidaemon.entrypoints.cli.diagnosis import Place
+from omnidaemon.ports.bus import Depth
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+GOOD_PLACE = Place(path=Path("/data"), is_writable=True, free_bytes=50 * 2**30, file_system="ext4")
+IDLE = AgentStatus(
+    topic="greet",
+    name="greeter",
+    status="running",
+    description="",
+    tools=(),
+    workers=1,
+    when_stopped="hold",
+    concurrency=100,
+    waiting=0,
+    counts={},
+)
+
+
+def worker(**changes):
+    """A worker that runs the greeter."""
+    report = WorkerReport(
+        incarnation="w", host="h", pid=1, started_at=NOW, subscriptions=(Subscription("greet", "greeter"),)
+    )
+    return attrs.evolve(WorkerRecord(report=report, seen_at=NOW), **changes)
+
+
+def told(findings):
+    """Severity and all words of each finding."""
+    return [(one.severity.value, f"{one.about}: {one.found}; {one.advice}") for one in findings]
+
+
+def only_trouble(findings):
+    """Those that are not fine."""
+    return [(severity, text) for severity, text in told(findings) if severity != "fine"]
+
+
+@pytest.mark.parametrize(
+    ("change", "severity", "words"),
+    [
+        ({"is_writable": False}, "wrong", "cannot be written"),
+        ({"free_bytes": 50 * 2**20}, "wrong", "50 MiB left"),
+        ({"free_bytes": 500 * 2**20}, "weak", "500 MiB left"),
+        ({"file_system": "tmpfs"}, "weak", "a reboot empties it"),
+        ({"file_system": "overlay"}, "weak", "mount a volume"),
+    ],
+)
+def test_a_place_that_may_lose_data_is_named(change, severity, words):
+    """No rights and no space are wrong, little space and forgetful file systems weak."""
+    ((found, text),) = only_trouble(diagnosis.of_place(attrs.evolve(GOOD_PLACE, **change)))
+    assert found == severity
+    assert words in text
+
+
+def test_a_good_place_is_fine():
+    """A writable disk with space gives no trouble, whether or not its kind is known."""
+    assert not only_trouble(diagnosis.of_place(GOOD_PLACE))
+    assert not only_trouble(diagnosis.of_place(attrs.evolve(GOOD_PLACE, file_system=None)))
+
+
+def test_settings_are_told_with_their_origin(tmp_path):
+    """What differs from the default is named with where it came from; an allowed mismatch is weak."""
+    environ = {"EVENT_BUS_TYPE": "memory", "OMNIDAEMON_ALLOW_MISMATCH": "true", "HOME": str(tmp_path)}
+    first, second = told(diagnosis.of_settings(load_settings(directory=tmp_path, environ=environ)))
+    assert first[0] == "fine"
+    assert "EVENT_BUS_TYPE=memory (environment EVENT_BUS_TYPE)" in first[1]
+    assert second[0] == "weak"
+    assert "OMNIDAEMON_ALLOW_MISMATCH" in second[1]
+
+
+def test_what_does_not_answer_is_wrong_and_what_is_lossy_weak():
+    """Each note of the health is a finding."""
+    ill = Health(status="unavailable", bus="b", store="s", workers=0, agents=0, notes=("no answer",))
+    assert [severity for severity, _ in told(diagnosis.of_health(ill))] == ["wrong"]
+    lossy = attrs.evolve(ill, status="degraded", notes=("the bus can lose tasks",))
+    assert [severity for severity, _ in told(diagnosis.of_health(lossy))] == ["fine", "weak"]
+
+
+@pytest.mark.parametrize(
+    ("change", "severity", "words"),
+    [
+        ({"status": "no worker", "workers": 0, "waiting": 1}, "wrong", "1 task waits, and no worker runs it"),
+        ({"status": "no worker", "workers": 0, "counts": {"retrying": 2}}, "wrong", "2 tasks wait, and no worker"),
+        ({"status": "no worker", "workers": 0}, "weak", "its tasks will wait"),
+        ({"status": "stopped", "waiting": 3}, "weak", "omni agent start greet greeter"),
+        ({"counts": {"dead": 2}}, "weak", "2 dead letters; look at them: omni dlq list greet"),
+    ],
+)
+def test_an_agent_that_needs_somebody_is_named(change, severity, words):
+    """Tasks that wait for nobody are wrong; what a person may want to look at is weak."""
+    ((found, text),) = only_trouble(diagnosis.of_agents([attrs.evolve(IDLE, **change)], []))
+    assert found == severity
+    assert words in text
+
+
+def test_an_agent_under_an_old_name_is_recognised():
+    """Nobody has run it for long while another of its topic runs: the command that hands over is named."""
+    old = attrs.evolve(IDLE, name="old", status="no worker", workers=0, waiting=2)
+    ((severity, text),) = only_trouble(diagnosis.of_agents([IDLE, old], [worker()]))
+    assert severity == "wrong"
+    assert "omni agent remove greet old --to greeter" in text
+
+
+def test_an_agent_that_was_run_lately_is_not_taken_for_renamed():
+    """Its worker may just be restarting."""
+    other = attrs.evolve(IDLE, name="other")
+    gone = attrs.evolve(IDLE, status="no worker", workers=0)
+    ((_, text),) = only_trouble(diagnosis.of_agents([gone, other], [worker(is_alive=False)]))
+    assert "renamed" not in text
+
+
+def test_a_topic_without_agents_is_named_when_tasks_wait_there():
+    """Most likely its name was misspelt."""
+    depths = [Depth(topic="gret", agent=None, waiting=2), Depth(topic="greet", agent="greeter", waiting=9)]
+    ((severity, text),) = told(diagnosis.of_topics(depths))
+    assert severity == "weak"
+    assert "topic gret: 2 waiting" in text
+
+
+def test_a_silent_worker_and_one_from_the_future_are_named():
+    """Silence is weak; a clock ahead of ours is wrong."""
+    silent = worker(is_alive=False, seen_at=NOW - timedelta(minutes=3))
+    ((severity, text),) = told(diagnosis.of_workers([silent], NOW))
+    assert severity == "weak"
+    assert "3 min ago" in text
+    ((severity, text),) = told(diagnosis.of_workers([worker(seen_at=NOW + timedelta(minutes=1))], NOW))
+    assert severity == "wrong"
+    assert "1 min in the future" in text
+    assert not told(diagnosis.of_workers([worker()], NOW))
+
+
+@pytest.mark.parametrize(
+    ("now", "newest", "severity"),
+    [
+        (NOW, None, "fine"),
+        (NOW, NOW, "fine"),
+        (NOW, NOW + timedelta(minutes=1), "wrong"),
+        (datetime(1970, 1, 1, tzinfo=UTC), None, "wrong"),
+    ],
+)
+def test_a_clock_that_cannot_be_right_is_wrong(now, newest, severity):
+    """Neither before OmniDaemon existed nor behind the newest task."""
+    assert [found for found, _ in told(diagnosis.of_clock(now, newest))] == [severity]

@@ -1,0 +1,52 @@
+"""How errors are told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from omnidaemon.domain.errors import AgentFileError, PublishFailed, TaskNotFound, UnknownBackend, WaitTimedOut
+from omnidaemon.entrypoints.cli.failures import report
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (TaskNotFound("t1"), "omni task list"),
+        (WaitTimedOut("t1", 2.0, "queued"), "omni task result t1"),
+        (PublishFailed("t1", "no space"), "omni health"),
+        (UnknownBackend("bus", "kafak", ("memory",)), "omni config show"),
+    ],
+)
+def test_an_error_says_what_to_do_next(error, advice, capsys):
+    """The message, then where to go from here; all of it on stderr."""
+    report(error, as_json=False)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"omni: {error}\n")
+    assert advice in err
+
+
+def test_an_error_in_json_is_one_object_on_stderr(capsys):
+    """Stdout stays empty, so that nobody takes an error for an answer."""
+    report(TaskNotFound("t1"), as_json=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert json.loads(err) == {"error": {"type": "TaskNotFound", "message": str(TaskNotFound("t1"))}}
+
+
+def test_a_message_cannot_drive_the_terminal(capsys):
+    """Errors quote what others wrote."""
+    report(AgentFileError("a.py", "\x1b]0;title\x07broken \x1b[2J[red]x[/red]"), as_json=False)
+    assert capsys.readouterr().err == "omni: a.py: broken [red]x[/red]\n"
+
+
+def test_a_bug_has_no_traceback_unless_asked_for(capsys, monkeypatch):
+    """Nobody but those who look for it is shown the inside."""
+    monkeypatch.delenv("OMNIDAEMON_LOG_LEVEL", raising=False)
+    report(KeyError("inside"), as_json=False)
+    assert "Traceback" not in capsys.readouterr().err
+    monkeypatch.setenv("OMNIDAEMON_LOG_LEVEL", "debug")
+    report(KeyError("inside"), as_json=False)
+    assert "KeyError: 'inside'" in capsys.readouterr().err

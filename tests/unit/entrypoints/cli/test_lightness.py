@@ -1,0 +1,46 @@
+"""What `omni --help` costs, by the names of what it imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "apsw",
+    "asyncio",
+    "cattrs",
+    "dependency_injector",
+    "dotenv",
+    "loguru",
+    "markdown_it",
+    "omnidaemon.adapters",
+    "omnidaemon.app",
+    "omnidaemon.bootstrap",
+    "omnidaemon.entrypoints.client",
+    "omnidaemon.entrypoints.sdk",
+    "orjson",
+    "pygments",
+    "rich.markdown",
+    "rich.table",
+    "watchfiles",
+}
+PROGRAM = """
+import sys
+from omnidaemon.entrypoints.cli.app import run
+code = run({arguments!r})
+print("\\n".join(sys.modules), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["task", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments):
+    """Neither a command nor any library that only commands need is loaded for help."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(arguments=arguments)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout
+    assert not HEAVY & set(done.stderr.split())
+    assert not [name for name in done.stderr.split() if name.startswith("omnidaemon.entrypoints.cli.commands.")]

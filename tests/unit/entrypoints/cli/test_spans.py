@@ -1,0 +1,50 @@
+"""Times and durations as people say them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from omnidaemon.entrypoints.cli.spans import relative, span
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 ms"),
+        (0.00004, "<1 ms"),
+        (0.0123, "12 ms"),
+        (0.9996, "1.0 s"),
+        (1.26, "1.3 s"),
+        (9.97, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (125, "2 min 5 s"),
+        (3 * 3600, "3 h"),
+        (3 * 3600 + 150, "3 h 2 min"),
+        (86400 + 4 * 3600, "1 d 4 h"),
+    ],
+)
+def test_a_span_is_said_in_fitting_units(seconds, said):
+    """Two units at most, the smaller one left out when it is zero."""
+    assert span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("offset", "said"),
+    [
+        (0.4, "just now"),
+        (-0.4, "just now"),
+        (3.2, "3 s ago"),
+        (-125, "in 2 min"),
+        (59.9, "59 s ago"),
+        (-90000, "in 1 d"),
+        (7200, "2 h ago"),
+    ],
+)
+def test_a_time_is_seen_from_now(offset, said):
+    """Past and future are told apart, and the present is now."""
+    assert relative(NOW - timedelta(seconds=offset), NOW) == said

@@ -21,7 +21,7 @@ from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.lapse_guard import LapseGuard
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.record import TaskRecord
+from omnidaemon.domain.record import TaskRecord, answerable
 from omnidaemon.domain.requests import Request
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
@@ -109,19 +109,10 @@ class MemorySpace:
         return TaskRecord(
             task=row.task,
             created_at=row.created_at,
-            agents=self._answerable(row),
+            agents=answerable(row.agents or (), row.task.topic, row.created_at, self.agents),
             runs=tuple(self.runs[task_id, agent] for agent in sorted(row.run_agents)),
             is_cancelled=row.is_cancelled,
             is_scheduled=task_id in self.schedules,
-        )
-
-    def _answerable(self, row: LoggedTask) -> tuple[str, ...]:
-        topic = row.task.topic
-        if row.agents:
-            records = ((name, self.agents.get(Subscription(topic, name))) for name in row.agents)
-            return tuple(name for name, record in records if record and record.registered_at <= row.created_at)
-        return tuple(
-            sorted(s.agent for s, record in self.agents.items() if s.topic == topic and record.start == "backlog")
         )
 
     def log(self, task: Task | Unreadable, now: Instant) -> LoggedTask:

@@ -103,8 +103,8 @@ async def test_removing_an_agent_with_many_runs_goes_in_steps(place, storage, mo
     for number in range(20):
         await worker.begun(place.task(f"running{number}"), GREETER)
     await storage.registry.remove(GREETER)
-    counts = {status: n for (s, status), n in (await storage.queries.counts()).items() if s == GREETER}
-    assert counts == {Status.CANCELLED: 20, Status.RUNNING: 20}
+    counts = await storage.queries.counts()
+    assert counts == {(GREETER, Status.CANCELLED): 20, (GREETER, Status.RUNNING): 20}
     assert await rows_of(storage, "SELECT DISTINCT is_cancel_requested FROM runs WHERE state = 'running'") == [(1,)]
     assert await rows_of(storage, "SELECT * FROM unbegun WHERE agent = 'greeter'") == []
 
@@ -121,8 +121,8 @@ async def test_listings_agree_with_the_records(place, storage):
         if number % 5:
             await storage.log.add([task])
         if number % 4:
-            agent = (GREETER, LOGGER)[number % 2] if number % 3 else Subscription("other", "greeter")
-            grant = await worker.begun(task, agent)
+            subscription = (GREETER, LOGGER)[number % 2] if number % 3 else Subscription("other", "greeter")
+            grant = await worker.begun(task, subscription)
             if number % 7:
                 await worker.settle(grant, RetryAfter(seconds=50.0) if number % 2 else succeeded())
         elif number % 8 == 0 and number % 5:

@@ -27,6 +27,8 @@ class Scripted:
         self._line, self._other = socket.socketpair()
         if is_ready:
             self._other.send(b"r")
+        if code is not None:  # the end of its process closes the line
+            self._other.close()
 
     @property
     def is_ready(self):

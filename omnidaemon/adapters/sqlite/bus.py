@@ -20,7 +20,7 @@ from omnidaemon.ports.bus import BusCapabilities, BusInspector, Confirmation, De
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
 
-_AT_ONCE: Final = 2000
+_AT_ONCE: Final = 1000
 """How many messages one transaction moves or drops: some ten milliseconds, for which everybody else waits."""
 
 _HELD_LOOKED_AT: Final = 10_000
@@ -37,6 +37,11 @@ _AWAITING: Final = "SELECT agent FROM bus_subscriptions WHERE topic = ? AND awai
 _COPY: Final = f"""
     INSERT INTO bus_messages (topic, agent, seq, task_id, body)
     SELECT topic, ?2, seq, task_id, body FROM bus_messages WHERE topic = ?1 AND agent = '' ORDER BY seq LIMIT {_AT_ONCE}
+"""
+_MOVE: Final = f"""
+    UPDATE bus_messages SET agent = ?2 WHERE message_id IN (
+        SELECT message_id FROM bus_messages WHERE topic = ?1 AND agent = '' ORDER BY seq LIMIT {_AT_ONCE}
+    )
 """
 _DROP: Final = f"""
     DELETE FROM bus_messages WHERE message_id IN (
@@ -187,9 +192,9 @@ def _move_backlog(cursor: apsw.Cursor, topic: str) -> bool:
     agents = [agent for (agent,) in cursor.execute(_AWAITING, (topic,))]
     if not agents:
         return True
-    for agent in agents:
+    for agent in agents[1:]:
         cursor.execute(_COPY, (topic, agent))
-    if _changed(cursor, _DROP, (topic, "", _latest(cursor))) == _AT_ONCE:
+    if _changed(cursor, _MOVE, (topic, agents[0])) == _AT_ONCE:
         return False
     cursor.execute("UPDATE bus_subscriptions SET awaits_backlog = 0 WHERE topic = ?", (topic,))
     return True

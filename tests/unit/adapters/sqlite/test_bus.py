@@ -100,8 +100,8 @@ async def test_surplus_of_a_cancelled_receive_comes_within_the_credits(place, bu
 async def test_a_big_backlog_moves_in_steps_and_in_order(place, bus, monkeypatch):
     """To each agent of the first declaration; what is published meanwhile comes after it."""
     monkeypatch.setattr(bus_module, "_AT_ONCE", 7)
-    for name in ("_COPY", "_DROP"):
-        monkeypatch.setattr(bus_module, name, getattr(bus_module, name).replace("LIMIT 2000", "LIMIT 7"))
+    for name in ("_COPY", "_MOVE"):
+        monkeypatch.setattr(bus_module, name, getattr(bus_module, name).replace("LIMIT 1000", "LIMIT 7"))
     names = [f"t{number:02}" for number in range(50)]
     await bus.publish([place.task(name) for name in names])
     await bus.declare(dict.fromkeys([GREETER, LOGGER], Start.BACKLOG))

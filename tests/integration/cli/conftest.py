@@ -1,0 +1,181 @@
+"""The command in processes of its own, in a folder of its own, with nothing of this machine's settings."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+PATIENCE_SECONDS = 60
+OMNI = [sys.executable, "-m", "omnidaemon.entrypoints.cli"]
+
+AGENTS = '''
+from omnidaemon import DeliveryPolicy, OmniDaemonSDK
+
+sdk = OmniDaemonSDK()
+
+
+@sdk.agent("greet.user")
+async def greeter(payload):
+    """Greets people."""
+    return {"reply": f"Hello, {payload['name']}!"}
+
+
+@sdk.agent("fails", policy=DeliveryPolicy(max_attempts=2, backoff=0.01))
+async def failing(payload):
+    raise ValueError("\\x1b]0;title\\x07no [red]good[/red]")
+
+
+@sdk.agent("echo")
+async def echo(payload):
+    return payload
+'''
+
+
+def until(look, within=PATIENCE_SECONDS):
+    """What `look` gives once that is true; an AssertionError with the last answer otherwise."""
+    deadline = time.monotonic() + within
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"not so within {within} s: {seen!r}"
+        time.sleep(0.02)
+    return seen
+
+
+class Omni:
+    """The command in one folder. `env` holds all that its processes see of the environment."""
+
+    command = OMNI
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "120", "LANG": "C.UTF-8"}
+        # The measuring of coverage is passed on to children by these.
+        self.env |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        self._running = []
+
+    def __call__(self, *arguments, stdin="", **env):
+        """Run it, with both outputs piped."""
+        return subprocess.run(
+            [*OMNI, *arguments],
+            cwd=self.folder,
+            env=self.env | env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+
+    def json(self, *arguments, code=0, **env):
+        """The object that it prints with --json; stdout must be that alone."""
+        done = self(*arguments, "--json", **env)
+        assert done.returncode == code, done
+        return json.loads(done.stdout)
+
+    def terminal(self, *arguments, **env):
+        """Run it on a terminal of 100 columns; the exit code and all that was shown."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        env = {
+            name: value for name, value in (self.env | {"TERM": "xterm-256color"} | env).items() if name != "COLUMNS"
+        }
+        process = subprocess.Popen(
+            [*OMNI, *arguments], cwd=self.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 65536):
+                shown += part
+        except OSError as error:  # the other end is closed
+            if error.errno != errno.EIO:
+                raise
+        finally:
+            os.close(ours)
+        return SimpleNamespace(returncode=process.wait(PATIENCE_SECONDS), shown=shown.decode().replace("\r\n", "\n"))
+
+    def until(self, look):
+        """What `look` gives once that is true."""
+        return until(look)
+
+    def start(self, *arguments, **env):
+        """Start it and leave it running; what it says goes to a file."""
+        log = self.folder / f"log-{len(self._running)}.txt"
+        with log.open("w") as stream:
+            process = subprocess.Popen(
+                [*OMNI, *arguments],
+                cwd=self.folder,
+                env=self.env | env,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+            )
+        running = Running(process, log)
+        self._running.append(running)
+        return running
+
+    def worker(self, *arguments, content=AGENTS, **env):
+        """A worker of these agents, ready."""
+        (self.folder / "agents.py").write_text(content)
+        running = self.start("run", "agents.py", *arguments, **env)
+        until(lambda: "ready" in running.said)
+        return running
+
+    def close(self):
+        """End what is still running."""
+        for running in self._running:
+            running.close()
+
+
+class Running:
+    """A command that runs beside the test."""
+
+    def __init__(self, process, log):
+        self.process = process
+        self.pid = process.pid
+        self.log = log
+
+    @property
+    def said(self):
+        """All that it has written so far."""
+        return self.log.read_text()
+
+    def send(self, number):
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def wait(self):
+        """Its exit code, once it has ended."""
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def close(self):
+        """End it, by force if need be. What it has started drains when its line breaks."""
+        with contextlib.suppress(ProcessLookupError):
+            self.send(signal.SIGTERM)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def omni(tmp_path: Path):
+    """The command, in a project folder: its data is kept there."""
+    (tmp_path / "omnidaemon.toml").touch()
+    command = Omni(tmp_path)
+    yield command
+    command.close()

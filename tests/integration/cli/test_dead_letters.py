@@ -1,0 +1,73 @@
+"""Dead letters from the command line."""
+
+from __future__ import annotations
+
+
+def published_dead(omni, number=1):
+    """The ids of so many dead tasks."""
+    return [omni.json("task", "publish", "fails", "1", "--wait", code=1)["task_id"] for _ in range(number)]
+
+
+def test_a_dead_letter_is_listed_shown_requeued_and_purged(omni):
+    """With the error of every attempt and its traceback; requeue and purge name what they did."""
+    omni.worker()
+    first, second = published_dead(omni, 2)
+
+    listed = omni.json("dlq", "list")
+    assert {task["task_id"] for task in listed["tasks"]} == {first, second}
+    assert listed["cursor"] is None
+    assert omni.json("bus", "dlq", "fails") == omni.json("dlq", "list", "fails") == listed
+    assert omni.json("dlq", "list", "greet.user")["tasks"] == []
+
+    shown = omni.json("dlq", "show", "fails", first)
+    assert shown["payload"] == 1
+    assert [(error["attempt"], error["type"]) for error in shown["errors"]] == [(1, "ValueError"), (2, "ValueError")]
+    assert all("raise ValueError" in error["traceback"] for error in shown["errors"])
+    assert "raise ValueError" in omni.terminal("dlq", "show", "fails", first).shown
+
+    requeued = omni.json("dlq", "requeue", "fails", first)
+    assert requeued == {"requeued": [{"task_id": first, "agent": "failing"}], "failed": []}
+    assert omni("task", "result", first, "--wait").returncode == 1
+    assert [event["kind"] for event in omni.json("task", "show", first)["events"]].count("dead") == 2
+
+    assert f"purged {second} of failing\n" in omni("dlq", "purge", "fails", second).stdout
+    assert omni("task", "result", second).returncode == 3
+    purged = omni.json("dlq", "purge", "fails", "--all")
+    assert purged == {"purged": [{"task_id": first, "agent": "failing"}], "failed": []}
+    assert omni("dlq", "list").stdout == ""
+    assert "nothing to be purged" in omni("dlq", "purge", "fails", "--all").stdout
+
+
+def test_nothing_is_touched_when_one_id_is_wrong(omni):
+    """All ids are looked up before any is requeued or purged."""
+    omni.worker()
+    (dead,) = published_dead(omni)
+    alive = omni.json("task", "publish", "greet.user", '{"name": "A"}', "--wait")["task_id"]
+    for wrong in (("greet.user", dead), ("fails", alive), ("fails", "nope")):
+        assert omni("dlq", "purge", wrong[0], dead, wrong[1]).returncode == 3
+    assert omni.json("task", "result", dead)["status"] == "dead"
+
+
+def test_what_another_agent_made_of_it_stays(omni):
+    """Purging a dead letter removes the run that died, not the one that succeeded."""
+    omni.worker(
+        content="""
+from omnidaemon import DeliveryPolicy, OmniDaemonSDK
+
+sdk = OmniDaemonSDK()
+
+
+@sdk.agent("two", name="good")
+async def good(payload):
+    return "kept"
+
+
+@sdk.agent("two", name="bad", policy=DeliveryPolicy(max_attempts=1))
+async def bad(payload):
+    raise ValueError
+"""
+    )
+    task_id = omni.json("task", "publish", "two", "1", "--wait", code=1)["task_id"]
+    assert omni.json("dlq", "purge", "two", "--all")["purged"] == [{"task_id": task_id, "agent": "bad"}]
+    assert omni.json("task", "result", task_id, "--agent", "good")["result"] == "kept"
+    assert omni("task", "result", task_id, "--agent", "nobody").returncode == 3

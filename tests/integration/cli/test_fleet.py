@@ -1,0 +1,127 @@
+"""Agents, workers, the bus, metrics, health and the doctor from the command line."""
+
+from __future__ import annotations
+
+
+def test_an_agent_is_stopped_and_started_from_elsewhere(omni):
+    """Stop and start answer the agent; a stopped one leaves tasks waiting, which the doctor notices."""
+    omni.worker()
+    agents = {agent["name"]: agent for agent in omni.json("agent", "list")}
+    assert set(agents) == {"greeter", "failing", "echo"}
+    assert agents["greeter"]["description"] == "Greets people."
+    assert agents["greeter"]["status"] == "running"
+    assert agents["greeter"]["workers"] == 1
+
+    assert omni.json("agent", "stop", "echo", "echo")["status"] == "stopped"
+    omni("task", "publish", "echo", "1")
+    assert omni("task", "publish", "echo", "1", "--wait", "--timeout", "300ms").returncode == 5
+    advice = [finding["advice"] for finding in omni.json("doctor")["findings"]]
+    assert "omni agent start echo echo" in advice
+
+    assert omni.json("agent", "start", "echo", "echo")["status"] == "running"
+    assert omni("task", "publish", "echo", "2", "--wait").returncode == 0
+    assert {agent["status"] for agent in omni.json("agent", "stop", "--all")} == {"stopped"}
+    assert {agent["status"] for agent in omni.json("agent", "start", "--all")} == {"running"}
+    assert omni.json("agent", "get", "echo", "echo")["name"] == "echo"
+
+
+def test_an_agent_is_removed_and_its_tasks_move(omni):
+    """What waits for the old name goes to the new one; without an heir it is dropped, and that is said."""
+    content = "from omnidaemon import OmniDaemonSDK\nsdk = OmniDaemonSDK()\nsdk.agent('t', name='{name}')(print)\n"
+    for name in ("old", "new"):
+        worker = omni.worker(content=content.format(name=name))
+        worker.close()
+    omni("task", "publish", "t", "1")
+    removed = omni.json("agent", "remove", "t", "old", "--to", "new")
+    assert removed == {"topic": "t", "name": "old", "to": "new", "moved": 1, "dropped": 0}
+    assert [agent["name"] for agent in omni.json("agent", "list")] == ["new"]
+    assert "waiting tasks were dropped" in omni("agent", "remove", "t", "new").stdout
+    assert omni.json("agent", "list") == []
+
+
+def test_workers_bus_and_metrics_are_shown(omni):
+    """Who works, what waits, what was done; as JSON, in a pipe and on a terminal."""
+    worker = omni.worker()
+    omni("task", "publish", "greet.user", '{"name": "A"}', "--wait")
+    omni("task", "publish", "fails", "1", "--wait")
+    (alive,) = omni.json("worker", "list")
+    assert (alive["status"], alive["pid"]) == ("alive", worker.pid)
+    assert {"topic": "echo", "name": "echo"} in alive["agents"]
+    assert {(depth["topic"], depth["agent"]) for depth in omni.json("bus", "list")} >= {("greet.user", "greeter")}
+
+    metrics = omni.json("metrics")
+    assert metrics["greet.user"]["greeter"]["tasks_processed"] == 1
+    assert metrics["fails"]["failing"]["tasks_failed"] == 2
+    assert metrics["fails"]["failing"]["tasks_dead_lettered"] == 1
+    assert metrics["greet.user"]["greeter"]["avg_processing_time_sec"] > 0
+
+    assert "greet.user\tgreeter\t1\t1\t0" in omni("metrics").stdout
+    for command in (
+        ["agent", "list"],
+        ["worker", "list"],
+        ["bus", "list"],
+        ["metrics"],
+        ["agent", "get", "echo", "echo"],
+    ):
+        seen = omni.terminal(*command)
+        assert seen.returncode == 0
+        assert "╭" in seen.shown
+
+
+def test_health_is_ok_or_says_what_is_not(omni):
+    """Exit 0 while bus and store answer, 4 when they do not."""
+    assert omni.json("health") == {
+        "status": "ok",
+        "bus": "sqlite",
+        "store": "sqlite",
+        "workers": 0,
+        "agents": 0,
+        "notes": [],
+    }
+    lossy = omni.json("health", EVENT_BUS_TYPE="memory")
+    assert lossy["status"] == "degraded"
+    assert lossy["notes"]
+    away = omni.json("health", code=4, OMNIDAEMON_DATA_DIR="/dev/null/data")
+    assert away["status"] == "unavailable"
+    assert "/dev/null/data" in away["notes"][0]
+
+
+def test_the_doctor_finds_tasks_that_nobody_runs(omni):
+    """Exit 0 when nothing is wrong; 1 with what to do when tasks wait and their agent has no worker."""
+    well = omni("doctor")
+    assert well.returncode == 0
+    assert "fine · data directory" in well.stdout
+    omni.worker().close()
+    omni("task", "publish", "echo", "1")
+    report = omni.json("doctor", code=1)
+    assert report["ok"] is False
+    wrong = [finding for finding in report["findings"] if finding["severity"] == "wrong"]
+    assert [finding["about"] for finding in wrong] == ["agent echo on echo"]
+    assert wrong[0]["advice"] == "start one: omni run agents.py"
+    assert "✗ agent echo on echo" in omni.terminal("doctor").shown
+
+
+def test_the_doctor_finds_wrong_settings_and_a_missing_backend(omni):
+    """What keeps every other command from working is a finding, not a failure of the doctor."""
+    for env in (
+        {"EVENT_BUS_TYPE": "kafak"},
+        {"OMNIDAEMON_DATA_DIR": "/dev/null/data"},
+        {"RESULT_STORE_TYPE": "memory"},
+    ):
+        report = omni.json("doctor", code=1, **env)
+        assert report["findings"][0]["severity"] == "wrong"
+
+
+def test_settings_are_shown_with_their_origin(omni):
+    """Each value and where it came from; secrets are left out."""
+    shown = omni.json("config", "show", OMNIDAEMON_LOG_LEVEL="debug")
+    assert shown["EVENT_BUS_TYPE"] == {"value": "sqlite", "origin": "default"}
+    assert shown["OMNIDAEMON_LOG_LEVEL"] == {"value": "DEBUG", "origin": "environment OMNIDAEMON_LOG_LEVEL"}
+    assert "OMNIDAEMON_LOG_LEVEL\tDEBUG\tenvironment" in omni("config", "show", OMNIDAEMON_LOG_LEVEL="debug").stdout
+
+
+def test_the_version_is_told(omni):
+    """As a command and as an option."""
+    version = omni.json("version")["version"]
+    assert omni("--version").stdout.strip() == version
+    assert version in omni("version").stdout

@@ -1,0 +1,132 @@
+"""`omni run` and `omni dev`: workers that drain, are replaced, and start anew."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+COUNTING = """
+import os
+from omnidaemon import OmniDaemonSDK
+
+sdk = OmniDaemonSDK()
+
+
+@sdk.agent("who")
+async def who(payload):
+    return os.getpid()
+
+
+@sdk.agent("die")
+async def die(payload):
+    os._exit(7)
+"""
+SLOW = """
+import asyncio
+from omnidaemon import OmniDaemonSDK
+
+sdk = OmniDaemonSDK()
+
+
+@sdk.agent("slow")
+async def slow(payload):
+    print("begun", flush=True)
+    await asyncio.sleep(payload)
+    print("finished", flush=True)
+    return "{answer}"
+"""
+
+
+def ready_pids(running):
+    """The processes that have said that they are ready."""
+    return [int(pid) for pid in re.findall(r"ready \(process (\d+)\)", running.said)]
+
+
+def is_alive(pid):
+    """Whether there is a process of this id that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_all_processes(omni, number):
+    """What runs is finished, the supervisor waits for it, and exits 0; nobody is left behind."""
+    running = omni.worker("--processes", "2", content=SLOW.format(answer=1))
+    omni.until(lambda: len(ready_pids(running)) == 2)
+    task_id = omni.json("task", "publish", "slow", "1")["task_id"]
+    omni.until(lambda: "begun" in running.said)
+    running.send(number)
+    assert running.wait() == 0
+    assert "finished" in running.said
+    assert omni.json("task", "result", task_id)["status"] == "succeeded"
+    assert not any(map(is_alive, ready_pids(running)))
+
+
+def test_a_second_signal_gives_back_what_runs(omni):
+    """The run is not finished and not lost: it waits for the next worker, with no attempt burnt."""
+    running = omni.worker("--processes", "2", content=SLOW.format(answer=1))
+    task_id = omni.json("task", "publish", "slow", "300")["task_id"]
+    omni.until(lambda: "begun" in running.said)
+    running.send(signal.SIGTERM)
+    omni.until(lambda: "draining" in running.said)
+    running.send(signal.SIGTERM)
+    running.wait()
+    assert "finished" not in running.said
+    assert omni.json("task", "result", task_id)["status"] == "queued"
+
+
+def test_a_process_that_dies_is_replaced(omni):
+    """Its end is told; after three deaths its task is dead, and the workers go on."""
+    running = omni.worker("--processes", "2", content=COUNTING)
+    first = set(ready_pids(running))
+    assert omni("task", "publish", "die", "1", "--wait", "--timeout", "50s").returncode == 1
+    assert "ended with exit code 7; starting it again in" in running.said
+    assert omni("task", "publish", "who", "1", "--wait").returncode == 0
+    assert set(ready_pids(running)) > first
+
+
+def test_workers_do_not_outlive_their_supervisor(omni):
+    """Killed without a chance to say so, it leaves workers that drain by themselves."""
+    running = omni.worker("--processes", "2", content=COUNTING)
+    omni.until(lambda: len(ready_pids(running)) == 2)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    omni.until(lambda: not any(map(is_alive, ready_pids(running))))
+
+
+def test_dev_drains_and_starts_anew_when_the_code_changes(omni):
+    """The old code finishes what it runs; a mistake is shown and the next change waited for."""
+    agents = omni.folder / "agents.py"
+    agents.write_text(SLOW.format(answer="old"))
+    running = omni.start("dev", "agents.py")
+    omni.until(lambda: len(ready_pids(running)) == 1)
+    task_id = omni.json("task", "publish", "slow", "1")["task_id"]
+    omni.until(lambda: "begun" in running.said)
+
+    agents.write_text(SLOW.format(answer="new"))
+    omni.until(lambda: len(ready_pids(running)) == 2)
+    assert omni.json("task", "result", task_id)["result"] == "old"
+    assert omni.json("task", "publish", "slow", "0", "--wait")["result"] == "new"
+
+    agents.write_text("x = (")
+    omni.until(lambda: "waiting for the next change" in running.said)
+    assert "agents.py: line 1" in running.said
+
+    agents.write_text(SLOW.format(answer="mended"))
+    omni.until(lambda: len(ready_pids(running)) == 3)
+    assert omni.json("task", "publish", "slow", "0", "--wait")["result"] == "mended"
+    running.send(signal.SIGINT)
+    assert running.wait() == 0
+    assert not any(map(is_alive, ready_pids(running)))
+
+
+def test_the_banner_of_run_is_for_terminals(omni):
+    """A log has no banner in it."""
+    running = omni.worker()
+    assert "_ __" not in running.said

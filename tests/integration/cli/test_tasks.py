@@ -1,0 +1,153 @@
+"""A task from the command line to its end, through a worker in another process."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+TASK_RESULT = {
+    "task_id",
+    "topic",
+    "agent",
+    "status",
+    "result",
+    "error",
+    "attempts",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "duration_seconds",
+    "runs",
+}
+
+
+def test_the_greeting_is_seen_at_once(omni):
+    """Piped, on a terminal and as JSON: exit 0, and the place told beside it."""
+    omni.worker()
+    piped = omni("task", "publish", "greet.user", '{"name": "Alice"}', "--wait")
+    assert piped.returncode == 0
+    assert 'result\t{"reply": "Hello, Alice!"}\n' in piped.stdout
+    assert f"bus sqlite, store sqlite, data in {omni.folder / '.omnidaemon'}" in piped.stderr
+
+    seen = omni.terminal("task", "publish", "greet.user", '{"name": "Alice"}', "--wait")
+    assert seen.returncode == 0
+    assert "reply  Hello, Alice!" in seen.shown
+    assert "╭" in seen.shown
+
+    result = omni.json("task", "publish", "greet.user", '{"name": "Alice"}', "--wait")
+    assert set(result) == TASK_RESULT
+    assert result["result"] == {"reply": "Hello, Alice!"}
+    assert result["status"] == "succeeded"
+    assert datetime.fromisoformat(result["finished_at"]).tzinfo is not None
+    assert [run["agent"] for run in result["runs"]] == ["greeter"]
+
+
+def test_published_before_the_worker_it_is_run_afterwards(omni):
+    """Publishing needs nobody to listen; a wait that was too short says how to look later."""
+    waited = omni("task", "publish", "greet.user", '{"name": "Alice"}', "--wait", "--timeout", "50ms")
+    assert (waited.returncode, waited.stdout) == (5, "")
+    assert "omni task result " in waited.stderr
+    task_id = waited.stderr.split("omni task result ")[1].strip()
+
+    pending = omni("task", "result", task_id)
+    assert pending.returncode == 0
+    assert "status\tqueued\n" in pending.stdout
+
+    omni.worker()
+    done = omni("task", "result", task_id, "--wait")
+    assert done.returncode == 0
+    assert "Hello, Alice!" in done.stdout
+
+
+def test_a_failure_is_told_without_its_escape_sequences(omni):
+    """Exit 1, the error in words, and nothing of it reaches the terminal as a command or as markup."""
+    omni.worker()
+    dead = omni("task", "publish", "fails", "1", "--wait")
+    assert dead.returncode == 1
+    assert "error\tValueError: no [red]good[/red]\n" in dead.stdout
+
+    shown = omni.terminal("task", "publish", "fails", "1", "--wait").shown
+    assert "no [red]good[/red]" in shown
+    assert "\x1b]" not in shown
+
+    result = omni.json("task", "publish", "fails", "1", "--wait", code=1)
+    assert result["error"]["message"] == "\x1b]0;title\x07no [red]good[/red]"
+    assert result["error"]["traceback"]
+
+
+def test_publishing_into_a_pipe_prints_the_id_alone(omni):
+    """`id=$(omni task publish …)` works; as JSON there is the status too."""
+    task_id = omni("task", "publish", "echo", "1").stdout.strip()
+    assert omni.json("task", "result", task_id)["status"] == "queued"
+    receipt = omni.json("task", "publish", "echo", "1")
+    assert set(receipt) == {"task_id", "status"}
+    assert receipt["status"] == "queued"
+
+
+def test_a_delayed_task_is_scheduled_and_can_be_cancelled(omni):
+    """By a pause or by a time; the cancelled one never runs, and a wait for it fails."""
+    at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    for option in (("--delay", "1h"), ("--due-at", at)):
+        receipt = omni.json("task", "publish", "echo", "1", *option)
+        assert receipt["status"] == "scheduled"
+        task_id = receipt["task_id"]
+        assert omni.json("task", "result", task_id)["status"] == "scheduled"
+        assert datetime.fromisoformat(omni.json("task", "show", task_id)["due_at"]) - datetime.now(UTC) < timedelta(
+            hours=1
+        )
+        assert omni.json("task", "cancel", task_id) == {"task_id": task_id, "agent": None, "status": "cancelled"}
+        assert omni("task", "cancel", task_id).returncode == 1
+        assert omni("task", "result", task_id, "--wait").returncode == 1
+
+
+def test_payload_headers_and_key_arrive(omni):
+    """From a file, from standard input, below zero; the same key gives the same task, and for another payload none."""
+    (omni.folder / "payload.json").write_text('{"from": "file"}')
+    task_id = omni.json(
+        "task", "publish", "echo", "@payload.json", "--header", "a=1", "--header", "b=2", "--idempotency-key", "k"
+    )["task_id"]
+    shown = omni.json("task", "show", task_id)
+    assert shown["payload"] == {"from": "file"}
+    assert shown["headers"] == {"a": "1", "b": "2"}
+    assert shown["idempotency_key"] == "k"
+    assert [event["kind"] for event in shown["events"]] == ["published"]
+
+    again = omni.json("task", "publish", "echo", "@payload.json", "--idempotency-key", "k")
+    assert again["task_id"] == task_id
+    assert omni("task", "publish", "echo", "2", "--idempotency-key", "k").returncode == 1
+
+    piped = omni("task", "publish", "echo", "-", "--json", stdin="[1]")
+    assert omni.json("task", "show", json.loads(piped.stdout)["task_id"])["payload"] == [1]
+    below = omni.json("task", "publish", "echo", "-5")
+    assert omni.json("task", "show", below["task_id"])["payload"] == -5
+
+
+def test_pages_of_tasks_hold_each_task_once(omni):
+    """Newest first, the cursor leads on, and filters choose."""
+    ids = [omni.json("task", "publish", "echo", str(number))["task_id"] for number in range(5)]
+    seen: list[str] = []
+    cursor: list[str] = []
+    while True:
+        page = omni.json("task", "list", "--limit", "2", *cursor)
+        seen += [task["task_id"] for task in page["tasks"]]
+        if page["cursor"] is None:
+            break
+        cursor = ["--cursor", page["cursor"]]
+    assert seen == ids[::-1]
+    assert omni.json("task", "list", "--topic", "other") == {"tasks": [], "cursor": None}
+
+    piped = omni("task", "list", "--limit", "2")
+    assert piped.stdout.splitlines()[0].split("\t")[:3] == ["ID", "STATUS", "TOPIC"]
+    assert len(piped.stdout.splitlines()) == 3
+    assert "--cursor " in piped.stderr
+    assert ids[4] in omni.terminal("task", "list", "--limit", "1").shown
+
+
+def test_requeue_and_delete(omni):
+    """An ended task runs again; a deleted one is forgotten."""
+    omni.worker()
+    task_id = omni.json("task", "publish", "fails", "1", "--wait", code=1)["task_id"]
+    assert omni.json("task", "requeue", task_id)["task_id"] == task_id
+    assert omni("task", "result", task_id, "--wait").returncode == 1
+    assert omni.json("task", "delete", task_id) == {"task_id": task_id, "agent": None, "status": "deleted"}
+    assert omni("task", "result", task_id).returncode == 3

@@ -1,0 +1,145 @@
+"""Wrong use and failures: the right exit code, a clear word, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["taks"], 2, ['Did you mean "task"?', "`omni --help`"]),
+        (["task", "lst"], 2, ['Did you mean "list"?', "`omni task --help`"]),
+        (["task", "list", "--statsu", "dead"], 2, ["Did you mean --status?"]),
+        (["task", "publish", "greet"], 2, ["PAYLOAD", "`omni task publish --help`"]),
+        (["task", "publish", "greet", "{name: Alice}"], 2, ["line 1, column 2", "quote the whole payload"]),
+        (["task", "publish", "greet", "@/no/such/file"], 2, ["@/no/such/file", "No such file"]),
+        (["task", "publish", "greet user", "1"], 2, ["'greet user' is not a valid topic", "A-Z a-z 0-9"]),
+        (["task", "publish", "greet", "1", "--timeout", "3"], 2, ["--timeout goes with --wait"]),
+        (["task", "publish", "greet", "1", "--delay", "1s", "--due-at", "2030-01-01"], 2, ["exclude one another"]),
+        (["task", "publish", "greet", "1", "--delay", "soon"], 2, ["--delay is 'soon'", "10m"]),
+        (["task", "publish", "greet", "1", "--due-at", "soon"], 2, ["--due-at is 'soon'"]),
+        (["task", "publish", "greet", "1", "--header", "novalue"], 2, ["'novalue'", "name=value"]),
+        (["task", "list", "--status", "done"], 2, ["status is 'done'", "succeeded"]),
+        (["task", "list", "--limit", "0"], 2, ["limit is 0", "1 to 1000"]),
+        (["task", "list", "--cursor", "no cursor"], 2, ["cursor"]),
+        (["task", "result", "nope"], 3, ["no task 'nope'", "omni task list"]),
+        (["task", "result", "nope", "--wait"], 3, ["no task 'nope'"]),
+        (["task", "show", "nope"], 3, ["no task 'nope'"]),
+        (["task", "cancel", "nope"], 3, ["no task 'nope'"]),
+        (["task", "requeue", "nope"], 3, ["no task 'nope'"]),
+        (["task", "delete", "nope"], 3, ["no task 'nope'"]),
+        (["agent", "get", "greet", "nobody"], 3, ["no agent 'nobody'", "omni agent list"]),
+        (["agent", "stop", "greet", "nobody"], 3, ["no agent 'nobody'"]),
+        (["agent", "remove", "greet", "nobody"], 3, ["no agent 'nobody'"]),
+        (["agent", "stop"], 2, ["--all"]),
+        (["agent", "stop", "greet", "greeter", "--all"], 2, ["not both"]),
+        (["dlq", "purge", "greet"], 2, ["--all"]),
+        (["dlq", "purge", "greet", "nope", "--all"], 2, ["not both"]),
+        (["dlq", "requeue", "greet", "nope"], 3, ["no dead letter 'nope'", "omni dlq list greet"]),
+        (["dlq", "show", "greet", "nope"], 3, ["no dead letter 'nope'"]),
+        (["run", "nope.py"], 2, ["nope.py", "there is no such file"]),
+        (["run", "nope.module"], 2, ["there is no module"]),
+        (["run", "nope.py", "--processes", "0"], 2, ["--processes is 0"]),
+        (["dev", "nope.py"], 2, ["there is no such file"]),
+    ],
+)
+def test_a_mistake_is_told_with_what_to_do(omni, arguments, code, words):
+    """The exit code, nothing on stdout, and a few words on stderr that help."""
+    done = omni(*arguments)
+    assert (done.returncode, done.stdout) == (code, ""), done
+    assert not [word for word in words if word not in done.stderr], done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("omni: ")
+
+
+@pytest.mark.parametrize(
+    ("env", "code", "words"),
+    [
+        ({"EVENT_BUS_TYPE": "kafak"}, 2, ["unknown bus 'kafak'", "installed:", "sqlite", "omni config show"]),
+        ({"OMNIDAEMON_NAMESPACES": "x"}, 2, ["OMNIDAEMON_NAMESPACES", "did you mean OMNIDAEMON_NAMESPACE?"]),
+        ({"OMNIDAEMON_RESULT_TTL": "long"}, 2, ["OMNIDAEMON_RESULT_TTL='long'", "environment"]),
+        ({"RESULT_STORE_TYPE": "memory"}, 2, ["bus 'sqlite' with store 'memory'", "OMNIDAEMON_ALLOW_MISMATCH"]),
+        ({"OMNIDAEMON_PAYLOAD_MAX_BYTES": "3"}, 2, ["the payload has", "the limit is 3"]),
+        ({"OMNIDAEMON_DATA_DIR": "/dev/null/data"}, 4, ["sqlite at /dev/null/data"]),
+    ],
+)
+def test_wrong_settings_are_told_with_what_to_do(omni, env, code, words):
+    """Nothing is published, and the setting is named with its origin and what it may be."""
+    done = omni("task", "publish", "greet", '"hello"', **env)
+    assert (done.returncode, done.stdout) == (code, ""), done
+    assert not [word for word in words if word not in done.stderr], done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_corrupt_file_is_told_and_left(omni):
+    """Exit 4, the file's name, and not a byte of it changed."""
+    folder = omni.folder / ".omnidaemon"
+    folder.mkdir()
+    file = folder / "omni.db"
+    file.write_bytes(b"this is no database " * 100)
+    done = omni("health")
+    assert done.returncode == 4
+    assert "unavailable" in done.stdout
+    assert str(file) in done.stdout
+    assert omni("task", "list").returncode == 4
+    assert file.read_bytes() == b"this is no database " * 100
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("x = (", ["agents.py: line 1"]),
+        ("import nothing_of_the_kind", ["agents.py", "No module named 'nothing_of_the_kind'"]),
+        ("x = 1", ["there is no OmniDaemonSDK"]),
+        ("from omnidaemon import OmniDaemonSDK\nsdk = OmniDaemonSDK()", ["has no agents"]),
+        (
+            "from omnidaemon import OmniDaemonSDK\nsdk = OmniDaemonSDK()\nfor n in 'aa': sdk.agent('t', name=n)(print)",
+            ["'a' is registered twice"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_a_file_of_agents_that_is_no_use_ends_at_once(omni, content, words, processes):
+    """With one process or several: one message, exit 2, and no starting over and over."""
+    (omni.folder / "agents.py").write_text(content)
+    done = omni("run", "agents.py", "--processes", processes)
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert not [word for word in words if word not in done.stderr], done.stderr
+    assert done.stderr.count("omni: ") == 1
+
+
+def test_with_json_an_error_is_one_object(omni):
+    """On stderr, its kind and its message; stdout stays empty."""
+    for arguments in (["task", "result", "nope"], ["task", "lst"], ["task", "publish", "greet", "{"]):
+        done = omni(*arguments, "--json")
+        assert done.stdout == ""
+        error = json.loads(done.stderr)["error"]
+        assert set(error) == {"type", "message"}
+        assert error["message"]
+
+
+def test_ctrl_c_ends_a_wait_quietly(omni):
+    """Exit 130, as shells have it, without a word."""
+    waiting = omni.start("task", "publish", "greet.user", "1", "--wait")
+    omni.until(lambda: "task " in waiting.said)
+    waiting.send(signal.SIGINT)
+    assert waiting.wait() == 130
+    assert len(waiting.said.splitlines()) == 1
+
+
+def test_a_broken_pipe_is_no_matter(omni):
+    """Whoever reads only the beginning gets it, and no complaint."""
+    for number in range(3):
+        assert omni("task", "publish", "greet.user", str(number)).returncode == 0
+    command = f"{shlex.join(omni.command)} task list --json | head -c 1"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=omni.folder, env=omni.env, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "{"
+    assert done.stderr == ""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from omnidaemon.app.lanes import Lane
-from omnidaemon.domain.errors import AgentNotFound, InvalidValue
+from omnidaemon.domain.errors import AgentBusy, AgentNotFound, InvalidValue
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import HoldRun
+from omnidaemon.domain.states import Status
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.clock import Clock, IdSource
 from omnidaemon.ports.storage import Storage
@@ -42,21 +43,25 @@ class Control:
     async def remove(self, subscription: Subscription, heir: str | None = None) -> int:
         """End a subscription. What waits for it goes to the heir, another agent of the same topic, or is dropped.
 
-        How many waiting tasks were handed over. `AgentNotFound` when either does not exist.
+        How many tasks were handed over from the bus; those that wait in the store go along. `AgentNotFound` when
+        either does not exist; `AgentBusy`, with an heir, while runs are executed: whether they end well is not known.
         """
         known = set(await self.all_agents())
         if subscription not in known:
             raise AgentNotFound(subscription.topic, subscription.agent)
+        target = None if heir is None else Subscription.checked(subscription.topic, heir)
         moved = 0
-        if heir is not None:
-            target = Subscription.checked(subscription.topic, heir)
+        if target is not None:
             if target == subscription:
                 raise InvalidValue("to", heir, "another agent of the topic")
             if target not in known:
                 raise AgentNotFound(target.topic, target.agent)
             await self._storage.registry.desire([subscription], is_stopped=True)
+            running = (await self._storage.queries.counts()).get((subscription, Status.RUNNING), 0)
+            if running:
+                raise AgentBusy(subscription.topic, subscription.agent, running)
             moved = await self._hand_over(subscription, target)
-        await self._storage.registry.remove(subscription)
+        await self._storage.registry.remove(subscription, target)
         await self._bus.retire(subscription)
         return moved
 

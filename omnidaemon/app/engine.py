@@ -246,9 +246,8 @@ class Engine:
     async def _declare(self) -> None:
         registry = self._storage.registry
         starts = await registry.register([agent.profile for agent in self._agents.values()])
-        if starts:
-            await self._bus.declare(starts)
-            await registry.declared(tuple(starts))
+        await self._bus.declare(starts)
+        await registry.declared(tuple(starts))
 
     async def _close_inbox(self) -> None:
         if self._inbox is not None:

@@ -48,6 +48,15 @@ class AgentRecord:
     is_stopped: bool = False
     generation: int = 0
 
+    @property
+    def declaration(self) -> Start:
+        """How a bus shall declare it, which is asked of it at every start of a worker.
+
+        As decided, until a bus has confirmed that. From then on at the backlog: a bus that knows the subscription
+        passes over it; one that does not is another bus, or has lost it, and shall give it all that waits there.
+        """
+        return Start.BACKLOG if self.is_declared else self.start
+
     def desired(self, *, is_stopped: bool) -> AgentRecord:
         """As somebody wants it; the generation grows only if that is a change."""
         if self.is_stopped is is_stopped:

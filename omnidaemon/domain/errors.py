@@ -95,6 +95,8 @@ class InvalidSetting(ConfigurationError):
     origin: str
 
     def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.name} is not set: expected {self.expected}"
         return f"{self.name}={self.value!r} (from {self.origin}): expected {self.expected}"
 
 
@@ -203,6 +205,22 @@ class WrongState(Conflict):
 
     def __str__(self) -> str:
         return f"cannot {self.command} task {self.task_id!r}: it is {self.state}"
+
+
+@attrs.define(slots=False)
+class AgentBusy(Conflict):
+    """An agent cannot be replaced while it executes runs. It is stopped now, so it will come to rest."""
+
+    topic: str
+    agent: str
+    running: int
+
+    def __str__(self) -> str:
+        runs = "1 run" if self.running == 1 else f"{self.running} runs"
+        return (
+            f"agent {self.agent!r} on topic {self.topic!r} is executing {runs}; it has been stopped and takes nothing "
+            "more: try again once they have ended, or the lease of their dead worker is over"
+        )
 
 
 @attrs.define(slots=False)

@@ -31,6 +31,7 @@ from omnidaemon.domain.requests import (
 )
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
+from omnidaemon.domain.task import Task, Unreadable
 
 Runs = Mapping[RunKey, Run]
 
@@ -97,7 +98,7 @@ class Gates:
             task_id=task.task_id,
             subscription=intake.subscription,
             state=RunState.QUEUED,
-            created_at=getattr(task, "created_at", now.at),
+            queued_at=_queued_at(task, now),
             request=str(request),
             due_at=now.at,
         )
@@ -222,6 +223,11 @@ class Gates:
                 )
                 moves.append((run, released))
         return changes_of(moves, now.at)
+
+
+def _queued_at(task: Task | Unreadable, now: Instant) -> datetime:
+    """Since when the task could have been begun: a delayed one has not been waiting before it was due."""
+    return now.at if isinstance(task, Unreadable) else task.due_at or task.created_at
 
 
 def _key(intake: Intake) -> RunKey:

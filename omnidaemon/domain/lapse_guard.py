@@ -29,7 +29,8 @@ class LapseGuard:
             return attrs.evolve(
                 self, last_seen=now, shortest_lease=min(self.shortest_lease, shortest_lease), longest_lease=longest
             )
-        # After a gap the leases of whoever is still there count: those of agents long gone would make every pause a gap.
+        # The grace is for every owner that may live, whatever its lease; from then on the leases count of whoever is
+        # still heard, since those of agents long gone would make a gap of every pause, and every grace too long.
         return LapseGuard(
             last_seen=now,
             no_lapse_until=now + longest if now >= self.no_lapse_until else self.no_lapse_until,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -13,7 +13,7 @@ from omnidaemon.domain.errors import TaskNotFound, WrongState
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.run import Run
+from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.domain.task import Task, Unreadable
 
@@ -101,7 +101,14 @@ class TaskRecord:
         if not chosen and not (self.is_cancelled and not self.runs):
             raise WrongState("requeue", self.task.task_id, self.status)
         changes = changes_of(((run, run.requeued(now)) for run in chosen), now.at)
-        return attrs.evolve(changes, cancel_marks={self.task.task_id: False}) if self.is_cancelled else changes
+        if not self.is_cancelled:
+            return changes
+        # Nobody has begun it, and whether the bus still has it is not known here: it is published anew, to be begun once.
+        return attrs.evolve(
+            changes,
+            cancel_marks={self.task.task_id: False},
+            scheduled={} if self.runs else {self.task.task_id: self._due_at(now)},
+        )
 
     def answer(self, agent: str, question: str, answer: bytes, now: Instant) -> Changes:
         """Keep the answer for the run; the first one given counts, a late one is `WrongState`."""
@@ -137,17 +144,44 @@ class TaskRecord:
             raise TaskNotFound(self.task.task_id, agent)
         return runs
 
+    def _due_at(self, now: Instant) -> datetime:
+        due_at = None if isinstance(self.task, Unreadable) else self.task.due_at
+        return due_at or now.at
+
     def _unbegun(self, subscription: Subscription, now: Instant) -> Run:
         return Run(
             task_id=self.task.task_id,
             subscription=subscription,
             state=RunState.QUEUED,
-            created_at=self.created_at,
+            queued_at=self.created_at,
             due_at=now.at,
         )
 
     def _event(self, kind: EventKind, now: Instant) -> JournalEvent:
         return JournalEvent(kind=kind, task_id=self.task.task_id, topic=self.task.topic, at=now.at)
+
+
+def withdrawn(runs: Iterable[Run], heir: Subscription | None, taken: Collection[RunKey], now: Instant) -> Changes:
+    """What becomes of a removed agent's open runs: they are cancelled, and those that nobody executes begin anew under
+    the heir, unless it has a run of the task itself (`taken`). One that retries keeps its due time."""
+    moves: list[tuple[Run | None, Run]] = []
+    for run in runs:
+        moves.append((run, run.cancelled(now)))
+        if heir is not None and run.state.is_due_state and (run.task_id, heir.agent) not in taken:
+            fresh = Run(
+                task_id=run.task_id,
+                subscription=heir,
+                state=RunState.QUEUED,
+                queued_at=run.queued_at,
+                due_at=run.due_at,
+            )
+            moves.append((None, fresh))
+    return changes_of(moves, now.at)
+
+
+_SKEW = timedelta(minutes=1)
+"""How far a publisher's clock may be behind the store's. An agent that was removed and registered anew within this
+counts as the one that was subscribed at publication."""
 
 
 def answerable(
@@ -160,7 +194,7 @@ def answerable(
     names = tuple(named)
     if names:
         records = ((name, known.get(Subscription(topic, name))) for name in names)
-        return tuple(name for name, record in records if record and record.registered_at <= created_at)
+        return tuple(name for name, record in records if record and record.registered_at <= created_at + _SKEW)
     return tuple(sorted(s.agent for s, record in known.items() if s.topic == topic and record.start is Start.BACKLOG))
 
 

@@ -66,7 +66,7 @@ class TaskResult:
 
         Raises `TaskNotFound` when an agent is named that has nothing to do with the task.
         """
-        runs = tuple(_of_run(run, decode) for run in record.runs)
+        runs = tuple(_of_run(record, run, decode) for run in record.runs)
         waiting = tuple(cls._unbegun(record, name) for name in record.pending_agents)
         everyone = tuple(sorted((*runs, *waiting), key=lambda run: run.agent or ""))
         if agent is not None:
@@ -116,7 +116,7 @@ def readable_seconds(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 120.0 else f"{seconds / 60:.1f} min"  # noqa: PLR2004 - two minutes
 
 
-def _of_run(run: Run, decode: Callable[[bytes], object]) -> TaskResult:
+def _of_run(record: TaskRecord, run: Run, decode: Callable[[bytes], object]) -> TaskResult:
     return TaskResult(
         task_id=run.task_id,
         topic=run.subscription.topic,
@@ -125,7 +125,7 @@ def _of_run(run: Run, decode: Callable[[bytes], object]) -> TaskResult:
         result=None if run.result is None else decode(run.result),
         error=run.errors[-1] if run.errors and run.state not in _WITHOUT_ERROR else None,
         attempts=run.attempts + run.crashes + (run.state is RunState.RUNNING),
-        created_at=run.created_at,
+        created_at=record.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
         duration_seconds=run.seconds if run.state.is_end and run.started_at else None,

@@ -23,7 +23,7 @@ class Run:
 
     `fence` grows at each grant and never goes back: who holds an older one can record nothing. `request` is the last
     gate call that changed the run, so that the same call asked again gets the same answer. `attempts` are those that
-    counted, `crashes` the workers that died with it. `lease_until` is in seconds of the store's steady clock.
+    counted, `crashes` the workers that died with it. `queued_at` is since when this life could have been begun. `lease_until` is in seconds of the store's steady clock.
     `errors` holds one entry per failed attempt and crash of this life. `answers` maps questions to JSON text.
     `is_acked` says that the bus is known to have forgotten the delivery.
     """
@@ -31,7 +31,7 @@ class Run:
     task_id: str
     subscription: Subscription
     state: RunState
-    created_at: datetime
+    queued_at: datetime
     life: int = 1
     fence: int = 0
     owner: str | None = None
@@ -88,7 +88,7 @@ class Run:
         return Counts(
             attempts=self.attempts,
             crashes=self.crashes,
-            queued_seconds=(started - self.created_at).total_seconds(),
+            queued_seconds=(started - self.queued_at).total_seconds(),
             running_seconds=(now.at - started).total_seconds(),
         )
 
@@ -168,7 +168,7 @@ class Run:
             life=self.life + 1,
             attempts=0,
             crashes=0,
-            created_at=now.at,
+            queued_at=now.at,
             due_at=now.at,
             is_cancel_requested=False,
             started_at=None,

@@ -24,7 +24,7 @@ class AgentRegistry(ABC):
 
     @abstractmethod
     async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
-        """Make these agents known, in one transaction, and say which of them the bus still has to declare, and how.
+        """Make these agents known, in one transaction, and say how the bus shall declare each (`AgentRecord.declaration`).
 
         An agent of a topic that has none yet, or none whose declaration was confirmed, starts at the `BACKLOG`, with
         all others of the same call; one that comes later at `NOW`. A known agent gets its new profile and keeps the
@@ -53,9 +53,10 @@ class AgentRegistry(ABC):
         none is changed."""
 
     @abstractmethod
-    async def remove(self, subscription: Subscription) -> None:
+    async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """End the subscription: its agent need not answer for any task any more, and its runs that have not ended are
-        cancelled (running ones are flagged). `AgentNotFound` when there is none."""
+        cancelled (running ones are flagged). Those that nobody executes begin anew under the heir, where there is one.
+        `AgentNotFound` when there is no such agent."""
 
 
 ALIVE_SECONDS = 10.0

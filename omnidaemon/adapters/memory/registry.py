@@ -17,9 +17,9 @@ from omnidaemon.domain.agent import (
     WorkerReport,
     registered,
 )
-from omnidaemon.domain.changes import changes_of
 from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import withdrawn
 from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
 
 _REMEMBERED = timedelta(hours=1)
@@ -36,7 +36,7 @@ class MemoryRegistry(AgentRegistry):
         with space.transaction() as now:
             records = registered(profiles, space.agents, now.at)
             space.agents.update(records)
-            return {subscription: record.start for subscription, record in records.items() if not record.is_declared}
+            return {subscription: record.declaration for subscription, record in records.items()}
 
     async def declared(self, subscriptions: Sequence[Subscription]) -> None:
         with self._space.transaction():
@@ -82,13 +82,13 @@ class MemoryRegistry(AgentRegistry):
                 space.agents[record.profile.subscription] = record.desired(is_stopped=is_stopped)
         space.bell.ring()
 
-    async def remove(self, subscription: Subscription) -> None:
+    async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         space = self._space
         with space.transaction() as now:
             self._known(subscription)
             del space.agents[subscription]
             runs = [run for run in space.runs.values() if run.subscription == subscription and not run.state.is_end]
-            space.apply(changes_of(((run, run.cancelled(now)) for run in runs), now.at), now)
+            space.apply(withdrawn(runs, heir, space.runs, now), now)
         space.bell.ring()
 
     def _known(self, subscription: Subscription) -> AgentRecord:

@@ -131,19 +131,23 @@ class MemorySpace:
             self._put(run)
         for subscription, metrics in changes.metrics.items():
             self.metrics[subscription] = self.metrics.get(subscription, Metrics()) + metrics
-        for task_id, is_cancelled in changes.cancel_marks.items():
-            self.tasks[task_id].is_cancelled = is_cancelled
-        for task_id in changes.unscheduled:
-            self.schedules.pop(task_id, None)
+        self._mark_and_schedule(changes)
         for task_id, agent in changes.forgotten:
             self._forget(task_id, agent)
         for task_id in changes.deleted:
             self._delete(task_id)
-        for key in changes.tombstones:
-            self.tombstones[key] = now.at + TOMBSTONE_LIFE
+        self.tombstones.update(dict.fromkeys(changes.tombstones, now.at + TOMBSTONE_LIFE))
         self.write_events(changes.events)
         if changes.is_news:
             self.bell.ring()
+
+    def _mark_and_schedule(self, changes: Changes) -> None:
+        for task_id, is_cancelled in changes.cancel_marks.items():
+            self.tasks[task_id].is_cancelled = is_cancelled
+        for task_id in changes.unscheduled:
+            self.schedules.pop(task_id, None)
+        for task_id, due_at in changes.scheduled.items():
+            self.schedules.setdefault(task_id, (due_at, due_at))
 
     def write_events(self, events: Iterable[JournalEvent]) -> None:
         """Append to the journal."""

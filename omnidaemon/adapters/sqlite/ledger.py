@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import apsw
@@ -65,6 +65,7 @@ _DROP_RUN: Final = "DELETE FROM runs WHERE task_id = ? AND agent = ?"
 _DROP_RUNS: Final = "DELETE FROM runs WHERE task_id = ?"
 _DROP_KEY: Final = "DELETE FROM idempotency_keys WHERE task_id = ?"
 _DROP_TASK: Final = "DELETE FROM tasks WHERE task_id = ?"
+_SCHEDULE: Final = "INSERT OR IGNORE INTO schedules (task_id, free_at, position) VALUES (?, ?, ?)"
 _UNSCHEDULE: Final = "DELETE FROM schedules WHERE task_id = ?"
 _NAME_AGENTS: Final = "UPDATE tasks SET agents = ? WHERE position = ?"
 _EXPECT_NO_MORE: Final = """
@@ -127,6 +128,7 @@ class Ledger(Reading):
         many = self.cursor.executemany
         many(_MARK, [(m, t) for t, m in changes.cancel_marks.items()])
         many(_UNSCHEDULE, [(task_id,) for task_id in changes.unscheduled])
+        self.schedule(changes.scheduled)
         self._forget(changes.forgotten)
         self._delete(changes.deleted)
         until = micros(self.now.at + TOMBSTONE_LIFE)
@@ -162,6 +164,10 @@ class Ledger(Reading):
                 )
             )
         self.cursor.executemany(_ADD_TASK, rows)
+
+    def schedule(self, due: Mapping[str, datetime]) -> None:
+        """Have these tasks, which are logged, published at their time; one that is scheduled keeps its own."""
+        self.cursor.executemany(_SCHEDULE, [(t, micros(due_at), self.positions[t]) for t, due_at in due.items()])
 
     def expect(self, expected: Iterable[tuple[str, str, int]]) -> None:
         """Note for the listings that these agents have still to begin the tasks: topic, agent, position."""

@@ -21,9 +21,9 @@ from omnidaemon.domain.agent import (
     WorkerReport,
     registered,
 )
-from omnidaemon.domain.changes import changes_of
 from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import withdrawn
 from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
 
 _REMEMBERED: Final = timedelta(hours=1)
@@ -54,7 +54,7 @@ class SqliteRegistry(AgentRegistry):
         def work(ledger: Ledger) -> dict[Subscription, Start]:
             records = registered(profiles, ledger.agents(), ledger.now.at)
             _keep(ledger, records.values())
-            return {subscription: record.start for subscription, record in records.items() if not record.is_declared}
+            return {subscription: record.declaration for subscription, record in records.items()}
 
         return await self._space.write(work)
 
@@ -117,19 +117,21 @@ class SqliteRegistry(AgentRegistry):
 
         await self._space.write(work, rings=True)
 
-    async def remove(self, subscription: Subscription) -> None:
+    async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """In steps, so that many runs do not hold up everybody else; the agent goes with the last of them. Whoever is
         killed in between has cancelled some of its runs, and asks again."""
-        while not await self._space.write(lambda ledger: _remove_some(ledger, subscription), rings=True):
+        while not await self._space.write(lambda ledger: _remove_some(ledger, subscription, heir), rings=True):
             pass
 
 
-def _remove_some(ledger: Ledger, subscription: Subscription) -> bool:
-    """Cancel some of the agent's runs; True when that were all, and the agent is gone."""
+def _remove_some(ledger: Ledger, subscription: Subscription, heir: Subscription | None) -> bool:
+    """Withdraw some of the agent's runs; True when that were all, and the agent is gone."""
     _known(ledger.agents(), subscription)
     key = (subscription.topic, subscription.agent)
     runs = ledger.runs(_OPEN_RUNS, key)
-    ledger.apply(changes_of(((run, run.cancelled(ledger.now)) for run in runs), ledger.now.at))
+    ledger.marks(run.task_id for run in runs)  # so that the ledger knows the tasks to which runs are added
+    taken = ledger.found((run.task_id, heir.agent) for run in runs) if heir else {}
+    ledger.apply(withdrawn(runs, heir, taken, ledger.now))
     ledger.cursor.execute(_FORGET_UNBEGUN, key)
     if max(len(runs), ledger.cursor.connection.changes()) >= _CANCELLED_AT_ONCE:
         return False

@@ -53,7 +53,7 @@ RUN_KEY: Final = ("task_id", "agent", "topic")
 
 RUN_STATE: Final = (
     "state",
-    "created_at",
+    "queued_at",
     "life",
     "fence",
     "owner",
@@ -88,7 +88,7 @@ def state_of(run: Run, codec: Codec) -> Row:
     """The values of the columns `RUN_STATE`."""
     return (
         run.state.value,
-        micros(run.created_at),
+        micros(run.queued_at),
         run.life,
         run.fence,
         run.owner,
@@ -119,7 +119,7 @@ def run_of(row: Row, codec: Codec) -> Run:
         agent,
         topic,
         state,
-        created_at,
+        queued_at,
         life,
         fence,
         owner,
@@ -144,7 +144,7 @@ def run_of(row: Row, codec: Codec) -> Run:
         task_id=task_id,
         subscription=subscription(topic, agent),
         state=_STATES[state],
-        created_at=moment(created_at),
+        queued_at=moment(queued_at),
         life=life,
         fence=fence,
         owner=owner,

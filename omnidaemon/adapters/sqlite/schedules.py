@@ -33,13 +33,7 @@ class SqliteSchedules(Schedules):
 
         def work(ledger: Ledger) -> None:
             log(ledger, tasks, EventKind.SCHEDULED, bodies)
-            ledger.cursor.executemany(
-                "INSERT OR IGNORE INTO schedules (task_id, free_at, position) VALUES (?, ?, ?)",
-                [
-                    (task.task_id, micros(task.due_at or ledger.now.at), ledger.positions[task.task_id])
-                    for task in tasks
-                ],
-            )
+            ledger.schedule({task.task_id: task.due_at or ledger.now.at for task in tasks})
 
         await self._space.write(work, rings=True)
 

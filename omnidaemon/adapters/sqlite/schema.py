@@ -87,7 +87,7 @@ CREATE TABLE runs (
     topic TEXT NOT NULL,
     position INTEGER NOT NULL,  -- the task's, so that listings by state come in its order
     state TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
+    queued_at INTEGER NOT NULL,
     life INTEGER NOT NULL,
     fence INTEGER NOT NULL,
     owner TEXT,

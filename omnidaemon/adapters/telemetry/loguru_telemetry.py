@@ -19,5 +19,5 @@ class LoguruTelemetry(Telemetry):
         # Braces in a message, such as those of an exception's text, are no placeholders: nothing is formatted here.
         logger.bind(**fields).log(level.value, message)
 
-    def logger(self, **fields: object) -> Any:  # noqa: ANN401 - loguru's own type is not importable at run time
+    def logger(self, **fields: object) -> Any:
         return logger.bind(**fields)

@@ -19,11 +19,14 @@ class Child:
     """One `omni run` in a process of its own. In a process group of its own too, so that Ctrl-C reaches it through its
     supervisor alone: a signal that came twice would end the draining."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, is_changing: bool = False) -> None:
+        """Start it. `is_changing`: its code is being written, so that no compiled form of it is kept: Python would take
+        one of the same second and size for the newer code."""
         self._line, theirs = socket.socketpair()
         self._line.settimeout(0)
         # Without -P a module of the current folder could take the place of one that we import.
-        command = [sys.executable, "-P", "-m", _COMMAND, "run", target, "--lifeline", str(theirs.fileno())]
+        flags = ["-P", "-B"] if is_changing else ["-P"]
+        command = [sys.executable, *flags, "-m", _COMMAND, "run", target, "--lifeline", str(theirs.fileno())]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves, with the target that we were given
                 command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], process_group=0

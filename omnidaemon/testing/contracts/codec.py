@@ -40,12 +40,12 @@ STORED = [
     # A stored form may write JSON text without its blanks; the wire form keeps a payload byte for byte.
     attrs.evolve(FULL, payload='["Zoë",1.5,null]'.encode()),
     Unreadable(task_id="t1", topic="greet.user", raw=b"\x00\xff", reason="schema 9", is_newer=True),
-    Run(task_id="t1", subscription=SUBSCRIPTION, state=RunState.QUEUED, created_at=AT),
+    Run(task_id="t1", subscription=SUBSCRIPTION, state=RunState.QUEUED, queued_at=AT),
     Run(
         task_id="t1",
         subscription=SUBSCRIPTION,
         state=RunState.WAITING,
-        created_at=AT,
+        queued_at=AT,
         life=2,
         fence=7,
         owner="w1",

@@ -9,6 +9,7 @@ import pytest
 from omnidaemon.domain.agent import AgentProfile, Start, WhenStopped, WorkerReport
 from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.policy import RetryAfter
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.ports.registry import ALIVE_SECONDS
 from omnidaemon.ports.storage import Storage
@@ -42,16 +43,22 @@ class AgentRegistryContract(StorageOpening):
         registry = storage.registry
         assert await registry.register(profiles(GREETER, LOGGER)) == {GREETER: Start.BACKLOG, LOGGER: Start.BACKLOG}
         await registry.declared([GREETER, LOGGER])
-        assert await registry.register(profiles(GREETER, LATE)) == {LATE: Start.NOW}
+        assert await registry.register(profiles(LATE)) == {LATE: Start.NOW}
 
-    async def test_agents_are_named_until_they_are_declared(self, storage: Storage, peer: Storage) -> None:
+    async def test_a_confirmed_declaration_is_repeated_at_the_backlog(self, storage: Storage) -> None:
+        """A bus that knows the subscription passes over it; another bus shall give it all that waits there."""
+        await storage.registry.register(profiles(GREETER))
+        await storage.registry.declared([GREETER])
+        await storage.registry.register(profiles(LATE))
+        await storage.registry.declared([LATE])
+        assert await storage.registry.register(profiles(LATE)) == {LATE: Start.BACKLOG}
+
+    async def test_nothing_is_settled_before_a_declaration_is_confirmed(self, storage: Storage, peer: Storage) -> None:
         """A worker that died between registering and declaring leaves it to the next; nothing is settled before."""
         await storage.registry.register(profiles(GREETER))
         assert await peer.registry.register(profiles(GREETER, LATE)) == {GREETER: Start.BACKLOG, LATE: Start.BACKLOG}
-        await peer.registry.declared([GREETER])
-        assert await storage.registry.register(profiles(GREETER, LATE)) == {LATE: Start.BACKLOG}
-        await peer.registry.declared([LATE])
-        assert await storage.registry.register(profiles(GREETER, LATE)) == {}
+        (greeter, late) = (await storage.registry.census()).agents
+        assert (greeter.is_declared, late.is_declared) == (False, False)
 
     async def test_agents_registered_at_once_agree(self, storage: Storage, peer: Storage) -> None:
         """Ten workers that start at the same time register one agent."""
@@ -128,6 +135,25 @@ class AgentRegistryContract(StorageOpening):
         assert (await storage.registry.beat(report(place, "w1", GREETER, LOGGER))).removed == {GREETER}
         with pytest.raises(AgentNotFound):
             await storage.registry.remove(GREETER)
+
+    async def test_an_heir_goes_on_with_what_nobody_executes(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """Waiting runs begin anew under the heir, at their own due times; one that it has handled itself does not."""
+        await storage.registry.register(profiles(GREETER, LOGGER))
+        retrying = await worker.begun(place.task("retrying"), GREETER)
+        await worker.settle(retrying, RetryAfter(seconds=60.0))
+        await worker.begin(HoldRun(task=place.task("held"), subscription=GREETER))
+        both = place.task("both")
+        await worker.begin(HoldRun(task=both, subscription=GREETER), HoldRun(task=both, subscription=LOGGER))
+        await storage.registry.remove(GREETER, heir=LOGGER)
+        records = await storage.queries.records(["retrying", "held", "both"])
+        for task_id in records:
+            assert states(records[task_id].runs) == {"greeter": "cancelled", "logger": "queued"}
+        claims = await worker.claim(worker.limit(LOGGER, slots=5))
+        assert sorted(grant.run.task_id for grant in claims.grants) == ["both", "held"]
+        (heirs,) = (run for run in records["retrying"].runs if run.subscription == LOGGER)
+        assert (heirs.attempts, heirs.errors) == (0, ())
 
     async def test_removed_agent_begins_anew(self, storage: Storage) -> None:
         """Registered again, it is an agent like any other that comes late, without its stop."""

@@ -124,6 +124,23 @@ class RequeueContract(StorageOpening):
         await storage.commands.requeue("t1", "greeter")
         assert await states_of(storage) == {"greeter": "queued", "logger": "queued"}
 
+    async def test_requeue_of_a_cancelled_task_that_nobody_began_publishes_it_anew(
+        self, place: Place, storage: Storage
+    ) -> None:
+        """Whether it was scheduled or published: it comes from the schedules, at its own time, and is not lost."""
+        await storage.schedules.put([place.task("delayed", due_at=place.now() + 0.2 * SECOND)])
+        await storage.log.add([place.task("published")])
+        for task_id in ("delayed", "published"):
+            await storage.commands.cancel(task_id)
+        assert (await storage.schedules.take(10, hold_seconds=5.0)).tasks == ()
+        for task_id in ("delayed", "published"):
+            await storage.commands.requeue(task_id)
+        (record,) = (await storage.queries.records(["delayed"])).values()
+        assert record.status is Status.SCHEDULED
+        await place.pass_time(0.3)
+        taken = await storage.schedules.take(10, hold_seconds=5.0)
+        assert sorted(task.task_id for task in taken.tasks) == ["delayed", "published"]
+
     async def test_requeue_of_what_has_not_ended_is_refused(
         self, place: Place, storage: Storage, worker: ScriptedWorker
     ) -> None:

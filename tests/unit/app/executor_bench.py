@@ -56,9 +56,7 @@ class ExecutorBench:
             payload=self.codec.encode_payload(payload),
             created_at=NOW,
         )
-        run = Run(
-            task_id=task.task_id, subscription=agent.subscription, state=RunState.RUNNING, created_at=NOW, fence=1
-        )
+        run = Run(task_id=task.task_id, subscription=agent.subscription, state=RunState.RUNNING, queued_at=NOW, fence=1)
         return Assignment(Grant(run=run, task=task), task, agent, limit)
 
     def give(self, handler: Handler, payload: object = None, limit: float | None = None, **policy: Any) -> Assignment:

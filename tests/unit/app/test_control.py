@@ -10,7 +10,7 @@ from omnidaemon.app.custody import Custody
 from omnidaemon.app.pairing import mismatch
 from omnidaemon.app.presence import Presence
 from omnidaemon.domain.agent import WorkerReport
-from omnidaemon.domain.errors import AgentNotFound, BackendUnavailable, InvalidName, InvalidValue
+from omnidaemon.domain.errors import AgentBusy, AgentNotFound, BackendUnavailable, InvalidName, InvalidValue
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import BusCapabilities
 from omnidaemon.ports.storage import StorageCapabilities
@@ -115,6 +115,28 @@ async def test_a_hand_over_that_fails_in_the_middle_can_be_done_again(shop: Work
     assert await shop.control.remove(GREETER, "heir") == 3
 
 
+async def test_a_busy_agent_is_stopped_but_not_replaced(shop: Workshop):
+    """What it executes may end well; once it has, the heir gets the rest."""
+    goes_on = asyncio.Event()
+
+    async def handler(payload):
+        await goes_on.wait()
+        return payload
+
+    await declared(shop, "heir")
+    worker = await shop.start(agent_of(handler))
+    task_id = await shop.publish("x")
+    await shop.until(lambda: shop.space.running)
+    with pytest.raises(AgentBusy, match="executing 1 run"):
+        await shop.control.remove(GREETER, "heir")
+    goes_on.set()
+    await shop.until(lambda: not shop.space.running)
+    assert await shop.control.remove(GREETER, "heir") == 0
+    await worker.stop()
+    (run,) = (run for run in shop.space.runs.values() if run.subscription == GREETER)
+    assert (run.task_id, run.state) == (task_id, "succeeded")
+
+
 @pytest.mark.parametrize(
     ("agent", "heir", "error"),
     [
@@ -159,11 +181,15 @@ async def test_a_worker_stops_an_agent_that_was_removed(shop: Workshop):
 
 
 @pytest.fixture
-def presence(shop: Workshop):
-    agent = agent_of(len)
+def custody():
+    return Custody({GREETER: agent_of(len)})
+
+
+@pytest.fixture
+def presence(shop: Workshop, custody: Custody):
     return Presence(
         registry=shop.storage.registry,
-        custody=Custody({GREETER: agent}),
+        custody=custody,
         clock=shop.clock,
         telemetry=shop.says,
         report=lambda: WorkerReport(
@@ -193,6 +219,19 @@ async def test_a_registry_that_cannot_be_used_ends_the_heartbeat(shop: Workshop,
     shop.registry.fail("beat", error=broken)
     with pytest.raises(type(broken())):
         await presence.run()
+
+
+async def test_what_people_want_is_what_custody_keeps_to(shop: Workshop, presence: Presence, custody: Custody):
+    """A stopped agent and a removed one take nothing more; a started one does."""
+    await declared(shop, "greeter")
+    heard = []
+    for order in ("stop", "start"):
+        await getattr(shop.control, order)([GREETER])
+        await presence.beat()
+        heard.append(custody.is_stopped(GREETER))
+    await shop.control.remove(GREETER)
+    await presence.beat()
+    assert [*heard, custody.is_stopped(GREETER)] == [True, False, True]
 
 
 async def test_a_stop_of_somebody_elses_agent_is_no_news_here(shop: Workshop, presence: Presence):

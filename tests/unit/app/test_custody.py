@@ -31,7 +31,7 @@ def custody_of(**concurrency):
 
 def grant(task_id, subscription=GREETER, fence=1):
     now: Instant = ManualClock().now()
-    run = Run(task_id=task_id, subscription=subscription, state=RunState.RUNNING, created_at=now.at, fence=fence)
+    run = Run(task_id=task_id, subscription=subscription, state=RunState.RUNNING, queued_at=now.at, fence=fence)
     return Grant(run=run, task=None)  # type: ignore[arg-type]  # custody does not look at it
 
 

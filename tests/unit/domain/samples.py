@@ -32,7 +32,7 @@ def task(task_id: str = "t1", **more) -> Task:
 
 def run(state: RunState = RunState.QUEUED, **more) -> Run:
     """A run that has come to this state in the usual way."""
-    fresh = Run(task_id="t1", subscription=GREETER, state=RunState.QUEUED, created_at=NOW.at, due_at=NOW.at)
+    fresh = Run(task_id="t1", subscription=GREETER, state=RunState.QUEUED, queued_at=NOW.at, due_at=NOW.at)
     running = fresh.granted(owner="w1", request="w1:begin:1", lease_seconds=30.0, now=NOW)
     waiting = {"owner": None, "lease_until": None, "due_at": later(60).at}
     ended = {"owner": None, "lease_until": None, "due_at": None, "finished_at": NOW.at}

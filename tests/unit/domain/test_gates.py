@@ -85,7 +85,7 @@ def test_begin_takes_each_kind_of_intake():
     assert [each.state for each in changes.runs] == ["running", "queued", "dead", "skipped", "running"]
     assert [each.task_id for each in changes.tasks] == ["t1", "t2", "t3", "t4"]
     _, held, dead, skipped, _ = changes.runs
-    assert (held.due_at, dead.created_at) == (later(9).at, NOW.at)
+    assert (held.due_at, dead.queued_at) == (later(9).at, NOW.at)
     assert dead.errors == (attrs.evolve(ERROR, at=NOW.at),)
     assert (skipped.errors, skipped.finished_at, skipped.due_at) == ((), NOW.at, None)
     assert [event.kind for event in changes.events] == ["started", "held", "dead", "skipped", "started"]

@@ -51,6 +51,8 @@ MESSAGES = [
     (errors.TaskNotFound("t1", "a"), "no task 't1' for agent 'a'"),
     (errors.AgentNotFound("t", "a"), "no agent 'a' on topic 't'; `omni agent list`"),
     (errors.WrongState("cancel", "t1", "dead"), "cannot cancel task 't1': it is dead"),
+    (errors.AgentBusy("t", "a", 1), "is executing 1 run;"),
+    (errors.AgentBusy("t", "a", 2), "is executing 2 runs;"),
     (errors.IdempotencyConflict("k", "t1"), "belongs to task 't1'"),
     (errors.StaleRequest("w:claim:1"), "w:claim:1 came after a later one"),
     (errors.AlreadyStarted("too late"), "too late"),

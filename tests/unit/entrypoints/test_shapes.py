@@ -57,7 +57,7 @@ def dead_result():
 
 def details(stored):
     """Everything about a task with one dead run, as the queries give it."""
-    run = Run(task_id="t1", subscription=GREETER, state=RunState.DEAD, created_at=AT, errors=(ERROR, ERROR))
+    run = Run(task_id="t1", subscription=GREETER, state=RunState.DEAD, queued_at=AT, errors=(ERROR, ERROR))
     event = JournalEvent(
         kind=EventKind.DEAD, task_id="t1", topic="greet", agent="greeter", at=AT, attempt=1, position=7
     )

@@ -35,7 +35,7 @@ class _Reloading:
         self._target = target
         self._folder = folder
         self._stopping = threading.Event()
-        self._child = Child(target)
+        self._child = Child(target, is_changing=True)
 
     def run(self) -> int:
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -46,7 +46,7 @@ class _Reloading:
                 self._end()
                 if self._stopping.is_set():
                     break
-                self._child = Child(self._target)
+                self._child = Child(self._target, is_changing=True)
         finally:
             if self._child.ended() is None and not self._stopping.is_set():
                 self._child.send(signal.SIGTERM)

@@ -18,13 +18,13 @@ from omnidaemon.domain.task import Task, Unreadable
 CODEC = JsonCodec()
 AT = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 PLAIN = Run(
-    task_id="t1", subscription=Subscription("greet.user", "greeter"), state=RunState.QUEUED, created_at=AT, due_at=AT
+    task_id="t1", subscription=Subscription("greet.user", "greeter"), state=RunState.QUEUED, queued_at=AT, due_at=AT
 )
 FULL = Run(
     task_id="t1",
     subscription=Subscription("greet.user", "greeter"),
     state=RunState.WAITING,
-    created_at=AT,
+    queued_at=AT,
     life=2,
     fence=7,
     owner="w1",

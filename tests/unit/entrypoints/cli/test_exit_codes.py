@@ -17,6 +17,7 @@ PUBLIC = {
     "InvalidValue": 2,
     "PayloadNotJson": 2,
     "PayloadTooLarge": 2,
+    "AgentBusy": 1,
     "DuplicateAgent": 2,
     "ConfigurationError": 2,
     "InvalidSetting": 2,

@@ -62,6 +62,8 @@ class Omni:
     def __init__(self, folder):
         self.folder = folder
         self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "120", "LANG": "C.UTF-8"}
+        # Tests write a file twice in a second, which Python's own cache does not notice.
+        self.env["PYTHONDONTWRITEBYTECODE"] = "1"
         # The measuring of coverage is passed on to children by these.
         self.env |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
         self._running = []
@@ -108,8 +110,12 @@ class Omni:
         return SimpleNamespace(returncode=process.wait(PATIENCE_SECONDS), shown=shown.decode().replace("\r\n", "\n"))
 
     def until(self, look):
-        """What `look` gives once that is true."""
-        return until(look)
+        """What `look` gives once that is true; an AssertionError with all that was said otherwise."""
+        try:
+            return until(look)
+        except AssertionError as error:
+            said = "\n".join(f"--- {running.log.name}\n{running.said}" for running in self._running)
+            raise AssertionError(f"{error}\n{said}") from None
 
     def start(self, *arguments, **env):
         """Start it and leave it running; what it says goes to a file."""
@@ -131,7 +137,7 @@ class Omni:
         """A worker of these agents, ready."""
         (self.folder / "agents.py").write_text(content)
         running = self.start("run", "agents.py", *arguments, **env)
-        until(lambda: "ready" in running.said)
+        self.until(lambda: "ready" in running.said)
         return running
 
     def close(self):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 BANNER = r"/ _ \ _ __"
@@ -72,5 +70,5 @@ def test_init_writes_a_project_that_works_and_overwrites_nothing(omni):
 
     running = omni.start("run", "agents.py")
     omni.until(lambda: "ready" in running.said)
-    done = omni("task", "publish", "greet.user", '{"name": "Alice"}', "--wait", "--json")
-    assert json.loads(done.stdout)["result"] == {"reply": "Hello, Alice!"}
+    result = omni.json("task", "publish", "greet.user", '{"name": "Alice"}', "--wait")
+    assert result["result"] == {"reply": "Hello, Alice!"}

@@ -11,7 +11,7 @@ import pytest
 
 COUNTING = """
 import os
-from omnidaemon import OmniDaemonSDK
+from omnidaemon import DeliveryPolicy, OmniDaemonSDK
 
 sdk = OmniDaemonSDK()
 
@@ -21,7 +21,7 @@ async def who(payload):
     return os.getpid()
 
 
-@sdk.agent("die")
+@sdk.agent("die", policy=DeliveryPolicy(lease=0.5))
 async def die(payload):
     os._exit(7)
 """

@@ -10,6 +10,7 @@ from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
+from omnidaemon.domain.task import Task
 from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.spans import relative, span
 from omnidaemon.entrypoints.cli.values import readable, summary
@@ -119,13 +120,6 @@ def dead_runs(result: TaskResult) -> list[TaskResult]:
 def details_views(details: TaskDetails) -> list[View]:
     """Everything about a task: payload, runs, the error of each attempt, history."""
     task = details.task
-    extras = (
-        ("due", views.when(task.due_at) if task and task.due_at else None),
-        ("correlation", task and task.correlation_id != task.task_id and views.plain(task.correlation_id)),
-        ("causation", task and task.causation_id and views.plain(task.causation_id)),
-        ("idempotency key", task and task.idempotency_key and views.plain(task.idempotency_key)),
-        *((f"header {name}", views.plain(value)) for name, value in (task.headers.items() if task else ())),
-    )
     payload = Card(
         title=f"task {details.result.task_id}",
         body=readable(details.payload) if task else views.plain("not readable by this version; --json has its bytes"),
@@ -134,10 +128,19 @@ def details_views(details: TaskDetails) -> list[View]:
             ("topic", views.plain(details.result.topic)),
             ("status", views.status(details.result.status.value)),
             ("created", views.when(details.result.created_at)),
-            *((label, cell) for label, cell in extras if cell),
+            *(_given(task) if task else ()),
         ),
     )
     return [payload, *result_views(details.result), *_error_cards(details), _history(details)]
+
+
+def _given(task: Task) -> list[tuple[str, Cell]]:
+    """What its publisher gave the task beside topic and payload."""
+    chain = None if task.correlation_id == task.task_id else task.correlation_id
+    texts = {"correlation": chain, "causation": task.causation_id, "idempotency key": task.idempotency_key}
+    headers = {f"header {name}": value for name, value in task.headers.items()}
+    given = [(label, views.plain(text)) for label, text in {**texts, **headers}.items() if text]
+    return [("due", views.when(task.due_at)), *given] if task.due_at else given
 
 
 def _error_cards(details: TaskDetails) -> list[View]:

@@ -134,7 +134,7 @@ def test_only_the_chosen_backend_is_imported():
         "known('bus'); load_bus_factory('memory');"
         "print([name for name in sys.modules if name.startswith(('omnidaemon.adapters.sqlite', 'apsw'))])"
     )
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert output.stdout.strip() == "[]"
 
 

@@ -1,0 +1,151 @@
+"""A server's connections: opened with a deadline on every call, its errors translated, its scripts known by digest."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import redis.asyncio as redis
+from redis import exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from omnidaemon.adapters.redis.faults import BACKEND, location_of, not_open, translated
+from omnidaemon.domain.errors import BackendUnusable
+from omnidaemon.ports.backend import BackendContext
+
+DEFAULT_URL: Final = "redis://127.0.0.1:6379/0"
+DEADLINE_SECONDS: Final = 5.0
+"""How long a call may take, waiting for a free connection included."""
+
+_POOLED: Final = 16
+_EVICTION_HINT: Final = "set `maxmemory-policy noeviction`: any other lets the server delete tasks when memory is short"
+
+
+class Script:
+    """A Lua script, called by its digest."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@cache
+def packaged_script(name: str) -> Script:
+    """The script of `lua/<name>.lua` in this package, read when it is first needed."""
+    return Script((files(__package__) / "lua" / f"{name}.lua").read_text())
+
+
+class RedisConnection:
+    """A pool of connections to one server, of one event loop. Replies are bytes.
+
+    A call that is cancelled or runs out of time closes its connection, so that no reply reaches another call; nothing
+    is sent twice here, since only the caller knows whether that does harm.
+    """
+
+    def __init__(self, url: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        self.url = url
+        self.location = location_of(url)
+        self.deadline_seconds = deadline_seconds
+        self._client: redis.Redis | None = None
+
+    async def open(self) -> None:
+        """Connect, or say why not; a server that may delete tasks by itself is refused."""
+        self._client = self._made(redis.BlockingConnectionPool, _POOLED, self.deadline_seconds)
+        try:
+            policy = await self._eviction_policy()
+            if policy not in (b"noeviction", b""):
+                reason = f"its maxmemory-policy is {policy.decode(errors='replace')}"
+                raise BackendUnusable(BACKEND, self.location, reason, _EVICTION_HINT)  # noqa: TRY301
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close every connection of the pool. Idempotent."""
+        client, self._client = self._client, None
+        if client is not None:
+            with self.translating():
+                await client.aclose()
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Around any use of redis-py: its errors leave as those of the ports."""
+        try:
+            yield
+        except (exceptions.RedisError, OSError, TimeoutError) as error:
+            raise translated(error, self.location) from error
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    async def command(self, *words: Any) -> Any:
+        """Send one command."""
+        client = self._opened()
+        with self.translating():
+            async with asyncio.timeout(self.deadline_seconds):
+                return await client.execute_command(*words)
+
+    async def script(self, script: Script, keys: Sequence[Any], args: Sequence[Any]) -> Any:
+        """Run a script, in one round trip unless the server has yet to learn it."""
+        client = self._opened()
+        with self.translating():
+            async with asyncio.timeout(self.deadline_seconds):
+                try:
+                    return await client.execute_command("EVALSHA", script.digest, len(keys), *keys, *args)
+                except exceptions.NoScriptError:
+                    return await client.execute_command("EVAL", script.text, len(keys), *keys, *args)
+
+    @asynccontextmanager
+    async def apart(self, *, read_seconds: float | None = None) -> AsyncIterator[redis.Redis]:
+        """A client with a connection of its own, for blocking reads and listening. Without `read_seconds` a read waits
+        for ever; with it, the time must be above that of any BLOCK. Wrap what is done with it in `translating()`."""
+        client = self._made(redis.ConnectionPool, 1, read_seconds)
+        try:
+            yield client
+        finally:
+            with self.translating():
+                await client.aclose()
+
+    def _opened(self) -> Any:  # redis-py's commands are half typed, and none returns what its stub says
+        if self._client is None:
+            raise not_open(self.location)
+        return self._client
+
+    def _made(self, kind: type[redis.ConnectionPool], most: int, read_seconds: float | None) -> redis.Redis:
+        more: dict[str, Any] = {"timeout": self.deadline_seconds} if kind is redis.BlockingConnectionPool else {}
+        try:
+            pool = kind.from_url(
+                self.url,
+                max_connections=most,
+                socket_timeout=read_seconds,
+                socket_connect_timeout=self.deadline_seconds,
+                socket_keepalive=True,
+                # A dead pooled connection is noticed when it is taken from the pool, and made anew.
+                retry=Retry(NoBackoff(), 0),
+                decode_responses=False,
+                **more,
+            )
+        except (ValueError, TypeError, exceptions.RedisError) as error:
+            raise BackendUnusable(
+                BACKEND, self.location, "this is no address of a Redis server", f"such as {DEFAULT_URL}"
+            ) from error
+        return redis.Redis.from_pool(pool)
+
+    async def _eviction_policy(self) -> bytes:
+        """By INFO, which an ACL is more likely to allow than CONFIG."""
+        client = self._opened()
+        with self.translating():
+            async with asyncio.timeout(self.deadline_seconds):
+                info = await client.info("memory")
+        policy = info.get("maxmemory_policy", "")
+        return policy.encode() if isinstance(policy, str) else bytes(policy)
+
+
+def url_of(context: BackendContext, chosen: str | None = None) -> str:
+    """The server's address: as a program names it, else as the settings do."""
+    return chosen or context.option("REDIS_URL") or DEFAULT_URL

@@ -1,0 +1,72 @@
+"""What goes wrong with a server, in the words of the ports: what may pass, and what a person has to mend."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from redis import exceptions
+
+from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUnusable
+
+BACKEND = "redis"
+
+_MENDED_BY_A_PERSON = (
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    exceptions.NoPermissionError,
+    exceptions.InvalidResponse,
+    exceptions.DataError,
+)
+_MAY_PASS = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.TryAgainError,
+    exceptions.ClusterDownError,
+    OSError,
+    TimeoutError,
+)
+# What the server says of itself, by the first word of its message, where redis-py has no class for it.
+_MAY_PASS_WORDS = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "LOADING", "BUSY", "UNKILLABLE", "OOM", "READONLY")
+
+_HINTS = (
+    (exceptions.AuthenticationError, "check the user and the password in REDIS_URL"),
+    (exceptions.NoPermissionError, "docs/how-to/redis.md lists what the user must be allowed"),
+    (exceptions.OutOfMemoryError, "raise maxmemory, or let results expire sooner"),
+    (exceptions.ReadOnlyError, "this server is a replica now; REDIS_URL must lead to the primary"),
+    (exceptions.ConnectionError, "is the server running, and REDIS_URL right?"),
+)
+
+
+def location_of(url: str) -> str:
+    """The address that may be shown: without user, password and query, which may hold one."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an address that cannot be read"
+    return f"{parts.scheme}://{host}{port}{parts.path}" if parts.scheme else "an address without a scheme"
+
+
+def translated(error: Exception, location: str) -> BackendError:
+    """The error of the ports for one of redis-py, of the server or of the operating system."""
+    reason = _reason(error)
+    hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), "")
+    if isinstance(error, _MENDED_BY_A_PERSON):
+        return BackendUnusable(BACKEND, location, reason, hint)
+    if isinstance(error, _MAY_PASS) or str(error).startswith(_MAY_PASS_WORDS):
+        return BackendUnavailable(BACKEND, location, reason, hint)
+    return BackendUnusable(BACKEND, location, reason, hint)
+
+
+def not_open(location: str) -> BackendUnavailable:
+    """The error for a call before entering or after leaving."""
+    return BackendUnavailable(BACKEND, location, "it is not open", "use `async with`")
+
+
+def _reason(error: Exception) -> str:
+    """One line. An address in it is one that redis-py has made of host and port alone."""
+    text = " ".join(str(error).split())
+    return text or f"no answer in time ({type(error).__name__})"

@@ -1,0 +1,24 @@
+"""The names of a namespace's keys: all under one hash tag, so that a script may touch them all, also in a cluster."""
+
+from __future__ import annotations
+
+
+def prefix(namespace: str) -> str:
+    """What every key and channel of this namespace begins with. The namespace in braces is what a cluster hashes."""
+    return f"omni:{{{namespace}}}:"
+
+
+class Keys:
+    """The keys of one namespace. `Keys("x").of("due", "topic/agent")` is `omni:{x}:due:topic/agent`."""
+
+    def __init__(self, namespace: str) -> None:
+        self.prefix = prefix(namespace)
+
+    def of(self, *parts: str) -> str:
+        """The key of these parts. Names of topics and agents hold neither colons nor slashes, so none is ambiguous."""
+        return self.prefix + ":".join(parts)
+
+    @property
+    def bell(self) -> str:
+        """The channel that is rung when something in the store may be of interest."""
+        return self.of("bell")

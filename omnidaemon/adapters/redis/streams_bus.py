@@ -1,0 +1,104 @@
+"""The Redis Streams bus: a stream per subscription, and one per topic that has no agent yet."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script, url_of
+from omnidaemon.adapters.redis.keys import Keys
+from omnidaemon.adapters.redis.publishing import Publishing
+from omnidaemon.adapters.redis.streams_inbox import HOLD_SECONDS, StreamsInbox
+from omnidaemon.domain.agent import Start
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.task import Task
+from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.bus import BusCapabilities, BusInspector, Depth, EventBus, Inbox, Receipt
+from omnidaemon.ports.codec import Codec
+
+_TOPICS_AT_ONCE: Final = 100
+
+_PUBLISH: Final = "streams_publish"
+_DECLARE: Final = "streams_declare"
+_MOVE: Final = "streams_move"
+_RETIRE: Final = "streams_retire"
+_EDGES: Final = "streams_edges"
+_PURGE: Final = "streams_purge"
+_DEPTHS: Final = "streams_depths"
+
+
+class RedisStreamsBus(EventBus, BusInspector):
+    """As durable as the server is set to be: what it had not yet written to its disk dies with it.
+
+    While the backlog of a topic is being moved to several agents, what is published overtakes it.
+    """
+
+    capabilities = BusCapabilities(name="redis_stream")
+
+    def __init__(self, server: RedisConnection, namespace: str, codec: Codec) -> None:
+        self._server = server
+        self._root = Keys(namespace).of("bus")
+        self._codec = codec
+        self._publishing = Publishing(server, _PUBLISH, self._root, codec)
+
+    async def declare(self, subscriptions: Mapping[Subscription, Start]) -> None:
+        """What waited is moved in steps; should this process die meanwhile, the repeated call goes on with it."""
+        agents: defaultdict[str, list[str]] = defaultdict(list)
+        for subscription, start in subscriptions.items():
+            agents[subscription.topic] += (subscription.agent, start.value)
+        for topic, named in agents.items():
+            await self._call(_DECLARE, topic, *named)
+            while not await self._call(_MOVE, topic):
+                pass
+
+    async def retire(self, subscription: Subscription) -> None:
+        await self._call(_RETIRE, subscription.topic, subscription.agent)
+
+    async def publish(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        return await self._publishing.publish(tasks)
+
+    async def purge(self, topic: str) -> int:
+        """What an inbox holds just now is on its way to the store, and stays."""
+        dropped, edges = await self._call(_EDGES, topic)
+        total = int(dropped)
+        for agent, latest in edges:
+            is_all = False
+            while not is_all:
+                count, is_all = await self._call(_PURGE, topic, agent, latest, int(HOLD_SECONDS * 1000))
+                total += int(count)
+        return total
+
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> Inbox:
+        return StreamsInbox(self._server, self._root, self._codec, subscriptions, self.declare)
+
+    async def depths(self) -> Sequence[Depth]:
+        topics = sorted(await self._server.command("SMEMBERS", f"{self._root}:topics"))
+        rows: list[Depth] = []
+        for at in range(0, len(topics), _TOPICS_AT_ONCE):
+            for topic, agent, waiting, held in await self._call(_DEPTHS, *topics[at : at + _TOPICS_AT_ONCE]):
+                rows.append(
+                    Depth(topic=topic.decode(), agent=agent.decode() or None, waiting=int(waiting), held=int(held))
+                )
+        return sorted(rows, key=lambda row: (row.topic, row.agent or ""))
+
+    async def _call(self, script: str, *args: Any) -> Any:
+        return await self._server.script(packaged_script(script), [self._root], args)
+
+    async def __aenter__(self) -> Self:
+        await self._server.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._publishing.close()
+        finally:
+            await self._server.close()
+
+
+def redis_stream_bus(context: BackendContext) -> RedisStreamsBus:
+    """The bus on the server that REDIS_URL names."""
+    return RedisStreamsBus(RedisConnection(url_of(context)), context.namespace, context.codec)

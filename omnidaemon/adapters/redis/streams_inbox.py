@@ -1,0 +1,259 @@
+"""One worker's intake from the Redis Streams bus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from omnidaemon.adapters.redis.blocking_reader import BlockingReader, QueuesGone
+from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
+from omnidaemon.adapters.redis.faults import BACKEND
+from omnidaemon.domain.agent import Start
+from omnidaemon.domain.errors import BackendUnavailable
+from omnidaemon.domain.names import Subscription
+from omnidaemon.ports.bus import Delivery, Inbox
+from omnidaemon.ports.codec import Codec
+
+HOLD_SECONDS: Final = 5.0
+"""What was received and not acked for so long, others may take over."""
+
+_TEND_SECONDS: Final = 1.0
+_AT_ONCE: Final = 1000
+
+_TAKE: Final = "streams_take"
+_TEND: Final = "streams_tend"
+_CLAIM: Final = "streams_claim"
+_ACK: Final = "streams_ack"
+_CLOSE: Final = "streams_close"
+
+Token = tuple[str, str, bytes]
+"""Topic, agent, and the entry's id."""
+
+
+class StreamsInbox(Inbox):
+    """Reads all of its queues at once. Once a second it takes over what others have left, and looks whether the queues
+    are still there; if the server has lost them, the next receive() raises, and the one after it makes them anew."""
+
+    def __init__(
+        self,
+        server: RedisConnection,
+        root: str,
+        codec: Codec,
+        subscriptions: Sequence[Subscription],
+        declare: Callable[[Mapping[Subscription, Start]], Awaitable[None]],
+    ) -> None:
+        self._server = server
+        self._root = root
+        self._codec = codec
+        self._subscriptions = tuple(subscriptions)
+        self._declare = declare
+        self._name = secrets.token_hex(8)
+        self._reader = BlockingReader(server, "workers", self._name)
+        self._queues = {s: f"{root}:queue:{s.topic}:{s.agent}" for s in subscriptions}
+        self._subscription_of = {queue.encode(): s for s, queue in self._queues.items()}
+        self._held: dict[Token, bool] = {}  # False: acked, and nobody knows whether that got through
+        self._spare: list[Delivery] = []
+        self._reading: asyncio.Task[None] | None = None
+        self._interruption = asyncio.Event()
+        self._tend_at = 0.0
+        self._epoch: bytes | None = None
+        self._retired: frozenset[Subscription] = frozenset()
+        self._lost: tuple[Subscription, ...] = ()
+        self._restore_at = 0.0
+        self._is_closed = False
+
+    async def receive(self, credits: Mapping[Subscription, int], wait_seconds: float) -> Sequence[Delivery]:
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + wait_seconds
+        while True:
+            left = ends_at - loop.time()
+            deliveries = await self._next(credits, left)
+            if deliveries or left <= 0 or self._interruption.is_set():
+                self._interruption.clear()
+                return deliveries
+
+    async def _next(self, credits: Mapping[Subscription, int], seconds: float) -> list[Delivery]:
+        """What is spare, else what the server has. A call that is cancelled leaves what it took for the next one."""
+        if self._reading is None:
+            if deliveries := self._within(credits):
+                return deliveries
+            self._reading = asyncio.create_task(self._read(credits, seconds))
+            self._reading.add_done_callback(self._read_ended)
+        try:
+            await asyncio.shield(self._reading)
+        except asyncio.CancelledError:
+            self._reader.wake()
+            raise
+        return self._within(credits)
+
+    def _read_ended(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
+        if not reading.cancelled():
+            reading.exception()  # also when nobody waits for it any more
+
+    def _within(self, credits: Mapping[Subscription, int]) -> list[Delivery]:
+        left = Counter(credits)
+        chosen: list[Delivery] = []
+        spare: list[Delivery] = []
+        for delivery in self._spare:
+            fits = left[delivery.subscription] > 0
+            left[delivery.subscription] -= fits
+            (chosen if fits else spare).append(delivery)
+        self._spare = spare
+        return chosen
+
+    def interrupt(self) -> None:
+        self._interruption.set()
+        self._reader.wake()
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        tokens = [token for delivery in deliveries if (token := self._token(delivery)) in self._held]
+        for at in range(0, len(tokens), _AT_ONCE):
+            some = tokens[at : at + _AT_ONCE]
+            self._held |= dict.fromkeys(some, False)
+            await self._call(_ACK, *(word for token in some for word in token))
+            for token in some:
+                self._held.pop(token, None)
+
+    async def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self.interrupt()
+        names = [word for s in self._subscriptions for word in (s.topic, s.agent)]
+        # What cannot be given back just now is taken over after its hold, which is only later.
+        with contextlib.suppress(BackendUnavailable):
+            if self._reading is not None:
+                await self._reading
+            held = list(self._held)
+            for at in range(0, max(1, len(held)), _AT_ONCE):
+                words = [word for token in held[at : at + _AT_ONCE] for word in token]
+                await self._call(_CLOSE, self._name, len(self._subscriptions), *names, *words)
+        self._held.clear()
+        await self._reader.close()
+
+    # --- from the server ----------------------------------------------------------------------------------------------
+
+    async def _read(self, credits: Mapping[Subscription, int], seconds: float) -> None:
+        """Put what comes first into the spare."""
+        now = asyncio.get_running_loop().time()
+        if self._lost:
+            if now < self._restore_at:
+                await self._pause(min(seconds, self._restore_at - now))
+                return
+            await self._restore()
+        if now >= self._tend_at:
+            await self._tend(credits)
+        wanted = {s: most for s, most in credits.items() if most > 0 and s not in self._retired}
+        if not wanted:
+            await self._pause(min(seconds, _TEND_SECONDS))
+        elif not self._has_some(wanted):
+            await self._read_fresh(wanted, seconds)
+
+    async def _read_fresh(self, wanted: Mapping[Subscription, int], seconds: float) -> None:
+        may_wait = seconds > 0 and not self._interruption.is_set()
+        # A blocking read has one number for all of its queues: where the credits differ, it is only to be woken by.
+        if not may_wait or len(set(wanted.values())) > 1:
+            await self._take(wanted)
+            if self._has_some(wanted) or not may_wait or self._interruption.is_set():
+                return
+        try:
+            found = await self._reader.read([self._queues[s] for s in wanted], min(wanted.values()), seconds)
+        except QueuesGone:
+            self._tend_at = 0.0
+        else:
+            for queue, entries in found.items():
+                self._keep(self._subscription_of[queue], entries)
+
+    def _has_some(self, wanted: Mapping[Subscription, int]) -> bool:
+        return any(delivery.subscription in wanted for delivery in self._spare)
+
+    async def _take(self, wanted: Mapping[Subscription, int]) -> None:
+        words = [word for s, most in wanted.items() for word in (s.topic, s.agent, most)]
+        for subscription, entries in zip(wanted, await self._call(_TAKE, self._name, *words), strict=True):
+            if entries == 0:
+                self._tend_at = 0.0
+            else:
+                self._keep(subscription, entries)
+
+    def _keep(self, subscription: Subscription, entries: Sequence[tuple[bytes, list[bytes]]]) -> None:
+        for entry_id, words in entries:
+            fields = dict(zip(words[::2], words[1::2], strict=True))
+            # Not of ours, if it has no id: it is known by the server's then.
+            task_id = fields.get(b"id", b"redis-" + entry_id).decode(errors="replace")
+            task = self._codec.decode_task(fields.get(b"task", b""), task_id=task_id, topic=subscription.topic)
+            token = (subscription.topic, subscription.agent, entry_id)
+            self._held[token] = True
+            self._spare.append(Delivery(subscription=subscription, task=task, token=token))
+
+    async def _tend(self, credits: Mapping[Subscription, int]) -> None:
+        """Take over what was left by others, and by this inbox's own lost replies; see what is missing."""
+        self._tend_at = asyncio.get_running_loop().time() + _TEND_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311
+        idle = int(HOLD_SECONDS * 1000)
+        mine = Counter((topic, agent) for topic, agent, _ in self._held)
+        words: list[Any] = []
+        for s in self._subscriptions:
+            words += (s.topic, s.agent, max(1, credits.get(s, 0)) + mine[s.topic, s.agent])
+        epoch, rows = await self._call(_TEND, secrets.token_hex(8), idle, *words)
+        missing = {s: row for s, row in zip(self._subscriptions, rows, strict=True) if isinstance(row, int)}
+        is_another = self._epoch is not None and epoch != self._epoch
+        self._epoch = epoch
+        self._retired = (
+            frozenset() if is_another else frozenset(s for s, is_declared in missing.items() if not is_declared)
+        )
+        self._lost = tuple(s for s in missing if s not in self._retired)
+        if is_another or self._lost:
+            raise BackendUnavailable(
+                BACKEND,
+                self._server.location,
+                "DATA LOSS: the bus's queues are gone, and with them the tasks that waited and were not begun",
+                "they are made anew; was the server flushed, or started without its data?",
+            )
+        await self._claim(
+            [
+                (s.topic, s.agent, entry_id)
+                for s, row in zip(self._subscriptions, rows, strict=True)
+                if not isinstance(row, int)
+                for entry_id in self._left(s, row)[: credits.get(s, 0)]
+            ]
+        )
+
+    def _left(self, subscription: Subscription, rows: Sequence[Sequence[Any]]) -> list[bytes]:
+        """The entries that nobody works on: those of others, and of this inbox what it does not know to hold."""
+        name = self._name.encode()
+        return [
+            entry_id
+            for entry_id, consumer, *_ in rows
+            if consumer != name or not self._held.get((subscription.topic, subscription.agent, entry_id), False)
+        ]
+
+    async def _claim(self, left: Sequence[Token]) -> None:
+        if not left:
+            return
+        words = [word for token in left for word in token]
+        claimed = await self._call(_CLAIM, self._name, int(HOLD_SECONDS * 1000), *words)
+        for (topic, agent, _), entries in zip(left, claimed, strict=True):
+            self._keep(Subscription(topic, agent), [entry for entry in entries if entry])
+
+    async def _restore(self) -> None:
+        self._restore_at = asyncio.get_running_loop().time() + _TEND_SECONDS
+        # As the first ones there: what was published since then waits on the topics.
+        await self._declare(dict.fromkeys(self._lost, Start.BACKLOG))
+        self._lost = ()
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._interruption.wait(), max(0.0, seconds))
+
+    async def _call(self, script: str, *args: Any) -> Any:
+        return await self._server.script(packaged_script(script), [self._root], args)
+
+    @staticmethod
+    def _token(delivery: Delivery) -> Token:
+        token: Any = delivery.token
+        return token  # type: ignore[no-any-return]

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
+import attrs
+
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script, url_of
 from omnidaemon.adapters.redis.keys import Keys
 from omnidaemon.adapters.redis.publishing import Publishing
@@ -99,6 +101,16 @@ class RedisStreamsBus(EventBus, BusInspector):
             await self._server.close()
 
 
-def redis_stream_bus(context: BackendContext) -> RedisStreamsBus:
-    """The bus on the server that REDIS_URL names."""
-    return RedisStreamsBus(RedisConnection(url_of(context)), context.namespace, context.codec)
+@attrs.frozen
+class RedisStreamsEventBus:
+    """A factory of buses on a server of one's own choice; without an address, on that of `REDIS_URL`."""
+
+    redis_url: str | None = attrs.field(default=None, repr=False)  # it may hold a password
+
+    def __call__(self, context: BackendContext) -> RedisStreamsBus:
+        server = RedisConnection(url_of(context, self.redis_url))
+        return RedisStreamsBus(server, context.namespace, context.codec)
+
+
+redis_stream_bus = RedisStreamsEventBus()
+"""The bus on the server of `REDIS_URL`."""

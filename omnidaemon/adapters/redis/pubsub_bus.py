@@ -1,0 +1,87 @@
+"""The Redis Pub/Sub bus: a channel per subscription, and nothing kept anywhere."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import attrs
+
+from omnidaemon.adapters.redis.connection import RedisConnection, url_of
+from omnidaemon.adapters.redis.keys import Keys
+from omnidaemon.adapters.redis.publishing import Publishing
+from omnidaemon.adapters.redis.pubsub_inbox import PubsubInbox
+from omnidaemon.domain.agent import Start
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.task import Task
+from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.bus import BusCapabilities, EventBus, Inbox, Receipt
+from omnidaemon.ports.codec import Codec
+
+_PUBLISH: Final = "pubsub_publish"
+
+
+class RedisPubsubBus(EventBus):
+    """At most once: a task reaches the workers that listen just then, all of them, and begin() selects. What an agent
+    does not hear it never gets. Receivers are the agents of whom somebody listened."""
+
+    capabilities = BusCapabilities(
+        name="redis_pubsub", is_durable=False, is_lossy=True, competes=False, keeps_backlog=False
+    )
+
+    def __init__(self, server: RedisConnection, namespace: str, codec: Codec) -> None:
+        self._server = server
+        self._root = Keys(namespace).of("pubsub")
+        self._codec = codec
+        self._publishing = Publishing(server, _PUBLISH, self._root, codec)
+
+    async def declare(self, subscriptions: Mapping[Subscription, Start]) -> None:
+        agents: defaultdict[str, list[str]] = defaultdict(list)
+        for subscription in subscriptions:
+            agents[subscription.topic].append(subscription.agent)
+        for topic, names in agents.items():
+            await self._server.command("SADD", f"{self._root}:agents:{topic}", *names)
+
+    async def retire(self, subscription: Subscription) -> None:
+        await self._server.command("SREM", f"{self._root}:agents:{subscription.topic}", subscription.agent)
+
+    async def publish(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        return await self._publishing.publish(tasks)
+
+    async def purge(self, topic: str) -> int:  # noqa: ARG002 - nothing waits here
+        return 0
+
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> Inbox:
+        """Listens once this has returned."""
+        inbox = PubsubInbox(self._server, self._root, self._codec, subscriptions, self.declare)
+        await inbox.open()
+        return inbox
+
+    async def __aenter__(self) -> Self:
+        await self._server.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._publishing.close()
+        finally:
+            await self._server.close()
+
+
+@attrs.frozen
+class RedisPubsubEventBus:
+    """A factory of buses on a server of one's own choice; without an address, on that of `REDIS_URL`."""
+
+    redis_url: str | None = attrs.field(default=None, repr=False)  # it may hold a password
+
+    def __call__(self, context: BackendContext) -> RedisPubsubBus:
+        server = RedisConnection(url_of(context, self.redis_url))
+        return RedisPubsubBus(server, context.namespace, context.codec)
+
+
+redis_pubsub_bus = RedisPubsubEventBus()
+"""The bus on the server of `REDIS_URL`."""

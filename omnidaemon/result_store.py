@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omnidaemon.adapters.memory import MemoryResultStore
+from omnidaemon.adapters.redis import RedisResultStore
 from omnidaemon.adapters.sqlite import SqliteResultStore
 
-__all__ = ["MemoryResultStore", "SqliteResultStore"]
+__all__ = ["MemoryResultStore", "RedisResultStore", "SqliteResultStore"]

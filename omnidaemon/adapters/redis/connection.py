@@ -38,7 +38,7 @@ class Script:
 @cache
 def packaged_script(name: str) -> Script:
     """The script of `lua/<name>.lua` in this package, read when it is first needed."""
-    return Script((files(__package__) / "lua" / f"{name}.lua").read_text())
+    return Script((files("omnidaemon.adapters.redis") / "lua" / f"{name}.lua").read_text())
 
 
 class RedisConnection:

@@ -1,0 +1,228 @@
+"""Values as the server keeps them, and back.
+
+A run's record is its head, a line that the scripts compare and read, then a line of JSON, then the result's JSON text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.domain.states import RunState
+from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.ports.codec import Codec
+
+SCHEMA: Final = 1
+"""The version of all that is described here. A higher one is refused at opening."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = 86_400
+
+
+def micros(at: datetime) -> int:
+    """A time as it is stored."""
+    since = at - _EPOCH
+    return (since.days * _DAY + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else micros(at)
+
+
+@lru_cache(maxsize=1024)  # a batch was granted at one time, and mostly published at a few
+def moment(stored: int) -> datetime:
+    """The time that is stored so."""
+    return _EPOCH + timedelta(microseconds=stored)
+
+
+def _moment(stored: int | None) -> datetime | None:
+    return None if stored is None else moment(stored)
+
+
+subscription: Final = lru_cache(maxsize=1024)(Subscription)
+"""The subscription of a topic and an agent: there are few, in many records."""
+
+
+def subscription_of(name: bytes) -> Subscription:
+    """The subscription that is named `topic/agent`."""
+    topic, _, agent = name.decode().partition("/")
+    return subscription(topic, agent)
+
+
+def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The fields of a hash, which scripts answer as name, value, name, value."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+_STATES: Final = {state.value: state for state in RunState}
+_Errors = tuple[AttemptError, ...]
+_Answers = tuple[tuple[str, bytes], ...]
+
+
+@attrs.frozen
+class Kept:
+    """A run as the server is believed to keep it: `head` is what its record begins with, "" when there is none."""
+
+    run: Run | None
+    head: str
+    revision: int = 0
+
+
+ABSENT: Final = Kept(None, "")
+UNKNOWN: Final = Kept(None, "?")
+"""What no record begins with: whoever expects it is told what there is."""
+
+
+def kept_as(run: Run, revision: int) -> Kept:
+    """The run under the head that its record gets at this revision."""
+    flag = int(run.is_cancel_requested)
+    return Kept(run, f"{run.state.value}\t{run.fence}\t{run.owner or ''}\t{flag}\t{revision}\n", revision)
+
+
+def record_of(kept: Kept, codec: Codec) -> bytes:
+    """The record. The lease is not in it: it is kept in an index of its own, so that renewing touches only that."""
+    run = kept.run
+    assert run is not None  # noqa: S101 - only what is there is written
+    details = (
+        run.subscription.topic,
+        micros(run.queued_at),
+        run.life,
+        run.request,
+        run.attempts,
+        run.crashes,
+        _micros(run.due_at),
+        run.lease_seconds,
+        run.is_acked,
+        _micros(run.started_at),
+        _micros(run.finished_at),
+        run.seconds,
+        codec.dump(run.errors).decode() if run.errors else None,
+        run.question,
+        None if run.default is None else run.default.decode(),
+        codec.dump(run.answers).decode() if run.answers else None,
+        run.result is not None,
+    )
+    return b"%b%b\n%b" % (kept.head.encode(), orjson.dumps(details), run.result or b"")
+
+
+def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec) -> Kept:
+    """What a record says of a run, with the lease that the index has for it."""
+    if record is None:
+        return ABSENT
+    head, body, result = record.split(b"\n", 2)
+    state, fence, owner, flag, revision = head.decode().split("\t")
+    (
+        topic,
+        queued_at,
+        life,
+        request,
+        attempts,
+        crashes,
+        due_at,
+        lease_seconds,
+        is_acked,
+        started_at,
+        finished_at,
+        seconds,
+        errors,
+        question,
+        default,
+        answers,
+        has_result,
+    ) = orjson.loads(body)
+    run = Run(
+        task_id=key[0],
+        subscription=subscription(topic, key[1]),
+        state=_STATES[state],
+        queued_at=moment(queued_at),
+        life=life,
+        fence=int(fence),
+        owner=owner or None,
+        request=request,
+        attempts=attempts,
+        crashes=crashes,
+        due_at=_moment(due_at),
+        lease_until=None if lease is None else float(lease),
+        lease_seconds=lease_seconds,
+        is_cancel_requested=flag == "1",
+        is_acked=is_acked,
+        started_at=_moment(started_at),
+        finished_at=_moment(finished_at),
+        seconds=seconds,
+        result=result if has_result else None,
+        errors=() if errors is None else codec.load(errors.encode(), _Errors),
+        question=question,
+        default=None if default is None else default.encode(),
+        answers=() if answers is None else codec.load(answers.encode(), _Answers),
+    )
+    return Kept(run, head.decode() + "\n", int(revision))
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+def flaw_of(task: Task | Unreadable, codec: Codec) -> bytes:
+    """Why a task is unreadable, without the bytes, which are its body; empty for one that is not."""
+    if isinstance(task, Task):
+        return b""
+    return codec.dump({"reason": task.reason, "is_newer": task.is_newer})
+
+
+def task_of(codec: Codec, task_id: str, topic: bytes, flaw: bytes, body: bytes) -> Task | Unreadable:
+    """The task. What was unreadable is read again: this may be a newer version."""
+    task = codec.decode_task(body, task_id=task_id, topic=topic.decode())
+    if not flaw or isinstance(task, Task):
+        return task
+    told: Any = codec.decode_value(flaw)
+    return Unreadable(task_id=task_id, topic=topic.decode(), raw=body, reason=told["reason"], is_newer=told["is_newer"])
+
+
+def named_in(stored: bytes | None) -> tuple[str, ...]:
+    """The agents of a list joined by commas."""
+    return tuple(stored.decode().split(",")) if stored else ()
+
+
+# --- journal ----------------------------------------------------------------------------------------------------------
+
+_KINDS: Final = {kind.value: kind for kind in EventKind}
+
+
+def entry_of(event: JournalEvent) -> bytes:
+    """An event without its position, which is its entry's id."""
+    return orjson.dumps(
+        (
+            event.kind.value,
+            event.task_id,
+            event.topic,
+            event.agent,
+            event.attempt,
+            event.detail,
+            micros(event.at),
+        )
+    )
+
+
+def event_of(position: int, entry: bytes) -> JournalEvent:
+    """The event of an entry."""
+    kind, task_id, topic, agent, attempt, detail, at = orjson.loads(entry)
+    return JournalEvent(
+        position=position,
+        kind=_KINDS[kind],
+        task_id=task_id,
+        topic=topic,
+        agent=agent,
+        attempt=attempt,
+        detail=detail,
+        at=moment(at),
+    )

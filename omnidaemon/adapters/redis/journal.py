@@ -1,0 +1,38 @@
+"""The journal as a stream, whose entries are numbered by the namespace's own counter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omnidaemon.adapters.redis.forms import event_of
+from omnidaemon.adapters.redis.space import RedisSpace
+from omnidaemon.adapters.redis.view import View
+from omnidaemon.adapters.redis.writes import Writes
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.ports.journal import Journal
+
+
+class RedisJournal(Journal):
+    """Trimmed by retention alone. Of each task there is a list of its positions beside the stream."""
+
+    def __init__(self, space: RedisSpace) -> None:
+        self._space = space
+
+    async def append(self, events: Sequence[JournalEvent]) -> None:
+        view = View(self._space.codec, {})
+
+        def decide(now: Instant) -> tuple[None, Writes]:
+            writes = self._space.writes(now, view)
+            writes.add_events(events)
+            return None, writes
+
+        await self._space.settle(view, decide)
+
+    async def read(self, after: int = 0, task_id: str | None = None, limit: int = 1000) -> Sequence[JournalEvent]:
+        space = self._space
+        if task_id is not None:
+            flat = await space.script("events", task_id, after, limit)
+            return [event_of(int(position), entry) for position, entry in zip(flat[::2], flat[1::2], strict=True)]
+        entries = await space.connection.command("XRANGE", space.keys.of("journal"), f"({after}", "+", "COUNT", limit)
+        return [event_of(int(i.partition(b"-")[0]), fields[b"e"]) for i, fields in entries]

@@ -1,0 +1,76 @@
+"""Listings, newest task first: candidates come from indexes, and the domain says which of them match."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Final
+
+from omnidaemon.adapters.redis.reading import Reading, read
+from omnidaemon.adapters.redis.space import RedisSpace
+from omnidaemon.domain.record import TaskRecord
+from omnidaemon.domain.states import RunState, Status
+from omnidaemon.ports.run_queries import Page, TaskFilter
+
+_STEP: Final = 100
+_UNBEGUN: Final = (None, Status.QUEUED, Status.SCHEDULED, Status.CANCELLED)
+NO_LIMIT: Final = 2**53
+
+
+class Listing:
+    """One filter. An index may hold more than what matches, never less."""
+
+    def __init__(self, space: RedisSpace, wanted: TaskFilter) -> None:
+        self._space = space
+        self._wanted = wanted
+
+    async def page(self, before: int, limit: int) -> Page:
+        """Up to `limit` records below a position."""
+        indexes = await self._indexes()
+        found: list[tuple[int, TaskRecord]] = []
+        while indexes and len(found) <= limit:
+            places, floor = await self._places(indexes, before, limit + 1)
+            reading = await read(self._space, places)
+            found += self._matching(reading, places)
+            if floor is None:
+                break
+            before = floor
+        return Page(
+            records=tuple(record for _, record in found[:limit]),
+            cursor=str(found[limit - 1][0]) if len(found) > limit else None,
+        )
+
+    def _matching(self, reading: Reading, task_ids: list[str]) -> list[tuple[int, TaskRecord]]:
+        wanted = self._wanted
+        records = ((task_id, reading.records[task_id]) for task_id in task_ids if task_id in reading.records)
+        return [
+            (reading.positions[task_id], record)
+            for task_id, record in records
+            if record.matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent)
+        ]
+
+    async def _places(self, indexes: list[str], before: int, many: int) -> tuple[list[str], int | None]:
+        """The next candidates of all indexes, newest first, and below which position those after them are."""
+        many = max(many, _STEP)
+        places: dict[str, int] = {}
+        floor: int | None = None
+        for rows in await self._space.script("newest", before, many, *indexes):
+            positions = [int(position) for position in rows[1::2]]
+            places.update(zip((task_id.decode() for task_id in rows[::2]), positions, strict=True))
+            if len(positions) == many:
+                floor = positions[-1] if floor is None else max(floor, positions[-1])
+        ordered = sorted(places, key=lambda task_id: places[task_id], reverse=True)
+        return [task_id for task_id in ordered if floor is None or places[task_id] >= floor], floor
+
+    async def _indexes(self) -> list[str]:
+        status, topic, agent = self._wanted.status, self._wanted.topic, self._wanted.agent
+        if status is None and agent is None and topic is None:
+            return ["tasks"]
+        members = await self._space.connection.command("SMEMBERS", self._space.keys.of("subscriptions"))
+        pairs = sorted(tuple(member.decode().split("/")) for member in members)
+        pairs += [pair for pair in {(each, "") for each, _ in pairs} if pair not in pairs]
+        chosen = [pair for pair in pairs if topic in (None, pair[0]) and (agent in (None, pair[1]) or not pair[1])]
+        states = [state for state in RunState if status in (None, Status(state))]
+        indexes = [f"in:{state.value}:{each}/{name}" for state, (each, name) in product(states, chosen) if name]
+        if status in _UNBEGUN:
+            indexes += [f"unbegun:{each}/{name}" for each, name in chosen]
+        return indexes

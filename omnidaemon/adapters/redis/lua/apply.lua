@@ -1,0 +1,301 @@
+-- Write what a gate decided, if everything that it was decided upon is still so; else write nothing and tell what is.
+-- KEYS[1]: the namespace's prefix. ARGV: sections, each a name and what belongs to it; first what is expected, then,
+-- after "write", what is to be written. Everything is read before the first write, since Redis rolls nothing back.
+-- Answers {"ok"|"clock"|"lane"|"changed", seconds, microseconds, what is otherwise}.
+local P = KEYS[1]
+local at = 0
+local function take()
+    at = at + 1
+    return ARGV[at]
+end
+local function count() return tonumber(take()) end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local changed = {}
+local buried_any
+
+local function is_buried(id, agent)
+    if buried_any == nil then buried_any = redis.call('EXISTS', P .. 'tombstones') == 1 end
+    if not buried_any then return '0' end
+    local tombs = P .. 'tombstones'
+    return (redis.call('ZSCORE', tombs, agent .. '/' .. id) or redis.call('ZSCORE', tombs, '/' .. id)) and '1' or '0'
+end
+
+-- What is expected -----------------------------------------------------------------------------------------------------
+
+local expected = {}
+
+function expected.clock()
+    local estimate, tolerance = count(), count()
+    if math.abs(now - estimate) > tolerance then return 'clock' end
+end
+
+function expected.lane()
+    local incarnation, lane, counter = take(), take(), count()
+    local latest = tonumber(redis.call('HGET', P .. 'lanes:' .. incarnation, lane) or '0')
+    if latest > counter then
+        changed[#changed + 1] = latest
+        return 'lane'
+    end
+end
+
+function expected.agents()
+    local revision = take()
+    local current = redis.call('GET', P .. 'agents:revision') or '0'
+    if current ~= revision then
+        changed[#changed + 1] = {'agents', current, redis.call('HGETALL', P .. 'agents')}
+    end
+end
+
+-- "touch": the terms are the same, and somebody was heard no earlier than the caller believes. "exact": it is just so.
+function expected.guard()
+    local mode, seen, terms = take(), take(), take()
+    local stored = redis.call('HMGET', P .. 'guard', 'seen', 'terms')
+    local is_same = (stored[2] or '') == terms
+    if mode == 'touch' then
+        is_same = is_same and tonumber(stored[1] or '0') >= tonumber(seen)
+    else
+        is_same = is_same and (stored[1] or '') == seen
+    end
+    if not is_same then changed[#changed + 1] = {'guard', stored[1] or '', stored[2] or ''} end
+end
+
+-- A run by the head of its record, "" for absent; and, unless "-", whether its task is cancelled and it is buried.
+function expected.runs()
+    for _ = 1, count() do
+        local id, agent, head, marks = take(), take(), take(), take()
+        local key = P .. 't:' .. id
+        local stored = redis.call('HMGET', key, 'r:' .. agent, 'x')
+        local record = stored[1]
+        local found = ''
+        if record then found = string.sub(record, 1, #head > 0 and #head or 1) end
+        local current = '-'
+        if marks ~= '-' then current = (stored[2] and '1' or '0') .. is_buried(id, agent) end
+        if found ~= head or current ~= marks then
+            local lease = redis.call('ZSCORE', P .. 'leases', agent .. '/' .. id)
+            changed[#changed + 1] = {'run', id, agent, record, lease, current}
+        end
+    end
+end
+
+-- A task by the number of its fields, which a run that is added changes, its named agents, its mark and its schedule.
+function expected.tasks()
+    for _ = 1, count() do
+        local id, fields, named, mark, scheduled = take(), count(), take(), take(), take()
+        local key = P .. 't:' .. id
+        local stored = redis.call('HMGET', key, 'a', 'x')
+        local is_scheduled = redis.call('ZSCORE', P .. 'schedules', id) and '1' or '0'
+        local is_same = redis.call('HLEN', key) == fields and (stored[1] or '-') == named
+            and (stored[2] and '1' or '0') == mark and is_scheduled == scheduled
+        if not is_same then changed[#changed + 1] = {'task', id} end
+    end
+end
+
+local section = take()
+while section and section ~= 'write' do
+    local refusal = expected[section]()
+    if refusal then return {refusal, time[1], time[2], changed} end
+    section = take()
+end
+if #changed > 0 then return {'changed', time[1], time[2], changed} end
+
+-- What is written ------------------------------------------------------------------------------------------------------
+
+local ENDED = {succeeded = 'ended', cancelled = 'ended', skipped = 'ended', dead = 'ended:dead'}
+local write = {}
+local positions = {}
+
+local function numbers(name, many)
+    return redis.call('INCRBY', P .. name, many) - many
+end
+
+local function unlist(id, agent, subscription, record)
+    local state = string.match(record, '^(%a+)')
+    redis.call('ZREM', P .. 'in:' .. state .. ':' .. subscription, id)
+    redis.call('ZREM', P .. 'due:' .. subscription, id)
+    redis.call('ZREM', P .. 'crashed:' .. subscription, id)
+    redis.call('ZREM', P .. 'leases', agent .. '/' .. id)
+    if ENDED[state] then redis.call('ZREM', P .. ENDED[state], agent .. '/' .. id) end
+end
+
+function write.lane()
+    local key = P .. 'lanes:' .. take()
+    redis.call('HSET', key, take(), take())
+    redis.call('EXPIRE', key, 604800)
+end
+
+function write.guard()
+    redis.call('HSET', P .. 'guard', 'seen', time[1] .. '.' .. string.format('%06d', time[2]), 'terms', take())
+end
+
+function write.agents()
+    for _ = 1, count() do
+        local subscription, record = take(), take()
+        if record == '' then
+            redis.call('HDEL', P .. 'agents', subscription)
+        else
+            redis.call('HSET', P .. 'agents', subscription, record)
+            redis.call('SADD', P .. 'subscriptions', subscription)
+        end
+    end
+    redis.call('INCR', P .. 'agents:revision')
+end
+
+function write.tasks()
+    local many = count()
+    local latest = numbers('tasks:latest', many)
+    for _ = 1, many do
+        local id, topic, created, flaw, body = take(), take(), take(), take(), take()
+        local key = P .. 't:' .. id
+        if redis.call('EXISTS', key) == 0 then
+            latest = latest + 1
+            positions[id] = latest
+            redis.call('HSET', key, 'n', latest, 't', topic, 'c', created, 'f', flaw, 'b', body)
+            redis.call('ZADD', P .. 'tasks', latest, id)
+            redis.call('ZADD', P .. 'unbegun:' .. topic .. '/', latest, id)
+        end
+    end
+end
+
+function write.runs()
+    local leases = P .. 'leases'
+    for _ = 1, count() do
+        local id, agent, subscription, record = take(), take(), take(), take()
+        local old, new, left, queue, due, lease, ended = take(), take(), take(), take(), take(), take(), take()
+        local key = P .. 't:' .. id
+        redis.call('HSET', key, 'r:' .. agent, record)
+        if old ~= new then
+            local position = positions[id] or redis.call('HGET', key, 'n')
+            positions[id] = position
+            if old == '' then
+                redis.call('ZREM', P .. 'unbegun:' .. subscription, id)
+            else
+                redis.call('ZREM', P .. 'in:' .. old .. ':' .. subscription, id)
+                if ENDED[old] then redis.call('ZREM', P .. ENDED[old], agent .. '/' .. id) end
+            end
+            redis.call('ZADD', P .. 'in:' .. new .. ':' .. subscription, position, id)
+            if ENDED[new] then redis.call('ZADD', P .. ENDED[new], ended, agent .. '/' .. id) end
+        end
+        if left ~= '' and left ~= queue then redis.call('ZREM', P .. left .. ':' .. subscription, id) end
+        if queue ~= '' then redis.call('ZADD', P .. queue .. ':' .. subscription, due, id) end
+        if lease ~= '' then
+            redis.call('ZADD', leases, lease, agent .. '/' .. id)
+        elseif old == 'running' then
+            redis.call('ZREM', leases, agent .. '/' .. id)
+        end
+    end
+end
+
+function write.leases()
+    for _ = 1, count() do
+        local member, lease = take(), take()
+        redis.call('ZADD', P .. 'leases', 'XX', lease, member)
+    end
+end
+
+function write.metrics()
+    for _ = 1, count() do
+        local subscription, name, command, amount = take(), take(), take(), take()
+        redis.call(command, P .. 'metrics', subscription .. ':' .. name, amount)
+        redis.call('SADD', P .. 'subscriptions', subscription)
+    end
+end
+
+function write.events()
+    local many = count()
+    local latest = numbers('journal:latest', many)
+    for _ = 1, many do
+        local id, event = take(), take()
+        latest = latest + 1
+        redis.call('XADD', P .. 'journal', latest .. '-0', 't', id, 'e', event)
+        redis.call('RPUSH', P .. 'journal:' .. id, latest)
+    end
+end
+
+function write.marks()
+    for _ = 1, count() do
+        local id, mark, created = take(), take(), take()
+        if mark == '1' then
+            redis.call('HSET', P .. 't:' .. id, 'x', '1')
+            redis.call('ZADD', P .. 'cancelled', created, id)
+        else
+            redis.call('HDEL', P .. 't:' .. id, 'x')
+            redis.call('ZREM', P .. 'cancelled', id)
+        end
+    end
+end
+
+function write.unscheduled()
+    for _ = 1, count() do redis.call('ZREM', P .. 'schedules', take()) end
+end
+
+function write.scheduled()
+    for _ = 1, count() do
+        local id, due = take(), take()
+        redis.call('ZADD', P .. 'schedules', 'NX', due, id)
+    end
+end
+
+function write.forgotten()
+    for _ = 1, count() do
+        local id, agent, topic = take(), take(), take()
+        local key = P .. 't:' .. id
+        local stored = redis.call('HMGET', key, 'r:' .. agent, 'a')
+        local subscription = topic .. '/' .. agent
+        if stored[1] then unlist(id, agent, subscription, stored[1]) end
+        redis.call('HDEL', key, 'r:' .. agent)
+        redis.call('ZREM', P .. 'unbegun:' .. subscription, id)
+        if stored[2] then
+            local others = {}
+            for name in string.gmatch(stored[2], '[^,]+') do
+                if name ~= agent then others[#others + 1] = name end
+            end
+            redis.call('HSET', key, 'a', table.concat(others, ','))
+        end
+    end
+end
+
+function write.deleted()
+    for _ = 1, count() do
+        local id, topic, idempotency = take(), take(), take()
+        local fields = redis.call('HGETALL', P .. 't:' .. id)
+        for i = 1, #fields, 2 do
+            local name, value = fields[i], fields[i + 1]
+            if string.sub(name, 1, 2) == 'r:' then
+                local agent = string.sub(name, 3)
+                unlist(id, agent, topic .. '/' .. agent, value)
+            elseif name == 'a' then
+                for agent in string.gmatch(value, '[^,]+') do
+                    redis.call('ZREM', P .. 'unbegun:' .. topic .. '/' .. agent, id)
+                end
+            end
+        end
+        redis.call('ZREM', P .. 'unbegun:' .. topic .. '/', id)
+        redis.call('ZREM', P .. 'tasks', id)
+        redis.call('ZREM', P .. 'cancelled', id)
+        redis.call('UNLINK', P .. 't:' .. id)
+        if idempotency ~= '' then
+            redis.call('HDEL', P .. 'keys', idempotency)
+            redis.call('ZREM', P .. 'unconfirmed', id)
+        end
+    end
+end
+
+function write.tombstones()
+    for _ = 1, count() do
+        local member, lasts = take(), take()
+        redis.call('ZADD', P .. 'tombstones', lasts, member)
+    end
+end
+
+function write.bell()
+    redis.call('PUBLISH', P .. 'bell', '')
+end
+
+section = take()
+while section do
+    write[section]()
+    section = take()
+end
+return {'ok', time[1], time[2], changed}

@@ -1,0 +1,23 @@
+-- All that is kept of some tasks. KEYS[1]: the namespace's prefix. ARGV: task ids.
+-- Answers {seconds, microseconds, revision of the agents, the agents, for each known task
+-- {id, is scheduled, its fields, the leases of its running runs by agent}}.
+local P = KEYS[1]
+local time = redis.call('TIME')
+local records = {}
+for _, id in ipairs(ARGV) do
+    local fields = redis.call('HGETALL', P .. 't:' .. id)
+    if #fields > 0 then
+        local leases = {}
+        for i = 1, #fields, 2 do
+            if string.sub(fields[i], 1, 2) == 'r:' and string.sub(fields[i + 1], 1, 8) == 'running\t' then
+                local agent = string.sub(fields[i], 3)
+                leases[#leases + 1] = agent
+                leases[#leases + 1] = redis.call('ZSCORE', P .. 'leases', agent .. '/' .. id)
+            end
+        end
+        local scheduled = redis.call('ZSCORE', P .. 'schedules', id) and 1 or 0
+        records[#records + 1] = {id, scheduled, fields, leases}
+    end
+end
+local revision = redis.call('GET', P .. 'agents:revision') or '0'
+return {time[1], time[2], revision, redis.call('HGETALL', P .. 'agents'), records}

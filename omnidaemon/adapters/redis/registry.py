@@ -1,0 +1,171 @@
+"""The registry over the server: a hash of agents under one revision, and a hash of heartbeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import attrs
+
+from omnidaemon.adapters.redis.forms import moment
+from omnidaemon.adapters.redis.reading import read
+from omnidaemon.adapters.redis.space import Outdated, RedisSpace
+from omnidaemon.adapters.redis.view import View
+from omnidaemon.adapters.redis.writes import Writes
+from omnidaemon.domain.agent import (
+    AgentProfile,
+    AgentRecord,
+    DesiredState,
+    Start,
+    WorkerRecord,
+    WorkerReport,
+    registered,
+)
+from omnidaemon.domain.errors import AgentNotFound
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import withdrawn
+from omnidaemon.domain.states import RunState
+from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
+
+_REMEMBERED: Final = timedelta(hours=1)
+_WITHDRAWN_AT_ONCE: Final = 200
+_MOST_LOST_ROUNDS: Final = 30
+
+
+class RedisRegistry(AgentRegistry):
+    """What changes the agents rests on the revision that it was decided upon."""
+
+    def __init__(self, space: RedisSpace) -> None:
+        self._space = space
+
+    async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
+        records = await self._change(lambda known, now: registered(profiles, known, now.at))
+        return {subscription: record.declaration for subscription, record in records.items()}
+
+    async def declared(self, subscriptions: Sequence[Subscription]) -> None:
+        await self._change(
+            lambda known, _: {s: attrs.evolve(known[s], is_declared=True) for s in subscriptions if s in known}
+        )
+
+    async def desire(self, subscriptions: Sequence[Subscription], *, is_stopped: bool) -> None:
+        def wanted(known: Mapping[Subscription, AgentRecord], _: Instant) -> dict[Subscription, AgentRecord]:
+            return {s: _known(known, s).desired(is_stopped=is_stopped) for s in subscriptions}
+
+        await self._change(wanted, rings=True)
+
+    async def _change(
+        self,
+        decide: Callable[[Mapping[Subscription, AgentRecord], Instant], Mapping[Subscription, AgentRecord]],
+        *,
+        rings: bool = False,
+    ) -> Mapping[Subscription, AgentRecord]:
+        space = self._space
+        await space.census()  # an error for an unknown agent must not come of an old revision
+        view = View(space.codec, {})
+
+        def work(now: Instant) -> tuple[Mapping[Subscription, AgentRecord], Writes]:
+            records = decide(space.agents, now)
+            writes = space.writes(now, view)
+            writes.rests_on_agents = True
+            writes.agents({s: space.codec.dump(record) for s, record in records.items()})
+            if rings:
+                writes.ring()
+            return records, writes
+
+        return await space.settle(view, work)
+
+    async def beat(self, report: WorkerReport) -> DesiredState:
+        space = self._space
+        told = await space.script("beat", report.incarnation, space.codec.dump(report), space.revision)
+        if len(told) > 1:
+            space.know_agents(*told)
+        return DesiredState(
+            stopped=frozenset(s for s, record in space.agents.items() if record.is_stopped),
+            removed=frozenset(s for s in report.subscriptions if s not in space.agents),
+        )
+
+    async def leave(self, incarnation: str) -> None:
+        keys, command = self._space.keys, self._space.connection.command
+        await command("HDEL", keys.of("workers"), incarnation)
+        await command("UNLINK", keys.of("lanes", incarnation))
+
+    async def census(self) -> Census:
+        space = self._space
+        now, heartbeats = await space.census()
+        workers: list[WorkerRecord] = []
+        for _, heartbeat in sorted(heartbeats.items()):
+            seen, _, report = heartbeat.partition(b" ")
+            seen_at = moment(int(seen))
+            if seen_at >= now.at - _REMEMBERED:
+                is_alive = seen_at >= now.at - timedelta(seconds=ALIVE_SECONDS)
+                report_ = space.codec.load(report, WorkerReport)
+                workers.append(WorkerRecord(report=report_, seen_at=seen_at, is_alive=is_alive))
+        return Census(agents=tuple(space.agents.values()), workers=tuple(workers))
+
+    # --- removal ------------------------------------------------------------------------------------------------------
+
+    async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
+        """In steps, so that many runs do not hold up everybody else; the agent goes with the last of them. Whoever is
+        killed in between has cancelled some of its runs, and asks again."""
+        lost_rounds = 0
+        while True:
+            try:
+                is_done, is_last = await self._remove_some(subscription, heir)
+            except Outdated:
+                is_done, is_last = False, False
+            if is_done and is_last:
+                return
+            lost_rounds = 0 if is_done else lost_rounds + 1
+            if lost_rounds > _MOST_LOST_ROUNDS:
+                raise self._space.too_busy()
+            if lost_rounds:
+                await self._space.pause(lost_rounds)
+
+    async def _remove_some(self, subscription: Subscription, heir: Subscription | None) -> tuple[bool, bool]:
+        """Withdraw some of the agent's runs: whether that was done, and whether the agent has gone with them."""
+        space = self._space
+        await space.census()
+        _known(space.agents, subscription)
+        task_ids = await self._open_tasks(subscription)
+        reading = await read(space, task_ids)
+        keys = [(task_id, subscription.agent) for task_id in reading.records]
+        runs = [
+            run
+            for key in keys
+            if key in reading.kept and (run := reading.kept[key].run) and not run.is_cancel_requested
+        ]
+        view = View(space.codec, {run.key: reading.kept[run.key] for run in runs})
+        if heir is not None:
+            inherited = [(run.task_id, heir.agent) for run in runs]
+            view.kept.update((key, reading.kept[key]) for key in inherited if key in reading.kept)
+            view.expect_absent(inherited)
+        writes = space.writes(reading.now, view)
+        writes.add(withdrawn(runs, heir, view.found, reading.now))
+        is_last = len(task_ids) < _WITHDRAWN_AT_ONCE
+        if is_last:
+            writes.rests_on_agents = True
+            writes.agents({subscription: b""})
+        writes.ring()
+        return await space.apply(view, writes, reading.now), is_last
+
+    async def _open_tasks(self, subscription: Subscription) -> list[str]:
+        """Some of the tasks of which the agent's run has not ended; those that run last, since they stay open."""
+        task_ids: list[str] = []
+        states = (RunState.QUEUED, RunState.RETRYING, RunState.WAITING, RunState.RUNNING)
+        for state in states:
+            index = self._space.keys.of("in", state.value, str(subscription))
+            left = -1 if state is RunState.RUNNING else _WITHDRAWN_AT_ONCE - len(task_ids) - 1
+            if state is RunState.RUNNING and len(task_ids) >= _WITHDRAWN_AT_ONCE:
+                break
+            if left >= 0 or state is RunState.RUNNING:
+                task_ids += [i.decode() for i in await self._space.connection.command("ZRANGE", index, 0, left)]
+        return task_ids
+
+
+def _known(records: Mapping[Subscription, AgentRecord], subscription: Subscription) -> AgentRecord:
+    record = records.get(subscription)
+    if record is None:
+        raise AgentNotFound(subscription.topic, subscription.agent)
+    return record

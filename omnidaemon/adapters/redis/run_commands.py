@@ -1,0 +1,62 @@
+"""Commands over the server: read the task, decide, write if it is still the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from omnidaemon.adapters.redis.reading import read
+from omnidaemon.adapters.redis.retention import Retention
+from omnidaemon.adapters.redis.space import Outdated, RedisSpace
+from omnidaemon.domain.changes import Changes
+from omnidaemon.domain.errors import TaskNotFound
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.record import TaskRecord
+from omnidaemon.ports.run_commands import RunCommands
+
+_MOST_ROUNDS: Final = 30
+
+
+class RedisRunCommands(RunCommands):
+    """Two round trips each, more where a worker changes the task in between."""
+
+    def __init__(self, space: RedisSpace) -> None:
+        self._space = space
+
+    async def cancel(self, task_id: str, agent: str | None = None) -> None:
+        await self._order(task_id, lambda record, now: record.cancel(agent, now))
+
+    async def requeue(self, task_id: str, agent: str | None = None) -> None:
+        await self._order(task_id, lambda record, now: record.requeue(agent, now))
+
+    async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
+        await self._order(task_id, lambda record, now: record.answer(agent, question, answer, now))
+
+    async def delete(self, task_id: str, agent: str | None = None) -> None:
+        await self._order(task_id, lambda record, now: record.delete(agent, now))
+
+    async def _order(self, task_id: str, decide: Callable[[TaskRecord, Instant], Changes]) -> None:
+        space = self._space
+        for round_ in range(_MOST_ROUNDS):
+            reading = await read(space, [task_id])
+            if task_id not in reading.records:
+                raise TaskNotFound(task_id)
+            view = reading.view(space)
+            writes = space.writes(reading.now, view)
+            changes = decide(reading.records[task_id], reading.now)
+            writes.add(changes, reading.tasks)
+            writes.rests_on_agents = True
+            view.expect_absent(run.key for run in changes.runs)
+            try:
+                if await space.apply(view, writes, reading.now):
+                    return
+            except Outdated:
+                pass
+            await space.pause(round_)
+        raise space.too_busy()
+
+    async def prune(self, keep: timedelta, keep_dead: timedelta | None, limit: int) -> int:
+        """In steps, each of which is atomic."""
+        now = self._space.clock.now().at
+        return await Retention(self._space, now - keep, None if keep_dead is None else now - keep_dead).prune(limit)

@@ -1,0 +1,175 @@
+"""What the ports of one storage share: the connection, the clock, and the loop of deciding and comparing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
+from omnidaemon.adapters.redis.doorbell import Doorbell
+from omnidaemon.adapters.redis.faults import BACKEND
+from omnidaemon.adapters.redis.forms import SCHEMA, Kept, pairs, subscription_of
+from omnidaemon.adapters.redis.guarding import KeptGuard
+from omnidaemon.adapters.redis.keys import Keys
+from omnidaemon.adapters.redis.server_clock import ServerClock
+from omnidaemon.adapters.redis.view import View
+from omnidaemon.adapters.redis.writes import Writes
+from omnidaemon.domain.agent import AgentRecord
+from omnidaemon.domain.errors import BackendUnavailable, BackendUnusable
+from omnidaemon.domain.gates import Gates
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.requests import Request
+from omnidaemon.domain.run import RunKey
+from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.codec import Codec
+
+T = TypeVar("T")
+
+_TOLERANCE_SECONDS: Final = 0.2
+"""How far the estimate of the server's clock may be off when something is decided by it."""
+
+_MOST_ROUNDS: Final = 30
+_LONGEST_PAUSE_SECONDS: Final = 0.05
+
+
+class Outdated(Exception):
+    """A task that was decided upon as a whole is another by now; the caller reads it again."""
+
+
+class RedisSpace:
+    """Of one event loop. `held` are the runs that were granted over this object, as the server keeps them, so that
+    their owner's next call need not ask first."""
+
+    def __init__(self, url: str, context: BackendContext) -> None:
+        self.connection = RedisConnection(url)
+        self.keys = Keys(context.namespace)
+        self.codec: Codec = context.codec
+        self.gates = Gates()
+        self.clock = ServerClock()
+        self.doorbell = Doorbell(self.connection, self.keys.bell, context.clock)
+        self.guard = KeptGuard()
+        self.held: dict[RunKey, Kept] = {}
+        self.agents: dict[Subscription, AgentRecord] = {}
+        self._revision = "0"
+
+    async def open(self) -> None:
+        """Connect, refuse the data of a newer version, and listen."""
+        await self.connection.open()
+        try:
+            await self._check_schema()
+            await self.census()
+            await self.doorbell.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close what open() opened."""
+        await self.doorbell.close()
+        await self.connection.close()
+
+    async def _check_schema(self) -> None:
+        key = self.keys.of("schema")
+        await self.connection.command("SET", key, SCHEMA, "NX")
+        found = await self.connection.command("GET", key)
+        if not found or not found.isdigit() or int(found) > SCHEMA:
+            version = (found or b"nothing").decode(errors="replace")
+            reason = f"the data of {self.keys.prefix} is of version {version}, this program knows {SCHEMA}"
+            raise BackendUnusable(BACKEND, self.connection.location, reason, "install a newer omnidaemon")
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    async def script(self, name: str, *args: Any) -> Any:
+        """Run a script on this namespace."""
+        return await self.connection.script(packaged_script(name), (self.keys.prefix,), args)
+
+    async def settle(
+        self,
+        view: View,
+        decide: Callable[[Instant], tuple[T, Writes]],
+        *,
+        request: Request | None = None,
+    ) -> T:
+        """Decide upon the view and write, again for as long as the view was wrong; what was decided at last.
+
+        Raises `StaleRequest` for an overtaken request, `Outdated` when a whole task that was decided upon is another
+        now.
+        """
+        for round_ in range(_MOST_ROUNDS):
+            now = self.clock.now()
+            answer, writes = decide(now)
+            if await self.apply(view, writes, now, request=request):
+                return answer
+            if round_:
+                await self.pause(round_)
+        raise self.too_busy()
+
+    async def apply(self, view: View, writes: Writes, now: Instant, *, request: Request | None = None) -> bool:
+        """Write, if all is as expected; else False, and the view knows more than before."""
+        expected: list[Any] = ["clock", repr(now.steady), _TOLERANCE_SECONDS]
+        if request is not None:
+            writes.use_lane(request)
+            expected += ["lane", request.incarnation, request.lane, request.counter]
+        if writes.touched is not None:
+            expected += self.guard.expectation(writes.touched)
+        if writes.rests_on_agents:
+            expected += ["agents", self._revision]
+        reply = await self.script("apply", *expected, *view.expectations(), "write", *writes.words)
+        status, seconds, microseconds, changed = reply
+        written_at = self.clock.note(seconds, microseconds)
+        if status == b"ok":
+            if writes.touched is not None:
+                self.guard = writes.touched.heard(written_at)
+            return True
+        if status == b"lane" and request is not None:
+            self.gates.admit(request, changed[0])
+        self._learn(view, changed if status == b"changed" else ())
+        return False
+
+    def _learn(self, view: View, changed: Sequence[Any]) -> None:
+        for told in changed:
+            match told[0]:
+                case b"run":
+                    view.learn(told)
+                case b"guard":
+                    self.guard = KeptGuard.told(told[1], told[2])
+                case b"agents":
+                    self.know_agents(told[1], told[2])
+                case _:
+                    raise Outdated
+
+    async def pause(self, round_: int) -> None:
+        """Step aside for those who decide upon the same."""
+        await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**round_)))  # noqa: S311
+
+    def too_busy(self) -> BackendUnavailable:
+        """The error after so many rounds, each of which somebody else has won."""
+        reason = f"others changed the same in each of {_MOST_ROUNDS} rounds"
+        return BackendUnavailable(BACKEND, self.connection.location, reason)
+
+    def writes(self, now: Instant, view: View) -> Writes:
+        """An empty set of writes over this view."""
+        return Writes(self.codec, now, view.kept)
+
+    # --- agents -------------------------------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> str:
+        """Which state of the registry `agents` are."""
+        return self._revision
+
+    def know_agents(self, revision: bytes, flat: Sequence[bytes]) -> None:
+        """Take in the registry as a script tells it."""
+        if revision.decode() != self._revision:
+            loaded = ((subscription_of(name), self.codec.load(raw, AgentRecord)) for name, raw in pairs(flat).items())
+            self.agents = dict(sorted(loaded, key=lambda each: each[0]))
+            self._revision = revision.decode()
+
+    async def census(self) -> tuple[Instant, Mapping[bytes, bytes]]:
+        """Read the registry; gives the time and the workers' heartbeats."""
+        seconds, microseconds, revision, agents, workers = await self.script("census")
+        self.know_agents(revision, agents)
+        return self.clock.note(seconds, microseconds), pairs(workers)

@@ -1,0 +1,41 @@
+"""The Redis storage: every port over one namespace of a server."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from omnidaemon.adapters.redis.journal import RedisJournal
+from omnidaemon.adapters.redis.registry import RedisRegistry
+from omnidaemon.adapters.redis.run_commands import RedisRunCommands
+from omnidaemon.adapters.redis.run_queries import RedisRunQueries
+from omnidaemon.adapters.redis.run_store import RedisRunStore
+from omnidaemon.adapters.redis.schedules import RedisSchedules
+from omnidaemon.adapters.redis.space import RedisSpace
+from omnidaemon.adapters.redis.task_log import RedisTaskLog
+from omnidaemon.ports.storage import Storage, StorageCapabilities
+
+
+class RedisStorage(Storage):
+    """As durable as the server: with `appendonly yes`, up to its `appendfsync`. Of one event loop."""
+
+    capabilities = StorageCapabilities(name="redis")
+
+    def __init__(self, space: RedisSpace) -> None:
+        self._space = space
+        self.runs = RedisRunStore(space)
+        self.log = RedisTaskLog(space)
+        self.commands = RedisRunCommands(space)
+        self.queries = RedisRunQueries(space)
+        self.schedules = RedisSchedules(space)
+        self.registry = RedisRegistry(space)
+        self.journal = RedisJournal(space)
+
+    async def __aenter__(self) -> Self:
+        await self._space.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._space.close()

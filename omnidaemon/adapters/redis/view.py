@@ -1,0 +1,64 @@
+"""What a decision rests on: the runs as the server is believed to keep them, each to be compared before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from omnidaemon.adapters.redis.forms import ABSENT, Kept, kept_of
+from omnidaemon.domain.gates import Marks
+from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.ports.codec import Codec
+
+
+class View:
+    """Begins with what the caller believes, and learns from each refusal what is so instead."""
+
+    def __init__(self, codec: Codec, believed: Mapping[RunKey, Kept], *, marks: str = "-") -> None:
+        self.kept = dict(believed)
+        self._codec = codec
+        self._marks = dict.fromkeys(believed, marks)
+        self._tasks: list[Any] = []
+
+    @property
+    def found(self) -> dict[RunKey, Run]:
+        """The runs that exist."""
+        return {key: kept.run for key, kept in self.kept.items() if kept.run is not None}
+
+    @property
+    def marks(self) -> Marks:
+        """What forbids deliveries."""
+        return Marks(
+            cancelled={key[0] for key, marks in self._marks.items() if marks[0] == "1"},
+            tombstones={key for key, marks in self._marks.items() if marks[1:] == "1"},
+        )
+
+    def expect_absent(self, keys: Iterable[RunKey]) -> None:
+        """Rest on it that there are no runs of these, where nothing is known of them yet."""
+        for key in keys:
+            self.kept.setdefault(key, ABSENT)
+            self._marks.setdefault(key, "-")
+
+    def expect_task(self, expectation: Sequence[Any]) -> None:
+        """Rest on a whole task: id, number of fields, named agents, mark, schedule."""
+        self._tasks.append(expectation)
+
+    def expectations(self) -> list[Any]:
+        """As the script takes them."""
+        words: list[Any] = []
+        if self.kept:
+            words += ["runs", len(self.kept)]
+            for key, kept in self.kept.items():
+                words += [*key, kept.head, self._marks[key]]
+        if self._tasks:
+            words += ["tasks", len(self._tasks)]
+            for task in self._tasks:
+                words += task
+        return words
+
+    def learn(self, told: Sequence[Any]) -> None:
+        """Take in what the script says of a run."""
+        _, task_id, agent, record, lease, marks = told
+        key = (task_id.decode(), agent.decode())
+        self.kept[key] = kept_of(key, record, lease, self._codec)
+        self._marks[key] = marks.decode()

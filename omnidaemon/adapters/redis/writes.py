@@ -1,0 +1,150 @@
+"""What a gate decided, in the words that the script `apply` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import attrs
+
+from omnidaemon.adapters.redis.forms import ABSENT, Kept, entry_of, flaw_of, kept_as, micros, record_of
+from omnidaemon.adapters.redis.guarding import KeptGuard
+from omnidaemon.domain.changes import Changes
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.requests import Request
+from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.domain.states import RunState
+from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.ports.codec import Codec
+
+TOMBSTONE_LIFE: Final = timedelta(days=7)
+COUNTS: Final = tuple(field.name for field in attrs.fields(Metrics) if field.name != "timings")
+_SECONDS: Final = "seconds_sum"
+
+
+class Writes:
+    """Everything that one call writes. `kept` are the runs as they are before it, and afterwards as they will be."""
+
+    def __init__(self, codec: Codec, now: Instant, kept: Mapping[RunKey, Kept]) -> None:
+        self.words: list[Any] = []
+        self.moved: dict[RunKey, Kept] = {}
+        self.touched: KeptGuard | None = None
+        self.rests_on_agents = False
+        self._codec = codec
+        self._now = now
+        self._kept = kept
+
+    def add(self, changes: Changes, known: Mapping[str, Task | Unreadable] | None = None) -> None:
+        """What a gate decided. `known` are the tasks that it deletes."""
+        self._add_tasks(changes.tasks)
+        self._add_runs(changes.runs)
+        self._add_metrics(changes.metrics)
+        marks = [(t, int(mark), micros(self._now.at)) for t, mark in changes.cancel_marks.items()]
+        self._section("marks", marks)
+        self._section("unscheduled", [(task_id,) for task_id in changes.unscheduled])
+        self._section("scheduled", [(task_id, micros(due_at)) for task_id, due_at in changes.scheduled.items()])
+        self._section("forgotten", [(*key, (known or {})[key[0]].topic) for key in changes.forgotten])
+        self._section("deleted", [_deletion((known or {})[task_id]) for task_id in changes.deleted])
+        until = micros(self._now.at + TOMBSTONE_LIFE)
+        self._section("tombstones", [(f"{agent}/{task_id}", until) for task_id, agent in changes.tombstones])
+        self.add_events(changes.events)
+        if changes.is_news:
+            self.ring()
+
+    def add_events(self, events: Iterable[JournalEvent]) -> None:
+        """Lines of the journal."""
+        self._section("events", [(event.task_id, entry_of(event)) for event in events])
+
+    def use_lane(self, request: Request) -> None:
+        """This is the latest call of its lane."""
+        self.words += ["lane", request.incarnation, request.lane, request.counter]
+
+    def renew(self, runs: Sequence[Run]) -> None:
+        """Nothing but their leases."""
+        self._section("leases", [(f"{run.subscription.agent}/{run.task_id}", repr(run.lease_until)) for run in runs])
+
+    def guard(self, guard: KeptGuard) -> None:
+        """The guard as it is now."""
+        self.touched = guard
+        self.words += ["guard", guard.terms]
+
+    def agents(self, records: Mapping[Subscription, bytes]) -> None:
+        """The records of agents; an empty one is removed."""
+        self._section("agents", [(str(s), record) for s, record in records.items()])
+
+    def ring(self) -> None:
+        """Tell everybody who listens."""
+        self.words.append("bell")
+
+    # --- sections -----------------------------------------------------------------------------------------------------
+
+    def _section(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            self.words += [name, len(rows)]
+            for row in rows:
+                self.words += row
+
+    def _add_tasks(self, tasks: Sequence[Task | Unreadable]) -> None:
+        codec = self._codec
+        self._section(
+            "tasks",
+            [
+                (
+                    task.task_id,
+                    task.topic,
+                    micros(task.created_at if isinstance(task, Task) else self._now.at),
+                    flaw_of(task, codec),
+                    codec.encode_task(task),
+                )
+                for task in tasks
+            ],
+        )
+
+    def _add_runs(self, runs: Sequence[Run]) -> None:
+        rows: list[Sequence[Any]] = []
+        for run in runs:
+            before = self.moved.get(run.key) or self._kept.get(run.key, ABSENT)
+            after = self.moved[run.key] = kept_as(run, before.revision + 1)
+            rows.append(
+                (
+                    *run.key,
+                    str(run.subscription),
+                    record_of(after, self._codec),
+                    before.run.state.value if before.run else "",
+                    run.state.value,
+                    _queue_of(before.run) if before.run else "",
+                    _queue_of(run),
+                    "" if run.due_at is None else micros(run.due_at),
+                    repr(run.lease_until) if run.state is RunState.RUNNING else "",
+                    "" if run.finished_at is None else micros(run.finished_at),
+                )
+            )
+        self._section("runs", rows)
+
+    def _add_metrics(self, metrics: Mapping[Subscription, Metrics]) -> None:
+        rows: list[Sequence[Any]] = []
+        for subscription, each in metrics.items():
+            name = str(subscription)
+            for count in COUNTS:
+                if amount := getattr(each, count):
+                    command = "HINCRBYFLOAT" if count == _SECONDS else "HINCRBY"
+                    rows.append((name, count, command, repr(amount)))
+            rows += [(name, bucket, "HINCRBY", amount) for bucket, amount in each.timings]
+        self._section("metrics", rows)
+
+
+def _queue_of(run: Run) -> str:
+    """The index in which the run waits. Those that crashed have one of their own: the ones at their last chance stay
+    there until a worker is idle, and must not hide the others."""
+    if run.due_at is None:
+        return ""
+    return "crashed" if run.crashes else "due"
+
+
+def _deletion(task: Task | Unreadable) -> Sequence[Any]:
+    key = None if isinstance(task, Unreadable) else task.idempotency_key
+    return (task.task_id, task.topic, "" if key is None else f"{task.topic}/{key}")

@@ -15,7 +15,7 @@ from omnidaemon.domain.names import Subscription
 
 _LOOK_SECONDS: Final = 2.0
 _SILENCE_SECONDS: Final = 5.0
-"""Nothing for so long is asked about by a PING; nothing for twice as long is a dead connection."""
+"""Nothing for so long is asked about by a PING; no answer for so long again is a dead connection."""
 
 _MOST_MESSAGES: Final = 20_000
 _MOST_BYTES: Final = 64 * 1024 * 1024
@@ -89,18 +89,18 @@ class Listening:
         """Put what comes into the buffer; raises once the connection is lost."""
         loop = asyncio.get_running_loop()
         heard_at = look_at = loop.time()
-        has_asked = False
+        asked_at: float | None = None
         with self._server.translating():
             while True:
                 message = await self._pubsub.get_message(timeout=_LOOK_SECONDS) if self._pubsub else None
                 now = loop.time()
                 if message is not None:
                     self._take_in(message)
-                    heard_at, has_asked = now, False
-                elif self._pubsub is None or now >= heard_at + 2 * _SILENCE_SECONDS:
+                    heard_at, asked_at = now, None
+                elif self._pubsub is None or (asked_at is not None and now >= asked_at + _SILENCE_SECONDS):
                     raise exceptions.ConnectionError("the connection was lost")
-                elif now >= heard_at + _SILENCE_SECONDS and not has_asked:
-                    has_asked = True
+                elif asked_at is None and now >= heard_at + _SILENCE_SECONDS:
+                    asked_at = now
                     async with asyncio.timeout(DEADLINE_SECONDS):
                         await self._pubsub.ping()
                 if now >= look_at:

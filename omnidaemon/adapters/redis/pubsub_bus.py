@@ -17,7 +17,7 @@ from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.backend import BackendContext
-from omnidaemon.ports.bus import BusCapabilities, EventBus, Inbox, Receipt
+from omnidaemon.ports.bus import BusCapabilities, EventBus, Receipt
 from omnidaemon.ports.codec import Codec
 
 _PUBLISH: Final = "pubsub_publish"
@@ -53,7 +53,7 @@ class RedisPubsubBus(EventBus):
     async def purge(self, topic: str) -> int:  # noqa: ARG002 - nothing waits here
         return 0
 
-    async def subscribe(self, subscriptions: Sequence[Subscription]) -> Inbox:
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> PubsubInbox:
         """Listens once this has returned."""
         inbox = PubsubInbox(self._server, self._root, self._codec, subscriptions, self.declare)
         await inbox.open()

@@ -17,7 +17,7 @@ from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.backend import BackendContext
-from omnidaemon.ports.bus import BusCapabilities, BusInspector, Depth, EventBus, Inbox, Receipt
+from omnidaemon.ports.bus import BusCapabilities, BusInspector, Depth, EventBus, Receipt
 from omnidaemon.ports.codec import Codec
 
 _TOPICS_AT_ONCE: Final = 100
@@ -72,7 +72,7 @@ class RedisStreamsBus(EventBus, BusInspector):
                 total += int(count)
         return total
 
-    async def subscribe(self, subscriptions: Sequence[Subscription]) -> Inbox:
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> StreamsInbox:
         return StreamsInbox(self._server, self._root, self._codec, subscriptions, self.declare)
 
     async def depths(self) -> Sequence[Depth]:

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
+import hiredis
 from redis import exceptions
 
 from omnidaemon.adapters.redis.connection import DEADLINE_SECONDS, RedisConnection, Script
@@ -54,7 +55,8 @@ class Line:
         connection = await self._connected()
         try:
             self.is_in_doubt = True
-            await connection.send_command(*words)
+            # hiredis packs a batch's words much faster than redis-py's asyncio connections do.
+            await connection.send_packed_command(hiredis.pack_command(words))
             reply = await connection.read_response()
         except exceptions.ResponseError:
             self.is_in_doubt = False

@@ -1,0 +1,79 @@
+"""A user that may do no more than `docs/how-to/redis.md` says."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+import redis
+
+from omnidaemon.adapters.redis import redis_storage
+from omnidaemon.domain.agent import AgentProfile
+from omnidaemon.domain.errors import BackendUnusable
+from omnidaemon.domain.requests import HoldRun
+from omnidaemon.ports.run_queries import TaskFilter
+from omnidaemon.testing.contracts.opening import GREETER
+from omnidaemon.testing.worker import ScriptedWorker, succeeded
+from tests.unit.docs.pages import ROOT
+
+PAGE = ROOT / "docs" / "how-to" / "redis.md"
+PASSWORD = "right"  # noqa: S105 - of a server that lives for one test
+
+
+def documented_user(namespace):
+    """The words of the page's ACL SETUSER, for this namespace."""
+    (command,) = re.findall(r"^ACL SETUSER [^`]*", PAGE.read_text(), re.MULTILINE)
+    words = command.replace("\\\n", " ").replace("{omni}", f"{{{namespace}}}").split()
+    return [f">{PASSWORD}" if word.startswith(">") else word for word in words]
+
+
+async def use_everything(place):
+    """Every port once."""
+    async with redis_storage(place.context()) as storage:
+        worker = ScriptedWorker(storage.runs, "w1")
+        await storage.registry.register([AgentProfile(subscription=GREETER)])
+        await storage.registry.declared([GREETER])
+        await storage.log.add([place.task("t0")])
+        await storage.log.reserve([place.task("t1", idempotency_key="k")])
+        await storage.log.confirm(["t1"])
+        await storage.log.unconfirmed(0, 10)
+        await storage.schedules.put([place.task("t2", due_at=place.now())])
+        await storage.schedules.take(10, 1.0)
+        await storage.schedules.drop(["t2"])
+        wakeups = storage.runs.wakeups()
+        await worker.renew()
+        await worker.begin(HoldRun(task=place.task("t3"), subscription=GREETER))
+        assert await wakeups.wait(5)
+        await worker.settle(await worker.claimed(GREETER), succeeded())
+        await worker.claim(worker.limit(GREETER), again=True)
+        await storage.commands.requeue("t3", "greeter")
+        await storage.commands.cancel("t3")
+        await storage.commands.cancel("t0")
+        await storage.commands.delete("t0")
+        await storage.queries.find(TaskFilter())
+        await storage.queries.find(TaskFilter(agent="greeter"))
+        await storage.queries.ended(["t3"])
+        await storage.queries.counts()
+        await storage.queries.metrics()
+        await storage.journal.read()
+        await storage.journal.read(task_id="t3")
+        await storage.commands.prune(timedelta(0), timedelta(0), 100)
+        await storage.registry.census()
+        await storage.registry.leave("w1")
+        await storage.registry.remove(GREETER)
+
+
+async def test_documented_user_may_do_all_that_is_needed(private_redis, place_of):
+    place = place_of(private_redis.url.replace("//", f"//omnidaemon:{PASSWORD}@"))
+    with redis.Redis.from_url(private_redis.url) as client:
+        client.execute_command(*documented_user(place.namespace))
+    await use_everything(place)
+
+
+async def test_documented_user_may_touch_no_other_namespace(private_redis, place_of):
+    place = place_of(private_redis.url.replace("//", f"//omnidaemon:{PASSWORD}@"))
+    with redis.Redis.from_url(private_redis.url) as client:
+        client.execute_command(*documented_user("another"))
+    with pytest.raises(BackendUnusable, match=r"docs/how-to/redis\.md"):
+        await redis_storage(place.context()).__aenter__()

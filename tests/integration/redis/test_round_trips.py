@@ -1,0 +1,84 @@
+"""What a batch costs: round trips, counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from omnidaemon.domain.requests import HoldRun
+from omnidaemon.testing.contracts.opening import GREETER
+from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
+
+
+@pytest.fixture
+def worker(storage):
+    return ScriptedWorker(storage.runs, "w1")
+
+
+@pytest.fixture
+def trips(storage, monkeypatch):
+    """The scripts that were run, in order."""
+    names = []
+    connection = storage._space.connection
+    run = connection.script
+
+    async def counted(script, keys, args):
+        names.append(script.digest)
+        return await run(script, keys, args)
+
+    monkeypatch.setattr(connection, "script", counted)
+    return names
+
+
+def tasks(place, count):
+    return [place.task(f"t{number}") for number in range(count)]
+
+
+@pytest.fixture
+def place(private_redis, place_of):
+    return place_of(private_redis.url)
+
+
+async def test_fresh_batch_costs_one_round_trip_at_each_gate(place, worker, trips):
+    """Begin, renew and finish of a hundred tasks: one each, since nobody else has touched the runs."""
+    await worker.renew()
+    trips.clear()
+    grants = await worker.begin(*(worker.start_of(task, GREETER) for task in tasks(place, 100)))
+    assert len(trips) == 1
+    assert not (await worker.renew(*grants)).lost
+    assert len(trips) == 2
+    assert all(await worker.finish(*(outcome(grant, succeeded()) for grant in grants)))
+    assert len(trips) == 3
+
+
+async def test_idle_claim_costs_one_round_trip(worker, trips):
+    """A worker asks several times a second when nothing is due."""
+    await worker.renew()
+    trips.clear()
+    await worker.claim(worker.limit(GREETER))
+    assert len(trips) == 1
+
+
+async def test_claim_of_many_costs_two_round_trips(place, worker, trips):
+    """One to look, one to grant; and one for the end of what was granted."""
+    await worker.renew()
+    await worker.begin(*(HoldRun(task=task, subscription=GREETER) for task in tasks(place, 100)))
+    trips.clear()
+    grants = (await worker.claim(worker.limit(GREETER, slots=100))).grants
+    assert (len(grants), len(trips)) == (100, 2)
+    await worker.finish(*(outcome(grant, succeeded()) for grant in grants))
+    assert len(trips) == 3
+
+
+async def test_redelivered_batch_costs_one_more(place, worker, trips):
+    """The refusal of the first tells what is there already."""
+    await worker.renew()
+    starts = [worker.start_of(task, GREETER) for task in tasks(place, 10)]
+    await worker.begin(*starts)
+    trips.clear()
+    assert list(await worker.begin(*starts)) == [None] * 10
+    assert len(trips) == 2
+
+
+async def test_logging_costs_one_round_trip(place, storage, trips):
+    await storage.log.add(tasks(place, 100))
+    assert len(trips) == 1

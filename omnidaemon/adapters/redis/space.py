@@ -28,8 +28,10 @@ from omnidaemon.ports.codec import Codec
 
 T = TypeVar("T")
 
-_TOLERANCE_SECONDS: Final = 0.2
-"""How far the estimate of the server's clock may be off when something is decided by it."""
+_MOST_AHEAD_SECONDS: Final = 0.2
+_MOST_BEHIND_SECONDS: Final = 1.0
+"""How far the time of a decision may be off the server's when it arrives. It is behind by the way there, which only
+makes a lease shorter; ahead, a run would come due too early."""
 
 _MOST_ROUNDS: Final = 30
 _LONGEST_PAUSE_SECONDS: Final = 0.05
@@ -109,7 +111,7 @@ class RedisSpace:
 
     async def apply(self, view: View, writes: Writes, now: Instant, *, request: Request | None = None) -> bool:
         """Write, if all is as expected; else False, and the view knows more than before."""
-        expected: list[Any] = ["clock", repr(now.steady), _TOLERANCE_SECONDS]
+        expected: list[Any] = ["clock", repr(now.steady), _MOST_AHEAD_SECONDS, _MOST_BEHIND_SECONDS]
         if request is not None:
             writes.use_lane(request)
             expected += ["lane", request.incarnation, request.lane, request.counter]
@@ -147,7 +149,7 @@ class RedisSpace:
 
     def too_busy(self) -> BackendUnavailable:
         """The error after so many rounds, each of which somebody else has won."""
-        reason = f"others changed the same in each of {_MOST_ROUNDS} rounds"
+        reason = f"in {_MOST_ROUNDS} rounds, others were faster each time or the decision arrived too late"
         return BackendUnavailable(BACKEND, self.connection.location, reason)
 
     def writes(self, now: Instant, view: View) -> Writes:

@@ -62,7 +62,7 @@ async def test_frozen_server_is_given_up_after_the_deadline(private_redis, stora
         await worker.renew()
     assert time.monotonic() - began < 3
     private_redis.thaw()
-    await eventually(lambda: storage.queries.counts(), lambda counts: counts == {})
+    await eventually(storage.queries.counts, lambda counts: counts == {})
 
 
 async def test_cancelled_calls_cross_no_replies(place, storage):
@@ -80,7 +80,8 @@ async def test_cancelled_calls_cross_no_replies(place, storage):
             await asyncio.sleep(chance.random() * 0.002)
             call.cancel()
         answers = await asyncio.gather(*calls, return_exceptions=True)
-        assert all(isinstance(each, asyncio.CancelledError) or each[1] == [each[0]] for each in answers)
+        for asked, answer in zip(ids, answers, strict=True):
+            assert isinstance(answer, asyncio.CancelledError) or answer == (asked, [asked])
 
 
 async def test_many_calls_at_once_wait_for_a_connection(place, storage):
@@ -122,7 +123,7 @@ async def test_clock_that_was_set_is_noticed(place, storage, worker):
 async def test_server_that_evicts_is_refused(private_redis, place):
     with redis.Redis.from_url(private_redis.url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
-    with pytest.raises(BackendUnusable, match="maxmemory-policy is allkeys-lru.*noeviction"):
+    with pytest.raises(BackendUnusable, match=r"maxmemory-policy is allkeys-lru.*noeviction"):
         await redis_storage(place.context()).__aenter__()
 
 

@@ -27,8 +27,8 @@ end
 local expected = {}
 
 function expected.clock()
-    local estimate, tolerance = count(), count()
-    if math.abs(now - estimate) > tolerance then return 'clock' end
+    local estimate, ahead, behind = count(), count(), count()
+    if estimate - now > ahead or now - estimate > behind then return 'clock' end
 end
 
 function expected.lane()
@@ -276,7 +276,7 @@ function write.deleted()
         redis.call('ZREM', P .. 'cancelled', id)
         redis.call('UNLINK', P .. 't:' .. id)
         if idempotency ~= '' then
-            redis.call('HDEL', P .. 'keys', idempotency)
+            if redis.call('HGET', P .. 'keys', idempotency) == id then redis.call('HDEL', P .. 'keys', idempotency) end
             redis.call('ZREM', P .. 'unconfirmed', id)
         end
     end

@@ -137,6 +137,7 @@ class Engine:
             telemetry=self._telemetry,
             admission=admission,
             dispatch=self._finishes.dispatch,
+            acks_settled=self._finishes.acks_settled,
             subscriptions=subscriptions,
             when_stopped=lambda subscription: self._agents[subscription].profile.when_stopped,
         )

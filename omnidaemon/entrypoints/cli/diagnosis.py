@@ -143,7 +143,7 @@ def of_agents(agents: Sequence[AgentStatus], workers: Iterable[WorkerRecord]) ->
         tasks = f"{waiting} {'task waits' if waiting == 1 else 'tasks wait'}"
         if agent.status == "stopped" and waiting:
             yield _weak(about, f"{tasks} while it is stopped", f"omni agent start {agent.topic} {agent.name}")
-        elif agent.status == "no worker":
+        elif agent.status == "unmanned":
             yield _unmanned(agent, about, tasks if waiting else "", _successor(agent, agents, lately))
         else:
             yield _fine(about, agent.status)

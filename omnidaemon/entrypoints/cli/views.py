@@ -86,7 +86,7 @@ STATUS_STYLES = {
     "degraded": "yellow",
     "draining": "yellow",
     "stopped": "yellow",
-    "no worker": "yellow",
+    "unmanned": "yellow",
     "skipped": "yellow",
     "cancelled": "yellow",
     "dead": "bold red",

@@ -122,6 +122,7 @@ class Engine:
             custody=self._custody,
             lane=self._lane("claim"),
             clock=self._clock,
+            telemetry=self._telemetry,
             admission=admission,
             dispatch=self._finishes.dispatch,
             agents=tuple(self._agents.values()),

@@ -12,7 +12,7 @@ from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed
-from omnidaemon.domain.policy import Decision, End
+from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait
 from omnidaemon.domain.requests import NEWER_SCHEMA_PAUSE_SECONDS, Finish, Grant, undecodable
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Unreadable
@@ -110,7 +110,7 @@ class OutcomeFinishes:
             decision = holding.agent.policy.decide(report.grant.run.counts(now), report.outcome, self._chance())
             current.append((holding, _finish(holding, decision, report.outcome.seconds)))
             if isinstance(report.outcome, Failed):
-                self._tell(report.grant, report.outcome)
+                self._tell(report.grant, report.outcome, decision)
         if current:
             await self._finish(current)
 
@@ -149,7 +149,7 @@ class OutcomeFinishes:
         await self._finish_lane.call(lambda request: self._runs.finish(request, [end]))
         self._custody.remove([holding.key])
 
-    def _tell(self, grant: Grant, outcome: Failed) -> None:
+    def _tell(self, grant: Grant, outcome: Failed, decision: Decision) -> None:
         """One line; the whole error is in the store. The repr of a result does not belong into a log at all."""
         run, error = grant.run, outcome.error
         headline = (
@@ -158,7 +158,7 @@ class OutcomeFinishes:
         self._telemetry.say(
             Level.WARNING,
             f"agent {run.subscription.agent}: attempt {run.attempt} of task {run.task_id} failed: "
-            f"{error.type}{': ' if headline else ''}{headline}",
+            f"{error.type}{': ' if headline else ''}{headline}; {_consequence(decision)}",
             task_id=run.task_id,
             agent=run.subscription.agent,
             topic=run.subscription.topic,
@@ -184,17 +184,35 @@ class OutcomeFinishes:
             del self._to_release[: len(holdings)]
 
     async def release_all(self) -> int:
-        """Stop every handler and give its run back at once, due for anybody; how many there were."""
-        holdings = self._custody.all()
+        """Stop every handler and give its run back at once, due for anybody; how many there were.
+
+        Outcomes that are known already are recorded first: their attempts need not be made again.
+        """
+        known = {report.grant.run.key for report in self._reports}
+        holdings = [holding for holding in self._custody.all() if holding.key not in known]
+        # Out of custody at once: what their handlers say from now on is of no account.
+        self._custody.remove(holding.key for holding in holdings)
+        self._workforce.stop([holding.key for holding in holdings], StopReason.DRAINING)
         if holdings:
-            self._workforce.stop([holding.key for holding in holdings], StopReason.DRAINING)
             await self._release(holdings, 0.0)
+        await self._custody.emptied()
         return len(holdings)
 
     async def _release(self, holdings: Sequence[Holding], delay_seconds: float) -> None:
         held = [holding.as_held() for holding in holdings]
         await self._release_lane.call(lambda request: self._runs.release(request, held, delay_seconds))
         self._custody.remove(holding.key for holding in holdings)
+
+
+def _consequence(decision: Decision) -> str:
+    """What comes of a failed attempt, for the log."""
+    match decision:
+        case RetryAfter(seconds=seconds):
+            return f"again in {seconds:.3g} s"
+        case End():
+            return "given up: it is a dead letter now"
+        case Wait():
+            return "waiting for an answer"
 
 
 def _finish(holding: Holding, decision: Decision, seconds: float) -> Finish:

@@ -13,8 +13,9 @@ from importlib.metadata import version
 from omnidaemon.app.agents import Agent
 from omnidaemon.app.bridge import Report
 from omnidaemon.app.context import PublishFrom
-from omnidaemon.app.engine import Engine, EngineOptions
+from omnidaemon.app.engine import Engine
 from omnidaemon.app.executor import Executor
+from omnidaemon.app.loops import EngineOptions
 from omnidaemon.bootstrap.container import Container
 from omnidaemon.domain.names import Subscription
 

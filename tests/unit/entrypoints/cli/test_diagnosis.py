@@ -144,6 +144,14 @@ def test_a_silent_worker_and_one_from_the_future_are_named():
     assert not told(diagnosis.of_workers([worker()], NOW))
 
 
+def test_a_dead_worker_that_was_replaced_is_nothing_to_do():
+    """Others run its agents; one whose agents nobody runs is named."""
+    dead = worker(is_alive=False, seen_at=NOW - timedelta(minutes=30))
+    assert not told(diagnosis.of_workers([dead, worker()], NOW))
+    report = attrs.evolve(dead.report, subscriptions=(Subscription("greet", "other"),))
+    assert told(diagnosis.of_workers([attrs.evolve(dead, report=report), worker()], NOW))
+
+
 @pytest.mark.parametrize(
     ("now", "newest", "severity"),
     [

@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from omnidaemon.app.context import Context
+    from omnidaemon.bootstrap.settings import Settings, load_settings
     from omnidaemon.domain.outcome import Reject, Retry
     from omnidaemon.domain.policy import DeliveryPolicy
     from omnidaemon.domain.result import TaskResult
     from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
-__all__ = ["Context", "DeliveryPolicy", "OmniDaemonSDK", "Reject", "Retry", "TaskResult"]
+__all__ = [
+    "Context",
+    "DeliveryPolicy",
+    "OmniDaemonSDK",
+    "Reject",
+    "Retry",
+    "Settings",
+    "TaskResult",
+    "load_settings",
+]
 
 _HOMES = {
     "Context": "omnidaemon.app.context",
@@ -23,7 +33,9 @@ _HOMES = {
     "OmniDaemonSDK": "omnidaemon.entrypoints.sdk",
     "Reject": "omnidaemon.domain.outcome",
     "Retry": "omnidaemon.domain.outcome",
+    "Settings": "omnidaemon.bootstrap.settings",
     "TaskResult": "omnidaemon.domain.result",
+    "load_settings": "omnidaemon.bootstrap.settings",
 }
 
 

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import omnidaemon
+from omnidaemon import errors
+from omnidaemon.domain import errors as domain_errors
 
 _PACKAGE = Path(omnidaemon.__file__).parent
 _LONGEST_FILE = 320
@@ -58,6 +60,14 @@ def test_public_names_are_there() -> None:
     for name in omnidaemon.__all__:
         assert getattr(omnidaemon, name).__name__ == name
     assert not hasattr(omnidaemon, "nonsense")
+
+
+def test_every_error_has_a_public_path() -> None:
+    """What a program may want to catch can be imported from `omnidaemon.errors`."""
+    names = {
+        name for name, kind in vars(domain_errors).items() if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    assert names | {"NotAHandler"} == set(errors.__all__)
 
 
 def test_files_stay_small_and_say_what_they_are_for() -> None:

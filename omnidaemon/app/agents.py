@@ -48,8 +48,8 @@ class Agent:
     @classmethod
     def of(cls, handler: Handler, profile: AgentProfile, policy: DeliveryPolicy) -> Agent:
         """An agent around a callable; how it wants to be called is read from its signature."""
-        if profile.concurrency < 1:
-            raise InvalidValue("concurrency", profile.concurrency, "at least 1")
+        if not _is_count(profile.concurrency):
+            raise InvalidValue("concurrency", profile.concurrency, "a whole number, at least 1")
         return cls(
             profile=profile,
             policy=policy,
@@ -57,6 +57,10 @@ class Agent:
             wants_context=_wants_context(handler),
             is_async=_is_async(handler),
         )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def handler_name(handler: Handler) -> str | None:

@@ -13,6 +13,7 @@ from omnidaemon.app.lanes import Lane
 from omnidaemon.domain.requests import ClaimLimit, Claims
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_store import LeaseSpan, RunStore
+from omnidaemon.ports.telemetry import Level, Telemetry
 
 _SHORTEST_PAUSE_SECONDS = 0.1
 _BACKSTOP_SECONDS = 5.0
@@ -29,6 +30,7 @@ class DueClaims:
         custody: Custody,
         lane: Lane,
         clock: Clock,
+        telemetry: Telemetry,
         admission: asyncio.Lock,
         dispatch: Callable[[Sequence[Holding]], None],
         agents: Sequence[Agent],
@@ -39,6 +41,7 @@ class DueClaims:
         self._custody = custody
         self._lane = lane
         self._clock = clock
+        self._telemetry = telemetry
         self._admission = admission
         self._dispatch = dispatch
         self._agents = agents
@@ -80,6 +83,7 @@ class DueClaims:
         claims = await self._lane.call(
             lambda request: self._runs.claim_due(request, limits, self._leases, is_idle=is_idle)
         )
+        self._tell_of_crashes(claims)
         self._dispatch(self._custody.add(claims.grants, self._clock.now().steady, is_fresh=False))
         taken = Counter(grant.run.subscription for grant in claims.grants)
         is_full = False
@@ -88,6 +92,15 @@ class DueClaims:
             self._custody.saw_due(limit.subscription, waits=waits)
             is_full |= taken[limit.subscription] >= limit.slots > 0
         return claims, is_full
+
+    def _tell_of_crashes(self, claims: Claims) -> None:
+        for run in (grant.run for grant in claims.grants if grant.run.crashes):
+            self._telemetry.say(
+                Level.WARNING,
+                f"agent {run.subscription.agent} takes task {run.task_id} over: {run.crashes} of its workers died",
+                task_id=run.task_id,
+                agent=run.subscription.agent,
+            )
 
     def _limit(self, agent: Agent, *, is_idle: bool) -> ClaimLimit:
         # A run that executes alone takes nobody's share: fresh tasks wait until it is over anyway.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
+from omnidaemon.app.publisher import PublishOptions
 from omnidaemon.domain.requests import Grant
 from omnidaemon.domain.task import Task
 
@@ -72,7 +73,7 @@ class Context:
         cannot be interrupted, so a long one should look here now and then."""
         return self._cancelled.is_set()
 
-    async def publish(self, topic: str, payload: object, **options: Any) -> str:
+    async def publish(self, topic: str, payload: object, **options: Unpack[PublishOptions]) -> str:
         """Publish a task caused by this one, with the options of `sdk.publish_task`; returns its id."""
         return await self._publish(self._task, topic, payload, **options)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -16,6 +17,8 @@ from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Telemetry
 
 _BATCH = 200
+_HEARD_WITHIN_SECONDS = 4.0
+_LOOK_SECONDS = 0.1
 
 
 class Control:
@@ -57,13 +60,29 @@ class Control:
             if target not in known:
                 raise AgentNotFound(target.topic, target.agent)
             await self._storage.registry.desire([subscription], is_stopped=True)
+            await self._heard_of(subscription)
             running = (await self._storage.queries.counts()).get((subscription, Status.RUNNING), 0)
             if running:
                 raise AgentBusy(subscription.topic, subscription.agent, running)
             moved = await self._hand_over(subscription, target)
+        # The bus first: whoever is killed in between finds the agent still there, and removes it again. Once more after,
+        # since a worker that started meanwhile has declared it.
+        await self._bus.retire(subscription)
         await self._storage.registry.remove(subscription, target)
         await self._bus.retire(subscription)
         return moved
+
+    async def _heard_of(self, subscription: Subscription) -> None:
+        """Wait until every live worker that runs the agent has had a heartbeat since, and so begins nothing more."""
+        asked_at = self._clock.now()
+        while (self._clock.now().steady - asked_at.steady) < _HEARD_WITHIN_SECONDS:
+            workers = (await self._storage.registry.census()).workers
+            if not any(
+                worker.is_alive and subscription in worker.report.subscriptions and worker.seen_at <= asked_at.at
+                for worker in workers
+            ):
+                return
+            await self._clock.wait(asyncio.Event(), _LOOK_SECONDS)
 
     async def _hand_over(self, subscription: Subscription, target: Subscription) -> int:
         """Take what the bus has for the one and hold it in the store for the other. Done again, it does no harm."""

@@ -18,13 +18,17 @@ _SHARE = 4
 
 @attrs.define(eq=False)
 class Holding:
-    """One grant in this worker's hands. `is_acked`: the bus is known to have forgotten the delivery. `is_recording`: what
-    became of it is on its way to the store, whose answer alone says whether the grant was lost."""
+    """One grant in this worker's hands.
+
+    `is_acked`: the bus is known to have forgotten the delivery. `awaits_ack`: it is being told to just now.
+    `is_recording`: what became of the grant is on its way to the store, whose answer alone says whether it was lost.
+    """
 
     grant: Grant
     agent: Agent
     renewed_at: float
     is_acked: bool
+    awaits_ack: bool = False
     is_recording: bool = False
 
     @property
@@ -39,7 +43,7 @@ class Holding:
 
 
 @attrs.define
-class _Lane:
+class _Share:
     """What one agent was given of late, and from which sides work still waits."""
 
     held: int = 0
@@ -57,7 +61,7 @@ class Custody:
     def __init__(self, agents: Mapping[Subscription, Agent]) -> None:
         self._agents = agents
         self._holdings: dict[RunKey, Holding] = {}
-        self._lanes = {subscription: _Lane() for subscription in agents}
+        self._shares = {subscription: _Share() for subscription in agents}
         self._on_freed: list[Callable[[], None]] = []
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -87,11 +91,11 @@ class Custody:
         added: list[Holding] = []
         for grant in grants:
             subscription = grant.run.subscription
-            lane = self._lanes[subscription]
-            holding = Holding(grant, self._agents[subscription], now, is_acked=not is_fresh)
-            lane.held += holding.key not in self._holdings
-            lane.given_fresh += is_fresh
-            lane.given_due += not is_fresh
+            share = self._shares[subscription]
+            holding = Holding(grant, self._agents[subscription], now, grant.run.is_acked, awaits_ack=is_fresh)
+            share.held += holding.key not in self._holdings
+            share.given_fresh += is_fresh
+            share.given_due += not is_fresh
             self._holdings[holding.key] = holding
             added.append(holding)
         if added:
@@ -104,7 +108,7 @@ class Custody:
         for key in keys:
             holding = self._holdings.pop(key, None)
             if holding is not None:
-                self._lanes[holding.grant.run.subscription].held -= 1
+                self._shares[holding.grant.run.subscription].held -= 1
                 freed = True
         if not self._holdings:
             self._is_empty.set()
@@ -117,22 +121,22 @@ class Custody:
         """Take nothing more for these agents; the others may."""
         wanted = frozenset(stopped)
         changed = False
-        for subscription, lane in self._lanes.items():
+        for subscription, share in self._shares.items():
             is_stopped = subscription in wanted
-            changed |= lane.is_stopped is not is_stopped
-            if lane.is_stopped and not is_stopped:
-                lane.has_due = True  # nobody has looked meanwhile: the next claim will tell
-            lane.is_stopped = is_stopped
+            changed |= share.is_stopped is not is_stopped
+            if share.is_stopped and not is_stopped:
+                share.has_due = True  # nobody has looked meanwhile: the next claim will tell
+            share.is_stopped = is_stopped
         if changed:
             self.reconsider()
 
     def is_stopped(self, subscription: Subscription) -> bool:
         """Whether the agent shall take nothing more."""
-        return self._lanes[subscription].is_stopped
+        return self._shares[subscription].is_stopped
 
     def free(self, subscription: Subscription) -> int:
         """How many more grants the agent can hold, whatever their source."""
-        return max(0, self._agents[subscription].profile.concurrency - self._lanes[subscription].held)
+        return max(0, self._agents[subscription].profile.concurrency - self._shares[subscription].held)
 
     def lease_seconds(self, subscription: Subscription) -> float:
         """The length of the agent's leases."""
@@ -140,13 +144,13 @@ class Custody:
 
     def room_for_fresh(self, subscription: Subscription) -> int:
         """How many fresh tasks may be taken in now without starving due runs."""
-        lane = self._lanes[subscription]
-        return self._fair(self.free(subscription), lane.given_fresh, lane.given_due, other_waits=lane.has_due)
+        share = self._shares[subscription]
+        return self._fair(self.free(subscription), share.given_fresh, share.given_due, other_waits=share.has_due)
 
     def room_for_due(self, subscription: Subscription) -> int:
         """How many due runs may be claimed now without starving fresh tasks."""
-        lane = self._lanes[subscription]
-        return self._fair(self.free(subscription), lane.given_due, lane.given_fresh, other_waits=lane.has_fresh)
+        share = self._shares[subscription]
+        return self._fair(self.free(subscription), share.given_due, share.given_fresh, other_waits=share.has_fresh)
 
     @staticmethod
     def _fair(free: int, mine: int, others: int, *, other_waits: bool) -> int:
@@ -156,24 +160,24 @@ class Custody:
 
     def saw_fresh(self, subscription: Subscription, *, waits: bool) -> None:
         """Note whether more fresh tasks wait for the agent."""
-        self._lanes[subscription].has_fresh = waits
+        self._shares[subscription].has_fresh = waits
         self._settle(subscription)
 
     def saw_due(self, subscription: Subscription, *, waits: bool) -> None:
         """Note whether more due runs wait for the agent."""
-        self._lanes[subscription].has_due = waits
+        self._shares[subscription].has_due = waits
         self._settle(subscription)
 
     def due_waits(self, subscription: Subscription) -> bool:
         """Whether due runs were last seen waiting for the agent's slots."""
-        return self._lanes[subscription].has_due
+        return self._shares[subscription].has_due
 
     def _settle(self, subscription: Subscription) -> None:
         """Past shares are of no account once one side has nothing, or both have had theirs."""
-        lane = self._lanes[subscription]
-        is_contended = lane.has_fresh and lane.has_due
-        if not is_contended or min(lane.given_fresh, lane.given_due) * _SHARE >= lane.given_fresh + lane.given_due:
-            lane.given_fresh = lane.given_due = 0
+        share = self._shares[subscription]
+        is_contended = share.has_fresh and share.has_due
+        if not is_contended or min(share.given_fresh, share.given_due) * _SHARE >= share.given_fresh + share.given_due:
+            share.given_fresh = share.given_due = 0
 
     def reconsider(self) -> None:
         """Have everybody who takes work look anew at what they may take."""

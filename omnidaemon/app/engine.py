@@ -1,4 +1,4 @@
-"""A worker's engine: the loops that bring runs to its agents and their outcomes to the store, started and stopped."""
+"""A worker's engine: brings runs to its agents and their outcomes to the store, from its start to its leaving."""
 
 from __future__ import annotations
 
@@ -6,48 +6,20 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
-
-import attrs
+from datetime import datetime
 
 from omnidaemon.app.agents import Agent
 from omnidaemon.app.bridge import Report, Workforce
-from omnidaemon.app.claiming import DueClaims
-from omnidaemon.app.custody import Custody
-from omnidaemon.app.finishing import OutcomeFinishes
-from omnidaemon.app.intake import FreshIntake
 from omnidaemon.app.lag import LagWatch
-from omnidaemon.app.lanes import Lane
-from omnidaemon.app.presence import Presence
-from omnidaemon.app.renewing import LeaseRenewals
-from omnidaemon.app.retention import Retention
-from omnidaemon.app.scheduling import DueSchedules
+from omnidaemon.app.loops import EngineOptions, Loops, cancelled
 from omnidaemon.domain.agent import WorkerReport
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import EventBus, Inbox
 from omnidaemon.ports.clock import Clock
-from omnidaemon.ports.run_store import LeaseSpan, Wakeups
+from omnidaemon.ports.run_store import Wakeups
 from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Level, Telemetry
-
-_RESTART_PAUSE_SECONDS = 1.0
-_IDLE_LEASE_SECONDS = 30.0
-_HINT_BACKSTOP_SECONDS = 60.0
-_LAST_WORD_SECONDS = 5.0
-
-
-@attrs.frozen(kw_only=True)
-class EngineOptions:
-    """How a worker behaves, whatever its agents are."""
-
-    incarnation: str
-    version: str
-    drain_seconds: float
-    keep: timedelta
-    keep_dead: timedelta | None
 
 
 class Engine:
@@ -73,145 +45,74 @@ class Engine:
         self._bus = bus
         self._storage = storage
         self._agents = agents
-        self._workforce = workforce
-        self._clock = clock
         self._telemetry = telemetry
         self._options = options
-        self._lag = LagWatch(agents_loop=agents_loop, culprit=culprit, telemetry=telemetry)
-        self._custody = Custody(agents)
-        self._hints: list[asyncio.Event] = []
-        self._takers: list[asyncio.Task[None]] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._started_at: datetime = clock.now().at
+        self._is_asked_to_stop = asyncio.Event()
         self._release_now = asyncio.Event()
         self._is_draining = False
-        self._started_at: datetime = clock.now().at
+        self._is_known = False
         self._inbox: Inbox | None = None
         self._wakeups: Wakeups | None = None
-        leases = [agent.policy.lease for agent in agents.values()] or [_IDLE_LEASE_SECONDS]
-        self._leases = LeaseSpan(min(leases), max(leases))
-        self._finishes = OutcomeFinishes(
-            runs=storage.runs,
-            custody=self._custody,
+        lag = LagWatch(agents_loop=agents_loop, culprit=culprit, telemetry=telemetry, on_closed=self._hurry_out)
+        self._loops = Loops(
+            bus=bus,
+            storage=storage,
+            agents=agents,
             workforce=workforce,
-            finish_lane=self._lane("finish"),
-            release_lane=self._lane("release"),
+            lag=lag,
             clock=clock,
             telemetry=telemetry,
-        )
-        self._presence = Presence(
-            registry=storage.registry,
-            custody=self._custody,
-            clock=clock,
-            telemetry=telemetry,
+            options=options,
             report=self.report,
-            hint=self._hint(),
         )
 
     # --- life -----------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Register and declare the agents, subscribe, and begin. Raises what keeps the worker from working at all."""
-        await self._declare()
-        await self._presence.beat()
-        subscriptions = tuple(self._agents)
-        self._inbox = inbox = await self._bus.subscribe(subscriptions)
-        self._wakeups = wakeups = self._storage.runs.wakeups()
-        admission = asyncio.Lock()
-        self._claims = DueClaims(
-            runs=self._storage.runs,
-            custody=self._custody,
-            lane=self._lane("claim"),
-            clock=self._clock,
-            admission=admission,
-            dispatch=self._finishes.dispatch,
-            agents=tuple(self._agents.values()),
-            leases=self._leases,
-            hint=self._hint(),
-        )
-        self._intake = FreshIntake(
-            inbox=inbox,
-            runs=self._storage.runs,
-            custody=self._custody,
-            lane=self._lane("begin"),
-            clock=self._clock,
-            telemetry=self._telemetry,
-            admission=admission,
-            dispatch=self._finishes.dispatch,
-            subscriptions=subscriptions,
-            when_stopped=lambda subscription: self._agents[subscription].profile.when_stopped,
-        )
-        self._start_loops(wakeups)
-
-    def _start_loops(self, wakeups: Wakeups) -> None:
-        storage, clock, telemetry = self._storage, self._clock, self._telemetry
-        renewals = LeaseRenewals(
-            runs=storage.runs,
-            custody=self._custody,
-            workforce=self._workforce,
-            clock=clock,
-            telemetry=telemetry,
-            incarnation=self._options.incarnation,
-            leases=self._leases,
-            hint=self._hint(),
-        )
-        schedules = DueSchedules(
-            bus=self._bus,
-            schedules=storage.schedules,
-            log=storage.log,
-            clock=clock,
-            telemetry=telemetry,
-            hint=self._hint(),
-        )
-        retention = Retention(
-            commands=storage.commands,
-            clock=clock,
-            telemetry=telemetry,
-            keep=self._options.keep,
-            keep_dead=self._options.keep_dead,
-        )
-        self._takers = [self._supervised("claims", self._claims.run), self._supervised("intake", self._intake.run)]
-        self._tasks = [
-            self._supervised("renewals", renewals.run),
-            self._supervised("finishes", self._finishes.run),
-            self._supervised("presence", self._presence.run),
-            self._supervised("schedules", schedules.run),
-            self._supervised("retention", retention.run),
-            self._supervised("lag", self._lag.run),
-            self._supervised("hints", partial(self._pass_hints_on, wakeups)),
-        ]
-
-    async def stop(self) -> int:
-        """Drain and leave; how many runs were given back unfinished. Not to be called twice."""
-        self._is_draining = True
-        self._claims.stop()
-        self._intake.stop()
-        await self._within_grace(self._drained())
-        await _cancelled(self._takers)
-        given_back = len(self._custody)
-        await self._last_word("deliveries were not given back", self._close_inbox())
-        await self._last_word(f"{given_back} runs were not given back", self._finishes.release_all())
-        await _cancelled(self._tasks)
-        if self._wakeups is not None:
-            self._wakeups.close()
-        await self._last_word("the registry did not hear it", self._storage.registry.leave(self._options.incarnation))
-        return given_back
-
-    async def _last_word(self, otherwise: str, said: Awaitable[object]) -> None:
-        """Wait for a store or a bus that is away, but not for ever, and never stay because of one that fails: what
-        would have been given back comes back by itself, once its lease or its hold has run out."""
+        """Register and declare the agents, subscribe, and begin. Raises what keeps the worker from working at all; then
+        as when it is cancelled, nothing of it is left behind."""
         try:
-            await asyncio.wait_for(said, _LAST_WORD_SECONDS)
-        except (TimeoutError, OmniDaemonError) as error:
-            self._telemetry.say(Level.WARNING, f"while leaving, {otherwise}: {str(error) or 'no answer in time'}")
+            await self._declare()
+            self._is_known = True  # perhaps: an answer may be lost
+            await self._loops.presence.beat()
+            self._inbox = await self._bus.subscribe(tuple(self._agents))
+            self._wakeups = self._storage.runs.wakeups()
+        except BaseException:
+            await self._leave()
+            raise
+        self._loops.start(self._inbox, self._wakeups)
 
-    async def _drained(self) -> None:
-        """Return once nothing is taken any more and nothing is held."""
-        await asyncio.gather(*self._takers)
-        await self._custody.emptied()
+    async def asked_to_stop(self) -> None:
+        """Return once it shall stop: somebody wants it, or nobody is left to execute anything."""
+        await self._is_asked_to_stop.wait()
+
+    def request_stop(self) -> None:
+        """Have asked_to_stop() return; the second time, release_now()."""
+        if self._is_asked_to_stop.is_set():
+            self.release_now()
+        self._is_asked_to_stop.set()
 
     def release_now(self) -> None:
         """Cut the grace short: what still runs is given back at once."""
         self._release_now.set()
+
+    def _hurry_out(self) -> None:
+        self.release_now()
+        self._is_asked_to_stop.set()
+
+    async def stop(self) -> int:
+        """Drain and leave; how many runs were given back unfinished. Not to be called twice."""
+        self._is_draining = True
+        self._loops.stop_taking()
+        await self._within_grace(self._loops.drained())
+        await cancelled(self._loops.takers)
+        given_back = len(self._loops.custody)
+        await self._last_word("deliveries were not given back", self._close_inbox())
+        await self._last_word(f"{given_back} runs were not given back", self._loops.finishes.release_all())
+        await cancelled(self._loops.keepers)
+        await self._leave()
+        return given_back
 
     async def _within_grace(self, done: Awaitable[None]) -> None:
         """Wait for it, for no longer than the grace, and no longer than nobody is in a hurry."""
@@ -220,13 +121,30 @@ class Engine:
         await asyncio.wait(
             (finished, hurried), timeout=self._options.drain_seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        await _cancelled([finished, hurried])
+        await cancelled([finished, hurried])
+
+    async def _leave(self) -> None:
+        """Let go of everything but the runs."""
+        await self._last_word("deliveries were not given back", self._close_inbox())
+        if self._wakeups is not None:
+            self._wakeups.close()
+        if self._is_known:
+            leaving = self._storage.registry.leave(self._options.incarnation)
+            await self._last_word("the registry did not hear it", leaving)
+
+    async def _last_word(self, otherwise: str, said: Awaitable[object]) -> None:
+        """Wait for a store or a bus that is away, but not for ever, and never stay because of one that fails: what
+        would have been given back comes back by itself, once its lease or its hold has run out."""
+        try:
+            await asyncio.wait_for(said, self._options.last_word_seconds)
+        except (TimeoutError, OmniDaemonError) as error:
+            self._telemetry.say(Level.WARNING, f"while leaving, {otherwise}: {str(error) or 'no answer in time'}")
 
     # --- what it tells --------------------------------------------------------------------------------------------------
 
     def take_reports(self, reports: Sequence[Report]) -> None:
         """What attempts came to, from the workforce. On the engine's loop."""
-        self._finishes.report(reports)
+        self._loops.finishes.report(reports)
 
     def report(self) -> WorkerReport:
         """The worker as its heartbeat shows it."""
@@ -236,7 +154,7 @@ class Engine:
             pid=os.getpid(),
             started_at=self._started_at,
             subscriptions=tuple(self._agents),
-            running=len(self._custody),
+            running=len(self._loops.custody),
             is_draining=self._is_draining,
             version=self._options.version,
         )
@@ -250,41 +168,6 @@ class Engine:
         await registry.declared(tuple(starts))
 
     async def _close_inbox(self) -> None:
-        if self._inbox is not None:
-            await self._inbox.close()
-
-    async def _pass_hints_on(self, wakeups: Wakeups) -> None:
-        """Wake every loop that waits for news from the store."""
-        while True:
-            if await wakeups.wait(_HINT_BACKSTOP_SECONDS):
-                for hint in self._hints:
-                    hint.set()
-
-    def _hint(self) -> asyncio.Event:
-        hint = asyncio.Event()
-        self._hints.append(hint)
-        return hint
-
-    def _lane(self, name: str) -> Lane:
-        return Lane(self._options.incarnation, name, self._clock, self._telemetry)
-
-    def _supervised(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        return asyncio.create_task(self._supervise(name, run), name=f"omnidaemon-{name}")
-
-    async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a loop until it returns; one that fails is a bug or a broken store, and is begun anew after a pause."""
-        while True:
-            try:
-                await run()
-            except Exception as error:  # noqa: BLE001 - the one place where a loop's failure is caught
-                self._telemetry.say(Level.ERROR, f"{name}: {type(error).__name__}: {error}; trying again")
-                await asyncio.sleep(_RESTART_PAUSE_SECONDS)
-            else:
-                return
-
-
-async def _cancelled(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    """Cancel these and wait until they are through with it."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        inbox, self._inbox = self._inbox, None
+        if inbox is not None:
+            await inbox.close()

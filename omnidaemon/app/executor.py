@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures.thread
+import contextlib
 import contextvars
 import time
-import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import attrs
 
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.context import Context, PublishFrom
+from omnidaemon.app.error_texts import attempt_error, message_of, short_repr, traceback_of
+from omnidaemon.app.threads import HandlerThreads
 from omnidaemon.domain.outcome import (
     AttemptError,
     ErrorKind,
@@ -31,10 +32,15 @@ from omnidaemon.domain.task import Task
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.telemetry import Level, Telemetry
 
-_TRACEBACK_LIMIT = 50
 _UNSTOPPABLE_SECONDS = 5.0
-_REPR_CHARACTERS = 2000
-_OWN_FILES = frozenset({__file__, concurrent.futures.thread.__file__})
+_SPARE_THREADS = 32
+_UNSTOPPABLE = {
+    StopReason.REQUESTED: "was to be cancelled; it keeps its slot",
+    StopReason.TIMED_OUT: "has timed out; it keeps its slot",
+    StopReason.LOST: "is another worker's now; its slot is free, and it goes on beside what follows",
+    StopReason.DRAINING: "was given back; it goes on for as long as this process",
+}
+"""What to say of an attempt that goes on although it was stopped for this reason."""
 
 
 @attrs.define(eq=False)
@@ -50,8 +56,12 @@ class _Attempt:
 
 
 class Executor(Workforce):
-    """Belongs to the loop that made it, the agents'. assign() and stop() may be called from any thread; reports go to
-    `on_reports`, on this loop, all that were made in one turn of it together."""
+    """Belongs to the loop that made it, the agents'. assign() and stop() may be called from any thread, and do nothing
+    once this loop is closed; reports go to `on_reports`, on this loop, all that were made in one turn of it together.
+
+    Every attempt runs in a copy of the context that the executor was made in. `threads` is how many plain handlers the
+    engine may have under way; one that is lost and does not return holds a thread beyond those, of `spare_threads`.
+    """
 
     def __init__(
         self,
@@ -61,15 +71,17 @@ class Executor(Workforce):
         publish: PublishFrom,
         result_max_bytes: int,
         threads: int,
+        spare_threads: int = _SPARE_THREADS,
         unstoppable_seconds: float = _UNSTOPPABLE_SECONDS,
     ) -> None:
         self._codec = codec
         self._telemetry = telemetry
         self._publish = publish
         self._result_max_bytes = result_max_bytes
-        self._threads = ThreadPoolExecutor(max_workers=max(1, threads), thread_name_prefix="omnidaemon-agent")
+        self._threads = HandlerThreads(threads + spare_threads)
         self._unstoppable_seconds = unstoppable_seconds
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._attempts: dict[RunKey, _Attempt] = {}
         self._reports: list[Report] = []
         self._on_reports: Callable[[list[Report]], None] = lambda _: None
@@ -80,16 +92,18 @@ class Executor(Workforce):
 
     def assign(self, assignments: Sequence[Assignment]) -> None:
         """Start these on the agents' loop."""
-        self._loop.call_soon_threadsafe(self._start, assignments)
+        with contextlib.suppress(RuntimeError):  # it is closed: the engine learns of it by its LagWatch, and leaves
+            self._loop.call_soon_threadsafe(self._start, assignments)
 
     def stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
         """Have these stopped on the agents' loop."""
-        self._loop.call_soon_threadsafe(self._stop, keys, reason)
+        with contextlib.suppress(RuntimeError):  # as above
+            self._loop.call_soon_threadsafe(self._stop, keys, reason)
 
     def close(self) -> bool:
-        """Take no more; whether no thread is left that a handler blocks."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        return not any(not attempt.assignment.agent.is_async for attempt in self._attempts.values())
+        """Take no more; whether no thread is left that a handler blocks. From any thread."""
+        self._threads.close()
+        return not self._threads.busy
 
     def culprit(self) -> str:
         """Who holds the loop up just now, as well as can be told from another thread."""
@@ -109,7 +123,7 @@ class Executor(Workforce):
             older = self._attempts.get(assignment.grant.run.key)
             if older is not None and older.reason is None:
                 self._interrupt(older, StopReason.LOST)  # a newer grant of the same run: the older one is void
-            attempt.task = self._loop.create_task(self._execute(attempt, assignment.task))
+            attempt.task = self._loop.create_task(self._execute(attempt, assignment.task), context=self._context.copy())
             self._attempts[assignment.grant.run.key] = attempt
 
     def _stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
@@ -124,14 +138,13 @@ class Executor(Workforce):
         # A task that has not come to its handler yet sees the reason by itself; cancelled now, it would never report.
         if attempt.task is not None and attempt.is_cancellable:
             attempt.task.cancel()
-        attempt.timers.append(self._loop.call_later(self._unstoppable_seconds, self._tell_unstoppable, attempt))
+        attempt.timers.append(self._loop.call_later(self._unstoppable_seconds, self._tell_unstoppable, attempt, reason))
 
-    def _tell_unstoppable(self, attempt: _Attempt) -> None:
+    def _tell_unstoppable(self, attempt: _Attempt, reason: StopReason) -> None:
         run = attempt.assignment.grant.run
         self._telemetry.say(
             Level.WARNING,
-            f"agent {run.subscription.agent} does not stop task {run.task_id}, which was "
-            f"{attempt.reason.name.lower().replace('_', ' ') if attempt.reason else 'stopped'}; it keeps its slot",
+            f"agent {run.subscription.agent} does not stop task {run.task_id}, which {_UNSTOPPABLE[reason]}",
             task_id=run.task_id,
             agent=run.subscription.agent,
         )
@@ -143,14 +156,17 @@ class Executor(Workforce):
             self._limit(attempt)
         try:
             outcome = await self._attempt(attempt, task)
+        except asyncio.CancelledError:
+            # Not the engine's wish, and not the handler's doing: the loop is being torn down around it.
+            attempt.context.request_stop()
+            self._report(Report(grant, Interrupted(is_requested=False, seconds=_seconds_since(started))))
+            raise
         finally:
             for timer in attempt.timers:
                 timer.cancel()
             if self._attempts.get(grant.run.key) is attempt:
                 del self._attempts[grant.run.key]
-        # A clock too coarse for a fast handler must not make its attempt look as if it had not run.
-        seconds = max(time.perf_counter() - started, 1e-6)
-        self._report(Report(grant, attrs.evolve(outcome, seconds=seconds)))
+        self._report(Report(grant, attrs.evolve(outcome, seconds=_seconds_since(started))))
 
     def _limit(self, attempt: _Attempt) -> None:
         """Let the time-out count from now, since the handler starts now."""
@@ -172,16 +188,25 @@ class Executor(Workforce):
         except Retry as request:
             return Postponed(after_seconds=request.after_seconds)
         except Reject as rejection:
-            return Failed(error=_error(rejection, ErrorKind.REJECTED, name="Rejected"), is_final=True)
+            return Failed(error=attempt_error(rejection, ErrorKind.REJECTED, name="Rejected"), is_final=True)
         except asyncio.CancelledError as cancellation:
+            if self._is_torn_down(attempt):
+                raise
             return self._interrupted(attempt, cancellation)
         except (KeyboardInterrupt, GeneratorExit):
             raise  # the process or the loop ends
-        except BaseException as error:  # noqa: BLE001 - people's code may raise anything
+        except BaseException as error:
+            if self._is_torn_down(attempt):
+                raise asyncio.CancelledError from error  # clients turn a cancellation into an error of their own
             if attempt.reason is not None:
                 return self._interrupted(attempt, error)
-            return Failed(error=_error(error, ErrorKind.ERROR), is_final=not agent.policy.is_retryable(error))
+            return Failed(error=attempt_error(error, ErrorKind.ERROR), is_final=not agent.policy.is_retryable(error))
         return self._returned(value)
+
+    @staticmethod
+    def _is_torn_down(attempt: _Attempt) -> bool:
+        task = asyncio.current_task()
+        return attempt.reason is None and task is not None and task.cancelling() > 0
 
     async def _call(self, attempt: _Attempt, payload: object) -> Any:
         agent = attempt.assignment.agent
@@ -201,7 +226,7 @@ class Executor(Workforce):
             except StopIteration as error:  # a future cannot carry it: the attempt would never end
                 raise RuntimeError("the agent raised StopIteration") from error
 
-        value = await self._loop.run_in_executor(self._threads, call)
+        value = await asyncio.wrap_future(self._in_thread(attempt, call))
         if not asyncio.iscoroutine(value):
             return value
         # A plain function may hand back a coroutine, such as a lambda around an async method.
@@ -210,6 +235,16 @@ class Executor(Workforce):
             raise asyncio.CancelledError
         attempt.is_cancellable = True
         return await value
+
+    def _in_thread(self, attempt: _Attempt, call: Callable[[], Any]) -> Future[Any]:
+        try:
+            return self._threads.submit(call)
+        except RuntimeError as error:  # closed, or the system gives no threads: no fault of the agent's
+            run = attempt.assignment.grant.run
+            message = f"no thread for agent {run.subscription.agent}, task {run.task_id} is given back: {error}"
+            self._telemetry.say(Level.WARNING, message, task_id=run.task_id, agent=run.subscription.agent)
+            attempt.reason = attempt.reason or StopReason.DRAINING
+            raise asyncio.CancelledError from None
 
     def _interrupted(self, attempt: _Attempt, error: BaseException) -> Outcome:
         """What a stopped attempt came to; one that was cancelled from inside has failed like any other."""
@@ -220,7 +255,7 @@ class Executor(Workforce):
                     type="Timeout",
                     message=f"the attempt took longer than {limit:g} s",
                     kind=ErrorKind.TIMEOUT,
-                    traceback=_traceback(error),
+                    traceback=traceback_of(error),
                 )
                 return Failed(error=timeout)
             case StopReason.REQUESTED:
@@ -228,14 +263,14 @@ class Executor(Workforce):
             case StopReason.DRAINING | StopReason.LOST:
                 return Interrupted(is_requested=False)
             case None:
-                return Failed(error=_error(error, ErrorKind.ERROR))
+                return Failed(error=attempt_error(error, ErrorKind.ERROR))
 
     def _returned(self, value: object) -> Outcome:
         """The value as JSON text. What cannot be encoded is final: the call was paid for, another would fare no better."""
         try:
             encoded = self._codec.encode_result(value)
         except Exception as error:  # noqa: BLE001 - a property of people's own value may raise anything
-            message = f"{error}; the value was {_short_repr(value)}"
+            message = f"{error}; the value was {short_repr(value)}"
         else:
             if len(encoded) <= self._result_max_bytes:
                 return Returned(value=encoded)
@@ -243,7 +278,7 @@ class Executor(Workforce):
                 f"the result has {len(encoded):,} bytes, the limit is {self._result_max_bytes:,} "
                 f"(OMNIDAEMON_RESULT_MAX_BYTES); it began with {encoded[:200]!r}"
             )
-        error_value = AttemptError(type="ResultNotEncodable", message=message, kind=ErrorKind.UNENCODABLE)
+        error_value = AttemptError(type="ResultNotEncodable", message=message_of(message), kind=ErrorKind.UNENCODABLE)
         return Failed(error=error_value, is_final=True)
 
     def _report(self, report: Report) -> None:
@@ -256,33 +291,6 @@ class Executor(Workforce):
         self._on_reports(reports)
 
 
-def _error(error: BaseException, kind: ErrorKind, name: str | None = None) -> AttemptError:
-    return AttemptError(
-        type=name or type(error).__name__, message=_short(error), kind=kind, traceback=_traceback(error)
-    )
-
-
-def _traceback(error: BaseException) -> str:
-    """The traceback from the agent's own code on: how it came to be called is of no interest to its author."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename in _OWN_FILES:
-        frames = frames.tb_next
-    try:
-        return "".join(traceback.format_exception(type(error), error, frames, limit=-_TRACEBACK_LIMIT))
-    except Exception:  # noqa: BLE001 - as below
-        return f"{type(error).__name__}: its traceback cannot be printed"
-
-
-def _short(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an exception whose __str__ raises still has to be told of
-        return f"<{type(error).__name__} that cannot be printed>"
-
-
-def _short_repr(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - as above
-        text = f"<{type(value).__name__} that cannot be printed>"
-    return text if len(text) <= _REPR_CHARACTERS else text[:_REPR_CHARACTERS] + "…"
+def _seconds_since(started: float) -> float:
+    """At least a little: a clock too coarse for a fast handler must not make its attempt look as if it had not run."""
+    return max(time.perf_counter() - started, 1e-6)

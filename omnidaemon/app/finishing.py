@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane
-from omnidaemon.domain.outcome import Failed
-from omnidaemon.domain.requests import Finish, Grant
+from omnidaemon.domain.errors import OmniDaemonError
+from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed
+from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait
+from omnidaemon.domain.requests import NEWER_SCHEMA_PAUSE_SECONDS, Finish, Grant, undecodable
+from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_store import RunStore
 from omnidaemon.ports.telemetry import Level, Telemetry
 
 _BATCH = 500
-_NEWER_SCHEMA_PAUSE_SECONDS = 60.0
+_HEADLINE_CHARACTERS = 200
 
 
 class OutcomeFinishes:
@@ -57,7 +61,7 @@ class OutcomeFinishes:
         for holding in holdings:
             grant, policy = holding.grant, holding.agent.policy
             if isinstance(grant.task, Unreadable):
-                self._put_back(holding, grant.task)
+                self._refuse(holding, grant.task)
                 continue
             counts = grant.run.counts(now)
             expired = policy.before_start(counts)
@@ -76,43 +80,50 @@ class OutcomeFinishes:
     async def run(self) -> None:
         """Record until cancelled."""
         while True:
-            while self._reports or self._to_release:
-                await self._release_some()
-                # Nothing is let go of before it is recorded: a loop that failed is begun anew and finds it here.
-                batch = self._reports[:_BATCH]
-                if batch:
-                    await self._record(batch)
-                    del self._reports[: len(batch)]
             self._has_work.clear()
+            await self._release_some()
+            # Nothing is let go of before it is recorded: a loop that failed is begun anew and finds it here.
+            while batch := self._ready():
+                await self._record(batch)
+                done = set(batch)
+                self._reports = [report for report in self._reports if report not in done]
             await self._has_work.wait()
+
+    def acks_settled(self) -> None:
+        """Called when it is known of deliveries whether the bus has forgotten them: their outcomes may be recorded."""
+        self._has_work.set()
+
+    def _ready(self) -> list[Report]:
+        """The next batch. An outcome waits for the ack that is under way, which takes a moment: recorded without it,
+        the run would look as if its delivery might still come again."""
+        holdings = ((report, self._custody.get(report.grant.run.key)) for report in self._reports)
+        return list(islice((report for report, holding in holdings if not (holding and holding.awaits_ack)), _BATCH))
 
     async def _record(self, reports: Sequence[Report]) -> None:
         now = self._clock.now()
-        finishes: list[Finish] = []
-        holdings: list[Holding] = []
+        current: list[tuple[Holding, Finish]] = []
         for report in reports:
             holding = self._custody.get(report.grant.run.key)
             if holding is None or holding.grant is not report.grant:
                 continue  # lost or given back meanwhile: it is somebody else's to record
-            run = report.grant.run
-            decision = holding.agent.policy.decide(run.counts(now), report.outcome, self._chance())
-            finishes.append(
-                Finish(
-                    task_id=run.task_id,
-                    agent=run.subscription.agent,
-                    fence=run.fence,
-                    decision=decision,
-                    seconds=report.outcome.seconds,
-                    is_acked=holding.is_acked,
-                )
-            )
-            holdings.append(holding)
             holding.is_recording = True
+            decision = holding.agent.policy.decide(report.grant.run.counts(now), report.outcome, self._chance())
+            current.append((holding, _finish(holding, decision, report.outcome.seconds)))
             if isinstance(report.outcome, Failed):
-                self._tell(report.grant, report.outcome)
-        if not finishes:
+                self._tell(report.grant, report.outcome, decision)
+        if current:
+            await self._finish(current)
+
+    async def _finish(self, current: Sequence[tuple[Holding, Finish]]) -> None:
+        finishes = [finish for _, finish in current]
+        try:
+            recorded = await self._finish_lane.call(lambda request: self._runs.finish(request, finishes))
+        except OmniDaemonError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one outcome that a store chokes on must not hold up all others
+            await self._finish_apart(current, error)
             return
-        recorded = await self._finish_lane.call(lambda request: self._runs.finish(request, finishes))
+        holdings = [holding for holding, _ in current]
         for holding, is_recorded in zip(holdings, recorded, strict=True):
             if not is_recorded:
                 task_id, agent = holding.key
@@ -124,12 +135,30 @@ class OutcomeFinishes:
                 )
         self._custody.remove(holding.key for holding in holdings if self._custody.get(holding.key) is holding)
 
-    def _tell(self, grant: Grant, outcome: Failed) -> None:
+    async def _finish_apart(self, current: Sequence[tuple[Holding, Finish]], error: Exception) -> None:
+        """Record one at a time; the one that cannot be is ended with an error that says so."""
+        if len(current) > 1:
+            for one in current:
+                await self._finish([one])
+            return
+        ((holding, finish),) = current
+        message = f"the store could not record the outcome: {type(error).__name__}"
+        self._telemetry.say(Level.ERROR, f"task {finish.task_id}: {message}", task_id=finish.task_id)
+        unstorable = AttemptError(type="OutcomeNotStorable", message=message, kind=ErrorKind.UNENCODABLE)
+        end = _finish(holding, End(state=RunState.DEAD, error=unstorable), finish.seconds)
+        await self._finish_lane.call(lambda request: self._runs.finish(request, [end]))
+        self._custody.remove([holding.key])
+
+    def _tell(self, grant: Grant, outcome: Failed, decision: Decision) -> None:
+        """One line; the whole error is in the store. The repr of a result does not belong into a log at all."""
         run, error = grant.run, outcome.error
+        headline = (
+            "" if error.kind is ErrorKind.UNENCODABLE else error.message.partition("\n")[0][:_HEADLINE_CHARACTERS]
+        )
         self._telemetry.say(
             Level.WARNING,
             f"agent {run.subscription.agent}: attempt {run.attempt} of task {run.task_id} failed: "
-            f"{error.type}: {error.message}",
+            f"{error.type}{': ' if headline else ''}{headline}; {_consequence(decision)}",
             task_id=run.task_id,
             agent=run.subscription.agent,
             topic=run.subscription.topic,
@@ -137,7 +166,11 @@ class OutcomeFinishes:
 
     # --- giving back --------------------------------------------------------------------------------------------------
 
-    def _put_back(self, holding: Holding, task: Unreadable) -> None:
+    def _refuse(self, holding: Holding, task: Unreadable) -> None:
+        """What this version cannot read a newer one may, so it is put back; what nobody can is a dead letter."""
+        if not task.is_newer:
+            self.report([Report(holding.grant, Expired(error=undecodable(task)))])
+            return
         self._telemetry.say(
             Level.WARNING, f"task {task.task_id} waits for a newer version: {task.reason}", task_id=task.task_id
         )
@@ -147,18 +180,48 @@ class OutcomeFinishes:
     async def _release_some(self) -> None:
         holdings = tuple(self._to_release)
         if holdings:
-            await self._release(holdings, _NEWER_SCHEMA_PAUSE_SECONDS)
+            await self._release(holdings, NEWER_SCHEMA_PAUSE_SECONDS)
             del self._to_release[: len(holdings)]
 
     async def release_all(self) -> int:
-        """Stop every handler and give its run back at once, due for anybody; how many there were."""
-        holdings = self._custody.all()
+        """Stop every handler and give its run back at once, due for anybody; how many there were.
+
+        Outcomes that are known already are recorded first: their attempts need not be made again.
+        """
+        known = {report.grant.run.key for report in self._reports}
+        holdings = [holding for holding in self._custody.all() if holding.key not in known]
+        # Out of custody at once: what their handlers say from now on is of no account.
+        self._custody.remove(holding.key for holding in holdings)
+        self._workforce.stop([holding.key for holding in holdings], StopReason.DRAINING)
         if holdings:
-            self._workforce.stop([holding.key for holding in holdings], StopReason.DRAINING)
             await self._release(holdings, 0.0)
+        await self._custody.emptied()
         return len(holdings)
 
     async def _release(self, holdings: Sequence[Holding], delay_seconds: float) -> None:
         held = [holding.as_held() for holding in holdings]
         await self._release_lane.call(lambda request: self._runs.release(request, held, delay_seconds))
         self._custody.remove(holding.key for holding in holdings)
+
+
+def _consequence(decision: Decision) -> str:
+    """What comes of a failed attempt, for the log."""
+    match decision:
+        case RetryAfter(seconds=seconds):
+            return f"again in {seconds:.3g} s"
+        case End():
+            return "given up: it is a dead letter now"
+        case Wait():
+            return "waiting for an answer"
+
+
+def _finish(holding: Holding, decision: Decision, seconds: float) -> Finish:
+    run = holding.grant.run
+    return Finish(
+        task_id=run.task_id,
+        agent=run.subscription.agent,
+        fence=run.fence,
+        decision=decision,
+        seconds=seconds,
+        is_acked=holding.is_acked,
+    )

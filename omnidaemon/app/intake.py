@@ -12,8 +12,7 @@ from omnidaemon.app.lanes import Lane, Persistence
 from omnidaemon.domain.agent import WhenStopped
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.outcome import AttemptError, ErrorKind
-from omnidaemon.domain.requests import EndRun, HoldRun, Intake, StartRun
+from omnidaemon.domain.requests import NEWER_SCHEMA_PAUSE_SECONDS, EndRun, HoldRun, Intake, StartRun, undecodable
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.bus import Delivery, Inbox
@@ -22,7 +21,7 @@ from omnidaemon.ports.run_store import RunStore
 from omnidaemon.ports.telemetry import Level, Telemetry
 
 _WAIT_SECONDS = 5.0
-_NEWER_SCHEMA_PAUSE_SECONDS = 60.0
+_SKIPPED_AT_ONCE = 100
 
 
 class FreshIntake:
@@ -39,6 +38,7 @@ class FreshIntake:
         telemetry: Telemetry,
         admission: asyncio.Lock,
         dispatch: Callable[[Sequence[Holding]], None],
+        acks_settled: Callable[[], None],
         subscriptions: Sequence[Subscription],
         when_stopped: Callable[[Subscription], WhenStopped],
     ) -> None:
@@ -50,6 +50,7 @@ class FreshIntake:
         self._telemetry = telemetry
         self._admission = admission
         self._dispatch = dispatch
+        self._acks_settled = acks_settled
         self._subscriptions = subscriptions
         self._when_stopped = when_stopped
         self._bus = Persistence("intake", clock, telemetry)
@@ -95,7 +96,7 @@ class FreshIntake:
                 room = self._custody.room_for_fresh(subscription)
             else:
                 # What comes in for a stopped agent that skips takes no slot, only a line in the store.
-                room = 100 if self._when_stopped(subscription) is WhenStopped.SKIP else 0
+                room = _SKIPPED_AT_ONCE if self._when_stopped(subscription) is WhenStopped.SKIP else 0
             if room > 0:
                 credits[subscription] = room
         return credits
@@ -110,23 +111,31 @@ class FreshIntake:
         holdings = self._custody.add(grants, self._clock.now().steady, is_fresh=True)
         self._dispatch(holdings)
         try:
+            is_acked = await self._ack(deliveries)
+            for holding in holdings:
+                holding.is_acked = is_acked
+        finally:
+            for holding in holdings:
+                holding.awaits_ack = False
+            self._acks_settled()
+
+    async def _ack(self, deliveries: Sequence[Delivery]) -> bool:
+        """Whether the bus has forgotten them. If not, they may come again and are dropped: the store answers for them."""
+        try:
             await self._inbox.ack(deliveries)
         except OmniDaemonError as error:
             if not error.is_transient:
                 raise
-            # They may come again and are dropped then: the store answers for them.
             self._telemetry.say(Level.WARNING, f"{len(deliveries)} deliveries could not be acked: {error}")
-        else:
-            for holding in holdings:
-                holding.is_acked = True
+            return False
+        return True
 
     def _intake(self, delivery: Delivery, free: dict[Subscription, int]) -> Intake:
         subscription, task = delivery.subscription, delivery.task
         if isinstance(task, Unreadable):
             if task.is_newer:
-                return HoldRun(task=task, subscription=subscription, delay_seconds=_NEWER_SCHEMA_PAUSE_SECONDS)
-            error = AttemptError(type="Undecodable", message=task.reason, kind=ErrorKind.UNDECODABLE)
-            return EndRun(task=task, subscription=subscription, state=RunState.DEAD, error=error)
+                return HoldRun(task=task, subscription=subscription, delay_seconds=NEWER_SCHEMA_PAUSE_SECONDS)
+            return EndRun(task=task, subscription=subscription, state=RunState.DEAD, error=undecodable(task))
         if self._custody.is_stopped(subscription):
             if self._when_stopped(subscription) is WhenStopped.SKIP:
                 return EndRun(task=task, subscription=subscription, state=RunState.SKIPPED)

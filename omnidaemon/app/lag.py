@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -16,7 +15,8 @@ _REPEAT_SECONDS = 30.0
 
 
 class LagWatch:
-    """Pings the agents' loop from the engine's. Real time, not the injected clock: what it measures is this process."""
+    """Pings the agents' loop from the engine's; calls `on_closed` once it finds that loop closed. Real time, not the
+    injected clock: what it measures is this process."""
 
     def __init__(
         self,
@@ -24,19 +24,29 @@ class LagWatch:
         agents_loop: asyncio.AbstractEventLoop,
         culprit: Callable[[], str],
         telemetry: Telemetry,
+        on_closed: Callable[[], None],
     ) -> None:
         self._agents_loop = agents_loop
         self._culprit = culprit
         self._telemetry = telemetry
+        self._on_closed = on_closed
         self._answered_at = time.monotonic()
         self._told_at = float("-inf")
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled, or until the agents' loop is closed."""
         while True:
             asked_at = time.monotonic()
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the worker is about to end
+            try:
                 self._agents_loop.call_soon_threadsafe(self._answer)
+            except RuntimeError:
+                self._telemetry.say(
+                    Level.ERROR,
+                    "the event loop of the agents was closed: this worker gives back what it holds and leaves; "
+                    "await sdk.stop() before the loop ends",
+                )
+                self._on_closed()
+                return
             await asyncio.sleep(_PERIOD_SECONDS)
             now = time.monotonic()
             if now - asked_at - _PERIOD_SECONDS > _LATE_SECONDS:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import cast
+from typing import TypedDict, cast
 
 import attrs
 
@@ -26,6 +26,18 @@ from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Level, Telemetry
 
 _LONGEST_TEXT = 1000
+_TEXT = f"a text of at most {_LONGEST_TEXT} characters that UTF-8 can carry"
+
+
+class PublishOptions(TypedDict, total=False):
+    """What may be said of a task beside its topic and payload."""
+
+    delay: float | timedelta | None
+    due_at: datetime | None
+    idempotency_key: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    headers: Mapping[str, str] | None
 
 
 @attrs.frozen(kw_only=True)
@@ -185,18 +197,27 @@ def _headers(headers: object) -> Mapping[str, str]:
         raise InvalidValue("headers", given, "a mapping of names to texts")
     checked: dict[str, str] = {}
     for name, value in cast("Mapping[object, object]", given).items():
-        if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-            raise InvalidValue(f"headers[{name!r}]", value, f"a text of at most {_LONGEST_TEXT} characters")
-        checked[checked_name("header", name)] = value
+        checked_name("header", name)
+        if not _is_text(value):
+            # Not shown: a header may be a secret.
+            raise InvalidValue(f"headers[{name!r}]", type(value).__name__, _TEXT)
+        checked[str(name)] = str(value)
     return MappingProxyType(checked)
 
 
 def _text(name: str, value: object) -> str | None:
     if value is None:
         return None
-    if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT:
-        return value
-    raise InvalidValue(name, value, f"a text of 1 to {_LONGEST_TEXT} characters")
+    if value != "" and _is_text(value):
+        return str(value)
+    raise InvalidValue(name, value, f"{_TEXT}, not an empty one")
+
+
+def _is_text(value: object) -> bool:
+    """Whether every bus and store can carry it: a lone surrogate, as in an undecodable file name, has no UTF-8."""
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _is_same_json(known: object, given: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 import attrs
 
@@ -40,13 +41,21 @@ class TaskDetails:
     record: TaskRecord
 
 
+class AgentState(StrEnum):
+    """Whether an agent takes work: `UNMANNED` when it may, but no live worker runs it."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    UNMANNED = "unmanned"
+
+
 @attrs.frozen(kw_only=True)
 class AgentStatus:
     """An agent as people see it. `workers` counts the live workers that run it, `counts` its runs per status."""
 
     topic: str
     name: str
-    status: str
+    status: AgentState
     description: str
     tools: tuple[str, ...]
     workers: int
@@ -160,6 +169,12 @@ class Queries:
         return Health(status=status, bus=bus.name, store=store.name, workers=workers, agents=agents, notes=tuple(notes))
 
 
+def _state(record: AgentRecord, alive: int) -> AgentState:
+    if record.is_stopped:
+        return AgentState.STOPPED
+    return AgentState.RUNNING if alive else AgentState.UNMANNED
+
+
 def _agent_status(
     record: AgentRecord,
     workers: Sequence[WorkerRecord],
@@ -172,7 +187,7 @@ def _agent_status(
     return AgentStatus(
         topic=subscription.topic,
         name=subscription.agent,
-        status="stopped" if record.is_stopped else "running" if alive else "no worker",
+        status=_state(record, alive),
         description=profile.description,
         tools=profile.tools,
         workers=alive,

@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection
+from functools import partial
+
+import attrs
 
 from omnidaemon.app.queries import Queries
 from omnidaemon.domain.errors import OmniDaemonError, TaskNotFound, WaitTimedOut
+from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_queries import RunQueries
-from omnidaemon.ports.run_store import RunStore
+from omnidaemon.ports.run_store import RunStore, Wakeups
 
 _BACKSTOP_SECONDS = 1.0
 
 
+@attrs.define(eq=False)
+class _Watched:
+    """One task that somebody waits for. `calls` counts how often all who wait for it were called to look. `is_named`:
+    the store has named it once as worth a look; `seen`: what there was of it when it did so again."""
+
+    waiting: int = 0
+    calls: int = 0
+    called: asyncio.Event = attrs.field(factory=asyncio.Event)
+    is_named: bool = False
+    seen: object = None
+    failure: BaseException | None = None
+
+    def call(self) -> None:
+        """Have everybody look who waits now, and those who look just now once more."""
+        self.calls += 1
+        called, self.called = self.called, asyncio.Event()
+        called.set()
+
+
 class ResultWatch:
-    """Belongs to one loop. However many wait, a hint costs one query for all of them."""
+    """Belongs to one loop. However many wait, a hint costs one query for all of them, and a second one while there are
+    tasks that some of their agents have ended."""
 
     def __init__(self, *, runs: RunStore, run_queries: RunQueries, queries: Queries, clock: Clock) -> None:
         self._runs = runs
         self._run_queries = run_queries
         self._queries = queries
         self._clock = clock
-        self._wanted: Counter[str] = Counter()
-        self._ended: dict[str, asyncio.Event] = {}
+        self._watched: dict[str, _Watched] = {}
         self._listener: asyncio.Task[None] | None = None
 
     async def wait(self, task_id: str, timeout_seconds: float | None, agent: str | None) -> TaskResult:
@@ -34,57 +56,102 @@ class ResultWatch:
 
         Raises `TaskNotFound` for a task that is not known, `WaitTimedOut` when it has not ended in time.
         """
-        self._wanted[task_id] += 1
-        self._ended.setdefault(task_id, asyncio.Event())
-        if self._listener is None:
-            self._listener = asyncio.create_task(self._listen(), name="omnidaemon-result-watch")
+        watched = self._watched.setdefault(task_id, _Watched())
+        watched.waiting += 1
         status = Status.QUEUED
         try:
+            self._listen_too()  # before the first look: no hint is missed
             async with asyncio.timeout(timeout_seconds):
                 while True:
+                    calls = watched.calls
                     result = await self._queries.result(task_id, agent)
                     if result is None:
                         raise TaskNotFound(task_id)
                     status = result.status
                     if result.is_end:
                         return result
-                    await self._ended[task_id].wait()
-                    self._ended[task_id].clear()
+                    if watched.failure is not None:
+                        raise RuntimeError("nobody listens for results any more") from watched.failure
+                    if watched.calls == calls:
+                        await watched.called.wait()
         except TimeoutError:
             raise WaitTimedOut(task_id, timeout_seconds or 0.0, status) from None
         finally:
-            await self._leave(task_id)
+            await self._leave(task_id, watched)
 
-    async def _leave(self, task_id: str) -> None:
-        self._wanted[task_id] -= 1
-        if not self._wanted[task_id]:
-            del self._wanted[task_id]
-            del self._ended[task_id]
-        if not self._wanted:
+    async def _leave(self, task_id: str, watched: _Watched) -> None:
+        watched.waiting -= 1
+        if not watched.waiting:
+            del self._watched[task_id]
+        if not self._watched:
             await self.close()
 
-    async def _listen(self) -> None:
-        wakeups = self._runs.wakeups()
-        try:
-            while True:
-                await wakeups.wait(_BACKSTOP_SECONDS)
-                for task_id in await self._worth_a_look():
-                    if task_id in self._ended:
-                        self._ended[task_id].set()
-        finally:
-            wakeups.close()
+    # --- listening ----------------------------------------------------------------------------------------------------
 
-    async def _worth_a_look(self) -> Sequence[str]:
-        wanted = tuple(self._wanted)
+    def _listen_too(self) -> None:
+        if self._listener is None:
+            wakeups = self._runs.wakeups()
+            self._listener = asyncio.create_task(self._listen(wakeups), name="omnidaemon-result-watch")
+            self._listener.add_done_callback(partial(self._listener_ended, wakeups))
+
+    async def _listen(self, wakeups: Wakeups) -> None:
+        while True:
+            await wakeups.wait(_BACKSTOP_SECONDS)
+            for task_id in await self._worth_a_look():
+                if task_id in self._watched:
+                    self._watched[task_id].call()
+
+    def _listener_ended(self, wakeups: Wakeups, listener: asyncio.Task[None]) -> None:
+        wakeups.close()
+        error = None if listener.cancelled() else listener.exception()
+        if error is not None and self._listener is listener:
+            self._listener = None
+            self._give_up(error)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Everybody looks once more, and raises this if that was not the end."""
+        for watched in self._watched.values():
+            watched.failure = error
+            watched.call()
+
+    async def _worth_a_look(self) -> Collection[str]:
+        wanted = tuple(self._watched)
         try:
-            return await self._run_queries.ended(wanted)
+            named = await self._run_queries.ended(wanted)
+            # One that was named before is named at every hint until all of its agents have ended.
+            again = {task_id for task_id in named if self._is_named(task_id)}
+            records = await self._run_queries.records(tuple(again)) if again else {}
         except OmniDaemonError as error:
             # What may pass is tried again at the next hint; what cannot, everybody shall meet by looking.
             return () if error.is_transient else wanted
+        return [task_id for task_id in named if self._has_changed(task_id, records.get(task_id), again)]
+
+    def _is_named(self, task_id: str) -> bool:
+        watched = self._watched.get(task_id)
+        return watched is not None and watched.is_named
+
+    def _has_changed(self, task_id: str, record: TaskRecord | None, again: Collection[str]) -> bool:
+        watched = self._watched.get(task_id)
+        if watched is None:
+            return False
+        before, watched.is_named = watched.seen, True
+        if task_id not in again:
+            return True
+        watched.seen = _ends(record)
+        return watched.seen != before
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; whoever still waits looks once more."""
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
+        self._give_up(RuntimeError("it was closed"))
+
+
+def _ends(record: TaskRecord | None) -> object:
+    """All of a task that can make it ended."""
+    if record is None:
+        return "unknown"
+    ended = frozenset((run.subscription, run.state) for run in record.runs if run.state.is_end)
+    return record.agents, record.is_cancelled, ended

@@ -53,8 +53,14 @@ class Container(containers.DeclarativeContainer):
     shared = providers.Singleton(SharedObjects)
     context = providers.Singleton(_context, settings, clock, ids, codec, shared)
 
-    bus_factory = providers.Singleton(load_bus_factory, settings.provided.event_bus_type)
-    storage_factory = providers.Singleton(load_storage_factory, settings.provided.result_store_type)
+    bus_factory = providers.Singleton(
+        load_bus_factory, settings.provided.event_bus_type, settings.provided.origins.get.call("event_bus_type")
+    )
+    storage_factory = providers.Singleton(
+        load_storage_factory,
+        settings.provided.result_store_type,
+        settings.provided.origins.get.call("result_store_type"),
+    )
     bus = providers.Factory(_bus, bus_factory, context)
     storage = providers.Factory(_storage, storage_factory, context)
 

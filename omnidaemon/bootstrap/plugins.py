@@ -5,8 +5,11 @@ An alias is one more entry point for the same object.
 
 from __future__ import annotations
 
+import difflib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, cast
+
+import attrs
 
 from omnidaemon.domain.errors import InvalidSetting, MissingExtra, UnknownBackend
 from omnidaemon.ports.backend import BusFactory, StorageFactory
@@ -16,16 +19,37 @@ BackendKind = Literal["bus", "store"]
 _GROUPS: dict[BackendKind, str] = {"bus": "omnidaemon.buses", "store": "omnidaemon.stores"}
 _OURS = "omnidaemon"
 
+PLANNED: dict[BackendKind, frozenset[str]] = {
+    "bus": frozenset({"redis", "redis_stream", "redis_pubsub", "kafka", "nats", "rabbitmq", "postgres"}),
+    "store": frozenset({"redis", "postgres", "mongodb"}),
+}
+"""Names that are documented and that nothing offers yet. One that is installed counts as installed, planned or not."""
 
-def load_bus_factory(name: str) -> BusFactory:
+
+@attrs.define(slots=False)
+class NoSuchBackend(UnknownBackend):
+    """As its parent, with where the name came from, as far as that is known."""
+
+    origin: str | None = None
+
+    def __str__(self) -> str:
+        named = f"{self.name!r}{f' (from {self.origin})' if self.origin else ''}"
+        installed = f"installed: {', '.join(self.known)}"
+        if self.name in PLANNED[cast("BackendKind", self.kind)]:
+            return f"the {self.kind} {named} is planned, not there yet; {installed}"
+        meant = difflib.get_close_matches(self.name, self.known, n=1)
+        return f"unknown {self.kind} {named}; {installed}{f'; did you mean {meant[0]}?' if meant else ''}"
+
+
+def load_bus_factory(name: str, origin: str | None = None) -> BusFactory:
     """The factory of this bus. `UnknownBackend` for a name that nothing installed offers, `MissingExtra` when the
-    adapter is there and what it is built on is not."""
-    return cast("BusFactory", _load("bus", name))
+    adapter is there and what it is built on is not. `origin` is where the name came from."""
+    return cast("BusFactory", _load("bus", name, origin))
 
 
-def load_storage_factory(name: str) -> StorageFactory:
+def load_storage_factory(name: str, origin: str | None = None) -> StorageFactory:
     """The factory of this store; errors as for a bus."""
-    return cast("StorageFactory", _load("store", name))
+    return cast("StorageFactory", _load("store", name, origin))
 
 
 def known(kind: BackendKind) -> tuple[str, ...]:
@@ -33,10 +57,10 @@ def known(kind: BackendKind) -> tuple[str, ...]:
     return tuple(sorted({entry.name for entry in entry_points(group=_GROUPS[kind])}))
 
 
-def checked_backend(kind: BackendKind, name: str) -> str:
+def checked_backend(kind: BackendKind, name: str, origin: str | None = None) -> str:
     """The name, when something installed offers it; `UnknownBackend` otherwise."""
     if name not in (names := known(kind)):
-        raise UnknownBackend(kind, name, names)
+        raise NoSuchBackend(kind, name, names, origin)
     return name
 
 
@@ -47,8 +71,8 @@ def store_of_bus(bus: str) -> str | None:
     return next((name for name in (bus, bus.partition("_")[0]) if name in stores), None)
 
 
-def _load(kind: BackendKind, name: str) -> object:
-    entry = _entry(kind, checked_backend(kind, name))
+def _load(kind: BackendKind, name: str, origin: str | None) -> object:
+    entry = _entry(kind, checked_backend(kind, name, origin))
     try:
         return entry.load()
     except ModuleNotFoundError as error:

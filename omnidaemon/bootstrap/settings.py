@@ -15,7 +15,7 @@ import attrs
 
 from omnidaemon.bootstrap import setting_kinds as kinds
 from omnidaemon.bootstrap.data_dir import default_data_dir
-from omnidaemon.bootstrap.plugins import checked_backend, store_of_bus
+from omnidaemon.bootstrap.plugins import NoSuchBackend, checked_backend, store_of_bus
 from omnidaemon.bootstrap.setting_kinds import Kind
 from omnidaemon.bootstrap.settings_sources import (
     ENV_FILE,
@@ -149,7 +149,10 @@ def load_settings(
             origin = origins[name] = source.origin(_VARIABLES[name])
             value = _KINDS[name].read(_VARIABLES[name], source.settings[name], origin)
             values[name] = source.folder / value if isinstance(value, Path) else value
-    return Settings(**values, origins=MappingProxyType(origins), sources=tuple(sources))
+    try:
+        return Settings(**values, origins=MappingProxyType(origins), sources=tuple(sources))
+    except NoSuchBackend as error:
+        raise attrs.evolve(error, origin=origins["event_bus_type"]) from None
 
 
 def without_secrets(name: str, value: str) -> str:

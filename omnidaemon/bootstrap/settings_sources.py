@@ -17,7 +17,7 @@ SETTINGS_FILE = "omnidaemon.toml"
 ENV_FILE = ".env"
 OPTIONS = "options"
 
-_OURS = "OMNIDAEMON_"
+_OURS = ("OMNIDAEMON_", "EVENT_BUS_", "RESULT_STORE_")
 # The project's own tests, and what Kubernetes sets in every container beside a Service that is called omnidaemon.
 _NOT_SETTINGS = re.compile(
     r"OMNIDAEMON_(TEST_\w+|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?|(\w+_)?PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
@@ -44,6 +44,16 @@ class Source:
         return f"{self.label} {variable}" if self.is_environment else self.label
 
 
+@attrs.define(slots=False)
+class UnreadableFile(InvalidSetting):
+    """A file of settings cannot be read."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.value} is not {self.expected}: {self.reason}"
+
+
 def nearest(name: str, directory: Path) -> Path | None:
     """The file of this name in the directory or the closest one above it."""
     return next((path for folder in (directory, *directory.parents) if (path := folder / name).is_file()), None)
@@ -58,7 +68,7 @@ def arguments_source(arguments: Mapping[str, object], directory: Path, variables
 def environment_source(environ: Mapping[str, str], directory: Path, variables: Mapping[str, str]) -> Source:
     """The environment; an empty variable counts as not set.
 
-    Raises `UnknownSetting` for a variable that begins with OMNIDAEMON_ and is none: a typo must not go unnoticed.
+    Raises `UnknownSetting` for a variable that begins as ours do and is none: a typo must not go unnoticed.
     """
     return attrs.evolve(_variables_source(environ, directory, "environment", variables), is_environment=True)
 
@@ -69,7 +79,7 @@ def env_file_source(path: Path, variables: Mapping[str, str]) -> Source:
     try:
         values = dotenv_values(path, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting("file", path.name, f"readable text in UTF-8 ({error})", label) from error
+        raise UnreadableFile("file", path, "text in UTF-8", label, str(error)) from error
     return _variables_source(values, path.parent, label, variables)
 
 
@@ -79,7 +89,7 @@ def settings_file_source(path: Path, variables: Mapping[str, str]) -> Source:
     try:
         top = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidSetting("file", path.name, f"readable TOML in UTF-8 ({error})", label) from error
+        raise UnreadableFile("file", path, "TOML in UTF-8", label, str(error)) from error
     table = top.pop("omnidaemon", {})
     if not isinstance(table, dict):
         raise InvalidSetting("omnidaemon", table, "a table", label)

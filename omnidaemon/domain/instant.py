@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 import attrs
 
+LONGEST_SECONDS = 10 * 365 * 86400.0
+"""The longest pause or limit that anybody can mean: what is longer ends here, so that no time can overflow."""
+
 
 @attrs.frozen
 class Instant:
@@ -17,4 +20,4 @@ class Instant:
 
     def after(self, seconds: float) -> datetime:
         """The wall time `seconds` from now."""
-        return self.at + timedelta(seconds=seconds)
+        return self.at + timedelta(seconds=min(seconds, LONGEST_SECONDS))

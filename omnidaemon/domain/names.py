@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TypeGuard
 
 import attrs
 
@@ -16,9 +17,14 @@ def checked_name(kind: str, value: object) -> str:
 
     Checked before any key, subject or table name is built from it, so that no backend has to escape.
     """
-    if isinstance(value, str) and _ALLOWED.fullmatch(value):
-        return value
-    raise InvalidName(kind, value)
+    if not is_name(value):
+        raise InvalidName(kind, value)
+    return value
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether it is 1 to 200 of the allowed characters."""
+    return isinstance(value, str) and _ALLOWED.fullmatch(value) is not None
 
 
 @attrs.frozen(order=True, cache_hash=True)

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 import attrs
 
+from omnidaemon.domain.errors import InvalidValue
+from omnidaemon.domain.instant import LONGEST_SECONDS
+
 
 class ErrorKind(StrEnum):
     """Why an attempt has no value."""
@@ -95,7 +98,10 @@ class Retry(Exception):
     """Raise inside an agent to be called again after `after` seconds (or a timedelta); burns no attempt."""
 
     def __init__(self, after: float | timedelta = 0.0) -> None:
-        self.after_seconds = max(0.0, after.total_seconds() if isinstance(after, timedelta) else float(after))
+        seconds = after.total_seconds() if isinstance(after, timedelta) else float(after)
+        if not seconds <= LONGEST_SECONDS:  # also true of NaN
+            raise InvalidValue("Retry(after=…)", after, "at most ten years")
+        self.after_seconds = max(0.0, seconds)
         super().__init__(f"retry after {self.after_seconds:g} s")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
@@ -10,6 +9,7 @@ from typing import Any, cast
 import attrs
 
 from omnidaemon.domain.errors import InvalidValue
+from omnidaemon.domain.instant import LONGEST_SECONDS
 from omnidaemon.domain.outcome import (
     Asked,
     AttemptError,
@@ -70,19 +70,20 @@ class Wait:
 Decision = End | RetryAfter | Wait
 
 
-def _as_seconds(value: Seconds) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+def _as_seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-def _as_limit(value: Seconds | None) -> float | None:
-    return None if value is None else _as_seconds(value)
-
-
-def _within(low: float, high: float = math.inf) -> Callable[[object, attrs.Attribute[Any], float | None], None]:
-    def check(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
-        if value is not None and not (low <= value <= high and math.isfinite(value)):
-            limit = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-            raise InvalidValue(f"DeliveryPolicy.{field.name}", value, limit)
+def _within(
+    low: float, high: float = LONGEST_SECONDS, *, whole: bool = False
+) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    def check(_: object, field: attrs.Attribute[Any], value: object) -> None:
+        if value is None:
+            return
+        is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not is_number or not low <= cast("float", value) <= high:
+            expected = f"a {'whole ' if whole else ''}number from {low:g} to {high:g}"
+            raise InvalidValue(f"DeliveryPolicy.{field.name}", value, expected)
 
     return check
 
@@ -107,16 +108,16 @@ class DeliveryPolicy:
     is dead. `retry_on` and `no_retry_on` are exception classes; the second wins.
     """
 
-    max_attempts: int = attrs.field(default=5, validator=_within(1))
+    max_attempts: int = attrs.field(default=5, validator=_within(1, whole=True))
     backoff: float = attrs.field(default=1.0, converter=_as_seconds, validator=_within(0))
     backoff_factor: float = attrs.field(default=2.0, validator=_within(1))
     backoff_max: float = attrs.field(default=300.0, converter=_as_seconds, validator=_within(0))
     jitter: float = attrs.field(default=0.1, validator=_within(0, 1))
-    timeout: float | None = attrs.field(default=None, converter=_as_limit, validator=_within(0.001))
-    run_timeout: float | None = attrs.field(default=None, converter=_as_limit, validator=_within(0.001))
-    queue_timeout: float | None = attrs.field(default=None, converter=_as_limit, validator=_within(0.001))
+    timeout: float | None = attrs.field(default=None, converter=_as_seconds, validator=_within(0.001))
+    run_timeout: float | None = attrs.field(default=None, converter=_as_seconds, validator=_within(0.001))
+    queue_timeout: float | None = attrs.field(default=None, converter=_as_seconds, validator=_within(0.001))
     lease: float = attrs.field(default=30.0, converter=_as_seconds, validator=_within(0.2))
-    crash_limit: int = attrs.field(default=3, validator=_within(1))
+    crash_limit: int = attrs.field(default=3, validator=_within(1, whole=True))
     retry_on: tuple[type[BaseException], ...] = attrs.field(
         default=(Exception,), converter=_as_tuple, validator=_exceptions
     )

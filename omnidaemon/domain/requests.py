@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.policy import Decision
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
@@ -61,6 +61,15 @@ class EndRun:
     subscription: Subscription
     state: RunState
     error: AttemptError | None = None
+
+
+NEWER_SCHEMA_PAUSE_SECONDS = 60.0
+"""How long a task that only a newer version can read is left alone before somebody looks at it again."""
+
+
+def undecodable(task: Unreadable) -> AttemptError:
+    """The error of a task that nobody will ever be able to read."""
+    return AttemptError(type="Undecodable", message=task.reason, kind=ErrorKind.UNDECODABLE)
 
 
 Intake = StartRun | HoldRun | EndRun

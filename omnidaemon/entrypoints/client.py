@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Unpack
 
-from omnidaemon.app.publisher import Draft
+from omnidaemon.app.publisher import Draft, PublishOptions
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
 from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.runtimes import Runtimes
 from omnidaemon.domain.agent import WorkerRecord
-from omnidaemon.domain.errors import InvalidValue
+from omnidaemon.domain.errors import InvalidValue, TaskNotFound
 from omnidaemon.domain.metrics import Metrics
-from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
@@ -76,16 +77,20 @@ class Client:
         drafts = [Draft(topic=topic, payload=payload) for topic, payload in tasks]
         return await (await self.runtime()).publisher.publish(drafts) if drafts else []
 
-    async def publish_from(self, cause: Task, topic: str, payload: object, **options: object) -> str:
+    async def publish_from(self, cause: Task, topic: str, payload: object, **options: Unpack[PublishOptions]) -> str:
         """Publish a task on behalf of another, whose correlation it keeps; `options` as in `publish_task`."""
-        chain = {"correlation_id": cause.correlation_id or cause.task_id, "causation_id": cause.task_id, **options}
-        return await self.publish_task(topic, payload, **chain)  # type: ignore[arg-type]
+        chain: PublishOptions = {
+            "correlation_id": cause.correlation_id or cause.task_id,
+            "causation_id": cause.task_id,
+            **options,
+        }
+        return await self.publish_task(topic, payload, **chain)
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
     async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
         """The task as it stands, ended or not; None when it is unknown. `TaskNotFound` for a strange agent."""
-        return await (await self.runtime()).queries.result(task_id, agent)
+        return await (await self.runtime()).queries.result(task_id, agent) if is_name(task_id) else None
 
     async def wait_for_result(
         self,
@@ -95,7 +100,7 @@ class Client:
     ) -> TaskResult:
         """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never);
         `TaskNotFound` when it is unknown."""
-        return await (await self.runtime()).results.wait(task_id, timeout, agent)
+        return await (await self.runtime()).results.wait(_known(task_id), timeout, agent)
 
     async def list_tasks(
         self,
@@ -107,26 +112,29 @@ class Client:
         limit: int = 100,
     ) -> ResultPage:
         """Tasks that match, newest first, and a cursor for the next page."""
-        if not 1 <= limit <= _LONGEST_PAGE:
-            raise InvalidValue("limit", limit, f"1 to {_LONGEST_PAGE}")
+        if limit not in range(1, _LONGEST_PAGE + 1):
+            raise InvalidValue("limit", limit, f"a number from 1 to {_LONGEST_PAGE}")
+        for kind, name in (("topic", topic), ("agent name", agent)):
+            if name is not None:
+                checked_name(kind, name)
         wanted = TaskFilter(status=None if status is None else _status(status), topic=topic, agent=agent)
         return await (await self.runtime()).queries.find(wanted, cursor, limit)
 
     async def get_task(self, task_id: str) -> TaskDetails | None:
         """Everything about one task: its payload, its runs, its history. None when it is unknown."""
-        return await (await self.runtime()).queries.details(task_id)
+        return await (await self.runtime()).queries.details(task_id) if is_name(task_id) else None
 
     async def cancel_task(self, task_id: str, agent: str | None = None) -> None:
         """End what has not begun; have what runs stopped. `TaskNotFound`; `WrongState` when all of it has ended."""
-        await (await self.runtime()).storage.commands.cancel(task_id, agent)
+        await (await self.runtime()).storage.commands.cancel(_known(task_id), agent)
 
     async def requeue_task(self, task_id: str, agent: str | None = None) -> None:
         """Run an ended task again: the agent named, else all that did not succeed. `TaskNotFound`, `WrongState`."""
-        await (await self.runtime()).storage.commands.requeue(task_id, agent)
+        await (await self.runtime()).storage.commands.requeue(_known(task_id), agent)
 
     async def delete_task(self, task_id: str, agent: str | None = None) -> None:
         """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs."""
-        await (await self.runtime()).storage.commands.delete(task_id, agent)
+        await (await self.runtime()).storage.commands.delete(_known(task_id), agent)
 
     # --- agents and workers -------------------------------------------------------------------------------------------
 
@@ -177,6 +185,13 @@ class Client:
     async def health(self) -> Health:
         """Whether bus and store answer, and what is lossy or degraded."""
         return await (await self.runtime()).queries.health()
+
+
+def _known(task_id: str) -> str:
+    """The id, unless it is one that no task can have."""
+    if not is_name(task_id):
+        raise TaskNotFound(task_id)
+    return task_id
 
 
 def _status(status: str) -> Status:

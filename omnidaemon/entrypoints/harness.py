@@ -9,13 +9,18 @@ from typing import Self
 
 from omnidaemon.adapters.memory import memory_bus, memory_storage
 from omnidaemon.bootstrap.overrides import replaced
-from omnidaemon.domain.errors import TaskNotFound, WaitTimedOut
+from omnidaemon.domain.errors import InvalidInput, TaskNotFound, WaitTimedOut
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import RunState
 from omnidaemon.entrypoints.sdk import OmniDaemonSDK
+from omnidaemon.entrypoints.unheard import unknown_topic
 from omnidaemon.testing.clock import ManualClock
 
 _POLL_SECONDS = 0.002
+
+
+class NobodyListens(InvalidInput):
+    """A test published to a topic that no agent of its SDK listens to."""
 
 
 class TestHarness:
@@ -49,8 +54,11 @@ class TestHarness:
     async def run(self, topic: str, payload: object, *, within_seconds: float = 10.0) -> TaskResult:
         """Publish a task and return its result once every agent of the topic has ended it, over all retries.
 
-        Raises `WaitTimedOut` when that takes more than `within_seconds` of real time.
+        Raises `NobodyListens` for a topic that none of the SDK's agents listens to, and `WaitTimedOut` when it takes more
+        than `within_seconds` of real time.
         """
+        if strange := unknown_topic(topic, (subscription.topic for subscription in self.sdk.registration.agents)):
+            raise NobodyListens(strange)
         return await self.finish(await self.sdk.publish_task(topic, payload), within_seconds=within_seconds)
 
     async def finish(self, task_id: str, *, within_seconds: float = 10.0) -> TaskResult:

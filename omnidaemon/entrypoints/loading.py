@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
-from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 
 from omnidaemon.domain.errors import AgentFileError, OmniDaemonError
+from omnidaemon.entrypoints.importing import importing
 from omnidaemon.entrypoints.sdk import OmniDaemonSDK
-
-_LOADING: ContextVar[bool] = ContextVar("omnidaemon_loading", default=False)
-
-
-def is_under_way() -> bool:
-    """Whether a file of agents is being imported just now."""
-    return _LOADING.get()
-
-
-@contextlib.contextmanager
-def _under_way() -> Iterator[None]:
-    token = _LOADING.set(True)
-    try:
-        yield
-    finally:
-        _LOADING.reset(token)
 
 
 def load_sdks(target: str) -> list[OmniDaemonSDK]:
@@ -55,7 +37,7 @@ def load_sdks(target: str) -> list[OmniDaemonSDK]:
 
 def _import(name: str) -> ModuleType:
     try:
-        with _under_way():
+        with importing():
             return _import_file(Path(name)) if name.endswith(".py") else _import_module(name)
     except AgentFileError:
         raise

@@ -42,6 +42,10 @@ class Registration:
         subscription = Subscription.checked(topic, chosen)
         if subscription in self.agents:
             raise DuplicateAgent(topic, chosen)
+        if isinstance(tools, str):
+            raise InvalidValue("tools", tools, "a list of tools")
+        if not isinstance(policy, DeliveryPolicy):
+            raise InvalidValue("policy", policy, "a DeliveryPolicy")
         if when_stopped not in tuple(WhenStopped):
             raise InvalidValue("when_stopped", when_stopped, "'hold' or 'skip'")
         profile = AgentProfile(

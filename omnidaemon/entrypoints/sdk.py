@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 
@@ -16,6 +17,7 @@ from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.registration import Hook, Registration, run_hooks
 from omnidaemon.entrypoints.sync_sdk import SyncSDK
 from omnidaemon.ports.backend import BusFactory, StorageFactory
+from omnidaemon.ports.telemetry import Level
 
 F = TypeVar("F", bound=Handler)
 H = TypeVar("H", bound=Hook)
@@ -40,6 +42,9 @@ class OmniDaemonSDK(Client):
     `settings` come from omnidaemon.toml, .env and the environment unless they are given. `event_bus` and
     `result_store` are factories such as `SqliteResultStore(path=…)`, and take the place of those that settings name.
     `container` holds the parts, for overriding before the first use: `sdk.container.clock.override(…)`.
+
+    While it runs agents, threads of this whole process take turns more often (`sys.setswitchinterval`), since agents
+    that keep the interpreter busy would starve the engine; what was set before comes back with the last stop().
     """
 
     def __init__(
@@ -120,27 +125,58 @@ class OmniDaemonSDK(Client):
         run_sdks([self])
 
     async def start(self) -> None:
-        """Run the agents on this loop, and return once they are ready. `AlreadyStarted` when they run."""
+        """Run the agents on this loop, and return once they are ready. `AlreadyStarted` when they run.
+
+        Nothing is left running when it raises or is cancelled; if start-up hooks have run, shutdown hooks have too.
+        """
         if self.worker is not None:
             raise AlreadyStarted("this SDK runs already")
         self.worker = worker = Worker(self.container, dict(self.registration.agents), self.publish_from)
         try:
             await run_hooks(self.registration.startup)
-            await worker.start()
+            try:
+                await worker.start()
+            except BaseException as error:
+                for failure in await self._run_shutdown_hooks():
+                    error.add_note(f"then a shutdown hook failed: {failure!r}")
+                raise
         except BaseException:
             self.worker = None
-            worker.close()
             raise
 
     async def stop(self) -> None:
-        """Drain: take nothing more, let what runs finish, give the rest back. Then close everything. Idempotent."""
+        """Drain: take nothing more, let what runs finish, give the rest back. Then close everything. Idempotent.
+
+        Raises what shutdown hooks raised, once all of them have run and everything is closed.
+        """
         worker, self.worker = self.worker, None
-        if worker is not None:
-            try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.close)
+            stack.push_async_callback(self.sync.close_from_loop)
+            if worker is not None:
+                stack.push_async_callback(self._shut_down)
                 await worker.stop()
-            finally:
-                await run_hooks(self.registration.shutdown)
-        await self.close()
+
+    async def _shut_down(self) -> None:
+        failures = await self._run_shutdown_hooks()
+        if len(failures) > 1:
+            raise ExceptionGroup("several shutdown hooks failed", failures)
+        if failures:
+            raise failures[0]
+
+    async def _run_shutdown_hooks(self) -> list[Exception]:
+        """Run them all, also when some fail; what those raised."""
+        failures: list[Exception] = []
+        for hook in self.registration.shutdown:
+            try:
+                await run_hooks([hook])
+            except Exception as error:  # noqa: BLE001 - people's code: the next hook has a pool of its own to close
+                name = getattr(hook, "__qualname__", repr(hook))
+                self.container.telemetry().say(
+                    Level.ERROR, f"shutdown hook {name} failed: {type(error).__name__}: {error}"
+                )
+                failures.append(error)
+        return failures
 
     async def __aenter__(self) -> Self:
         await self.start()

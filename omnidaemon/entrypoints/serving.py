@@ -7,21 +7,19 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from omnidaemon.entrypoints import loading
+from omnidaemon.entrypoints.exit_watch import ExitWatch
+from omnidaemon.entrypoints.importing import is_importing
 from omnidaemon.entrypoints.logs import configure_logs
 
 if TYPE_CHECKING:
     from omnidaemon.bootstrap.worker import Worker
     from omnidaemon.entrypoints.sdk import OmniDaemonSDK
-
-_EXIT_PATIENCE_SECONDS = 3.0
 
 
 def run_sdks(sdks: Sequence[OmniDaemonSDK], on_ready: Callable[[], object] | None = None) -> None:
@@ -30,44 +28,64 @@ def run_sdks(sdks: Sequence[OmniDaemonSDK], on_ready: Callable[[], object] | Non
     `on_ready` is called once all of them take tasks. While `omni run` imports a file, a call from that file only marks
     the SDK: the command runs it afterwards.
     """
-    if loading.is_under_way():
+    if is_importing():
         return
     configure_logs(sdks[0].settings.log_level)
-    asyncio.run(_Serving(sdks, on_ready).serve())
+    watch = ExitWatch()
+    try:
+        asyncio.run(_Serving(sdks, on_ready, watch).serve())
+    finally:
+        watch.over()
 
 
 class _Serving:
     """One process's run. Signal handlers are plain ones, not the loop's: an agent that blocks the loop must not keep
     the process from draining."""
 
-    def __init__(self, sdks: Sequence[OmniDaemonSDK], on_ready: Callable[[], object] | None) -> None:
+    def __init__(self, sdks: Sequence[OmniDaemonSDK], on_ready: Callable[[], object] | None, watch: ExitWatch) -> None:
         self._sdks = sdks
         self._on_ready = on_ready
+        self._watch = watch
         self._signals = 0
-        self._started: list[OmniDaemonSDK] = []
+        self._told: dict[Worker, int] = {}
+        self._cancel_start: Callable[[], object] | None = None
 
     async def serve(self) -> None:
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            await self._start()
-            if self._on_ready is not None:
-                self._on_ready()
-            workers = [sdk.worker for sdk in self._started if sdk.worker is not None]
-            if self._signals:
-                self._stop(workers)
-            await asyncio.gather(*(worker.wait() for worker in workers))
+            async with contextlib.AsyncExitStack() as stack:
+                if await self._has_started(stack):
+                    self._watch.begin(tuple(self._told))
+                    await self._run()
         finally:
-            for sdk in reversed(self._started):
-                await sdk.stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
+            self._watch.serving_is_over()
         logger.info("stopped")
 
-    async def _start(self) -> None:
+    async def _has_started(self, stack: contextlib.AsyncExitStack) -> bool:
+        """Whether all of them are ready; not when a signal came first. `stack` stops those that were started."""
+        starting = asyncio.create_task(self._start(stack))
+        loop = asyncio.get_running_loop()
+        self._cancel_start = lambda: loop.call_soon_threadsafe(starting.cancel)
+        if self._signals:
+            starting.cancel()
+        try:
+            await starting
+        except asyncio.CancelledError:
+            if not self._signals:
+                raise
+            return False
+        self._cancel_start = None  # no signal is lost: those that came meanwhile are passed on by _run()
+        return True
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         for sdk in self._sdks:
             settings = sdk.settings
             await sdk.start()
-            self._started.append(sdk)
+            stack.push_async_callback(sdk.stop)
+            if sdk.worker is not None:
+                self._told[sdk.worker] = 0
             logger.info(
                 f"bus {settings.event_bus_type}, store {settings.result_store_type}, data in {settings.data_dir}"
             )
@@ -77,28 +95,51 @@ class _Serving:
                 logger.warning(note)
         logger.info(f"ready (process {os.getpid()}); stop with Ctrl-C")
 
+    async def _run(self) -> None:
+        """Return once all engines have left; when one fails, all others are told to drain."""
+        waits = [asyncio.ensure_future(worker.wait()) for worker in self._told]
+        try:
+            if self._on_ready is not None:
+                self._on_ready()
+            self._tell()
+            await asyncio.gather(*waits)
+        except BaseException:
+            for worker in self._told:
+                worker.drain()
+            raise
+        finally:
+            await asyncio.wait(waits)
+            self._watch.loop_is_free()
+
+    # --- signals --------------------------------------------------------------------------------------------------------
+
     def _on_signal(self, number: int, _frame: types.FrameType | None) -> None:
         """Runs between two steps of whatever the main thread does, so it only passes the word on."""
         self._signals += 1
         # Written plainly: the interrupted code may hold the logger's lock.
-        word = "draining; again to stop at once" if self._signals == 1 else "giving back what still runs"
         with contextlib.suppress(OSError):
-            os.write(sys.stderr.fileno(), f"{signal.Signals(number).name}: {word}\n".encode())
-        workers = [sdk.worker for sdk in self._started if sdk.worker is not None]
-        if workers:
-            self._stop(workers)
+            os.write(sys.stderr.fileno(), f"{signal.Signals(number).name}: {self._word()}\n".encode())
+        self._tell()
+        if self._is_too_much():
+            os._exit(1)
+        if self._cancel_start is not None:
+            self._cancel_start()
 
-    def _stop(self, workers: Sequence[Worker]) -> None:
-        for worker in workers:
-            worker.request_stop()
-        if self._signals <= 1:
-            threading.Thread(target=_leave_when_done, args=(workers,), name="omnidaemon-exit", daemon=True).start()
+    def _is_too_much(self) -> bool:
+        """A worker that runs is told twice; a further signal is for a hook that hangs, at the start or at the end."""
+        is_for_hooks = self._cancel_start is not None or all(worker.left.is_set() for worker in self._told)
+        return is_for_hooks and self._signals > (2 if self._told else 1)
 
+    def _word(self) -> str:
+        if self._is_too_much():
+            return "ending at once"
+        if self._signals > 1:
+            return "giving back what still runs"
+        return "draining; again to stop at once" if self._told else "not starting; again to end at once"
 
-def _leave_when_done(workers: Sequence[Worker]) -> None:
-    """End the process once its engines have left, even when a handler never returns: its run has been given back."""
-    for worker in workers:
-        worker.left.wait()
-    threading.Event().wait(_EXIT_PATIENCE_SECONDS)
-    os.write(sys.stderr.fileno(), b"a handler does not return; its task was given back\n")
-    os._exit(0)
+    def _tell(self) -> None:
+        """Pass each signal to each worker once."""
+        for worker, heard in self._told.items():
+            self._told[worker] = self._signals
+            for _ in range(heard, self._signals):
+                worker.request_stop()

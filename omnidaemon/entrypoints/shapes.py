@@ -16,6 +16,7 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Unreadable
+from omnidaemon.entrypoints.history import retold
 from omnidaemon.ports.bus import Depth
 
 Shape = dict[str, Any]
@@ -90,7 +91,7 @@ def task_details(details: TaskDetails) -> Shape:
             for run in details.record.runs
             for error in run.errors
         ],
-        "events": [journal_event(event) for event in details.events],
+        "events": [journal_event(event) for event in retold(details.events)],
     }
 
 
@@ -198,9 +199,9 @@ def settings(shown: Iterable[Shown]) -> Shape:
 # --- beside them ------------------------------------------------------------------------------------------------------
 
 
-def failure(error: BaseException) -> Shape:
-    """An error."""
-    return {"error": {"type": type(error).__name__, "message": str(error)}}
+def failure(error: BaseException, hint: str = "") -> Shape:
+    """An error; `hint` is what to do about it, null where there is nothing to say beyond the message."""
+    return {"error": {"type": type(error).__name__, "message": str(error), "hint": hint or None}}
 
 
 def moment(at: datetime | None) -> str | None:

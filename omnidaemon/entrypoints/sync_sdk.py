@@ -30,7 +30,16 @@ def _blocking(
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_forever()
+    loop.run_until_complete(_end_calls())
     loop.close()
+
+
+async def _end_calls() -> None:
+    """Cancel calls that other threads wait for: without an end those would wait for ever."""
+    calls = asyncio.all_tasks() - {asyncio.current_task()}
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
 
 
 class SyncSDK:
@@ -64,14 +73,21 @@ class SyncSDK:
             return self._loop
 
     def close(self) -> None:
-        """Close what the calls have opened, and the thread. The next call begins anew."""
+        """Close what the calls have opened, and the thread. A call under way is cancelled; the next begins anew."""
         with self._lock:
             loop, self._loop = self._loop, None
             thread, self._thread = self._thread, None
-        if loop is not None and thread is not None:
+            is_own = self._process_id == os.getpid()
+        if loop is not None and thread is not None and is_own:
             asyncio.run_coroutine_threadsafe(self.client.close(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
+
+    async def close_from_loop(self) -> None:
+        """As close(), for a caller on a loop, which is not blocked meanwhile. Does nothing if there was no call, or on
+        the background loop itself."""
+        if self._loop not in (None, asyncio.get_running_loop()):
+            await asyncio.to_thread(self.close)
 
     publish_task = _blocking(Client.publish_task)
     publish_tasks = _blocking(Client.publish_tasks)

@@ -37,7 +37,7 @@ class JsonCodec(Codec):
         if (text := text_of(value)) is not None:
             return text
         if flaw := flaw_in(value):
-            raise PayloadNotJson(f"${flaw}")
+            raise PayloadNotJson(f"the value at ${flaw}")
         return checked_text_of(value)
 
     def encode_result(self, value: object) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from datetime import date, time
 
 import orjson
 
 MAX_DEPTH = 64
 """How many objects and arrays may stand inside one another. Whoever reads a task can rely on it."""
 
+_INSTEAD = "publish dicts with text keys, lists, strings, numbers, true, false or null"
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
 _AS_IT_IS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
@@ -36,7 +38,7 @@ def _extended(value: object) -> object:
 
 
 def flaw_in(value: object, depth: int = 0) -> str | None:
-    """Where and why a value is no JSON, such as `.user.tags[2] is a set`; None when it is.
+    """Where and why a value is no JSON, such as `.tags[2] is of type set, …`; None when it is.
 
     JSON values are dict with str keys, list, tuple, str, int within 64 bits, finite float, bool and None; subclasses
     count as what they extend. A value that contains itself is found to be too deep.
@@ -51,7 +53,8 @@ def flaw_in(value: object, depth: int = 0) -> str | None:
         return None if math.isfinite(value) else f" is {float(value)}, and JSON has finite numbers only"
     if isinstance(value, (dict, list, tuple)):
         return _flaw_within(value, depth + 1)
-    return f" is {described(value)}"
+    remedy = "use .isoformat()" if isinstance(value, (date, time)) else _INSTEAD
+    return f" is of type {type(value).__qualname__}, which JSON cannot carry: {remedy}"
 
 
 def described(value: object) -> str:

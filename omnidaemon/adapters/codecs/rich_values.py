@@ -17,6 +17,7 @@ import attrs
 from omnidaemon.adapters.codecs.plain_json import MAX_DEPTH, described, flaw_in, step
 
 _AS_TEXT = (UUID, PurePath, Decimal)
+_INSTEAD = "return dicts, lists, strings, numbers, dataclasses, attrs classes, pydantic models, times, enums or bytes"
 _KEYS_AS_TEXT = (int, UUID, PurePath, Decimal)
 
 
@@ -31,12 +32,12 @@ def plain(value: object, path: str = "$", depth: int = 0) -> object:
         return plain(value.value, path, depth)
     if value is None or isinstance(value, (str, int, float)):
         if flaw := flaw_in(value):
-            raise TypeError(f"{path}{flaw}")
+            raise TypeError(f"the value at {path}{flaw}")
         return float(value) if isinstance(value, float) else value
     if (scalar := _scalar(value)) is not None:
         return scalar
     if depth == MAX_DEPTH:
-        raise TypeError(f"{path} is nested deeper than {MAX_DEPTH} levels")
+        raise TypeError(f"the value at {path} is nested deeper than {MAX_DEPTH} levels")
     if callable(getattr(type(value), "model_dump", None)):
         return plain(_dumped(value, path), path, depth + 1)
     members = _members(value)
@@ -44,7 +45,7 @@ def plain(value: object, path: str = "$", depth: int = 0) -> object:
         return {key: plain(item, path + step(key), depth + 1) for key, item in _with_text_keys(members, path).items()}
     if members is not None:
         return [plain(item, path + step(index), depth + 1) for index, item in enumerate(members)]
-    raise TypeError(f"{path} is {described(value)}")
+    raise TypeError(f"the value at {path} is of type {type(value).__qualname__}, which JSON cannot carry: {_INSTEAD}")
 
 
 def _scalar(value: object) -> str | float | None:
@@ -76,7 +77,7 @@ def _dumped(model: object, path: str) -> object:
     try:
         return model.model_dump(mode="json")  # type: ignore[attr-defined]  # the caller has looked
     except Exception as error:
-        raise TypeError(f"{path} is {described(model)} whose model_dump failed: {error}") from error
+        raise TypeError(f"the value at {path} is {described(model)} whose model_dump failed: {error}") from error
 
 
 def _ordered(members: AbstractSet[object]) -> Iterable[object]:
@@ -91,7 +92,7 @@ def _with_text_keys(members: Mapping[object, object], path: str) -> Mapping[str,
     for key, item in members.items():
         text = _key_text(key, path)
         if text in texts:
-            raise TypeError(f"{path} has two keys that both become {text!r}")
+            raise TypeError(f"the value at {path} has two keys that both become {text!r}")
         texts[text] = item
     return texts
 
@@ -103,5 +104,5 @@ def _key_text(key: object, path: str) -> str:
     if isinstance(plain_key, _KEYS_AS_TEXT) and not isinstance(plain_key, bool):
         return str(plain_key)
     if not isinstance(plain_key, str) or flaw_in(plain_key):
-        raise TypeError(f"{path} has the key {key!r}, {described(key)}, which cannot become text")
+        raise TypeError(f"the value at {path} has the key {key!r}, {described(key)}, which cannot become text")
     return plain_key

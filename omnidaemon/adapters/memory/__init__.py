@@ -7,7 +7,15 @@ from omnidaemon.adapters.memory.space import MemorySpace
 from omnidaemon.adapters.memory.storage import MemoryStorage
 from omnidaemon.ports.backend import BackendContext
 
-__all__ = ["MemoryBus", "MemoryResultStore", "MemorySpace", "MemoryStorage", "memory_bus", "memory_storage"]
+__all__ = [
+    "MemoryBus",
+    "MemoryEventBus",
+    "MemoryResultStore",
+    "MemorySpace",
+    "MemoryStorage",
+    "memory_bus",
+    "memory_storage",
+]
 
 
 def _space(context: BackendContext) -> MemorySpace:
@@ -22,6 +30,13 @@ def memory_bus(context: BackendContext) -> MemoryBus:
 def memory_storage(context: BackendContext) -> MemoryStorage:
     """The storage of this container's memory."""
     return MemoryStorage(_space(context))
+
+
+class MemoryEventBus:
+    """A factory of buses over the container's memory, as a program names it."""
+
+    def __call__(self, context: BackendContext) -> MemoryBus:
+        return memory_bus(context)
 
 
 class MemoryResultStore:

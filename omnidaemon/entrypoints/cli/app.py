@@ -87,7 +87,12 @@ def build_app() -> App:
         for function, about in commands.items():
             sub.command(f"{_COMMANDS}.{name}:{function}", name=function.rstrip("_"), help=about)
         app.command(sub)
-    app.register_install_completion_command(help="Install completion for this shell.", group=_REST)
+    app.command(
+        f"{_COMMANDS}.completion:install_completion",
+        name="--install-completion",
+        group=_REST,
+        help="Install completion for this shell.",
+    )
     for flag in (*app.help_flags, *app.version_flags):
         app[flag].group = (_REST,)
     return app

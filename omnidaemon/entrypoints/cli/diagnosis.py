@@ -143,7 +143,7 @@ def of_agents(agents: Sequence[AgentStatus], workers: Iterable[WorkerRecord]) ->
         tasks = f"{waiting} {'task waits' if waiting == 1 else 'tasks wait'}"
         if agent.status == "stopped" and waiting:
             yield _weak(about, f"{tasks} while it is stopped", f"omni agent start {agent.topic} {agent.name}")
-        elif agent.status == "no worker":
+        elif agent.status == "unmanned":
             yield _unmanned(agent, about, tasks if waiting else "", _successor(agent, agents, lately))
         else:
             yield _fine(about, agent.status)
@@ -180,10 +180,13 @@ def of_topics(depths: Iterable[Depth]) -> Iterator[Finding]:
 
 
 def of_workers(workers: Iterable[WorkerRecord], now: datetime) -> Iterator[Finding]:
-    """Workers that fell silent, and clocks that disagree."""
+    """Workers that fell silent while nobody else runs their agents, and clocks that disagree."""
+    workers = list(workers)
+    run = {subscription for worker in workers if worker.is_alive for subscription in worker.report.subscriptions}
     for worker in workers:
         about = f"worker {worker.report.host} ({worker.report.pid})"
-        if not worker.is_alive:
+        is_replaced = bool(worker.report.subscriptions) and run.issuperset(worker.report.subscriptions)
+        if not worker.is_alive and not is_replaced:
             yield _weak(
                 about,
                 f"last heard {relative(worker.seen_at, now)}: it died or is cut off; others take over what it ran",

@@ -6,27 +6,32 @@ import os
 import sys
 import traceback
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnusedCliTokensError
 
 from omnidaemon.domain.errors import (
     AgentFileError,
     ConfigurationError,
+    IdempotencyConflict,
+    InvalidSetting,
     OmniDaemonError,
     PublishFailed,
     TaskNotFound,
+    UnknownBackend,
+    UnknownSetting,
     WaitTimedOut,
 )
 from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.cli.payloads import QUOTING
 from omnidaemon.entrypoints.cli.screen import note
 from omnidaemon.entrypoints.cli.values import json_text
 
 
 def report(error: BaseException, *, as_json: bool) -> None:
-    """Print an error: lines for people, or one JSON object `{"error": {"type", "message"}}`; both on stderr."""
+    """Print an error: lines for people, or one JSON object `{"error": {"type", "message", "hint"}}`; both on stderr."""
     if not isinstance(error, (OmniDaemonError, CycloptsError, OSError)):
         _report_bug(error)
     if as_json:
-        sys.stderr.write(json_text(shapes.failure(error)) + "\n")
+        sys.stderr.write(json_text(shapes.failure(error, _advice(error))) + "\n")
         return
     note(f"omni: {_message(error)}")
     if advice := _advice(error):
@@ -41,6 +46,8 @@ def _message(error: BaseException) -> str:
 
 def _advice(error: BaseException) -> str:
     match error:
+        case UnusedCliTokensError() if error.command_chain and error.command_chain[:2] == ("task", "publish"):
+            return QUOTING
         case CycloptsError():
             chain = " ".join(["omni", *(error.command_chain or ())])
             return f"`{chain} --help` shows how it is used"
@@ -50,7 +57,10 @@ def _advice(error: BaseException) -> str:
             return f"look later: omni task result {error.task_id}"
         case PublishFailed():
             return "`omni health` shows the state of bus and store"
-        case AgentFileError():
+        case IdempotencyConflict():
+            return f"omni task show {error.task_id} shows that payload; another task needs another key"
+        case AgentFileError() | InvalidSetting() | UnknownSetting() | UnknownBackend():
+            # Each says where its value comes from, and with some of them `omni config show` cannot work either.
             return ""
         case ConfigurationError():
             return "`omni config show` shows each setting and where it comes from"

@@ -11,7 +11,7 @@ import attrs
 from omnidaemon.domain.errors import InvalidInput, InvalidValue
 
 _ARGUMENT = "the payload"
-_QUOTING = """quote the whole payload for the shell: '{"name": "Alice"}'; or read it from a file: @payload.json"""
+QUOTING = """quote the whole payload for the shell: '{"name": "Alice"}'; or read it from a file: @payload.json"""
 
 
 @attrs.define(slots=False)
@@ -26,7 +26,7 @@ class BrokenJson(InvalidInput):
 
     def __str__(self) -> str:
         place = f"line {self.line}, column {self.column}"
-        hint = f"\n      {_QUOTING}" if self.origin == _ARGUMENT else ""
+        hint = f"\n      {QUOTING}" if self.origin == _ARGUMENT else ""
         return f"{self.origin} is not JSON: {self.reason} at {place}{self.excerpt}{hint}"
 
 

@@ -53,13 +53,13 @@ class JsonScreen(Screen):
 
 
 class PlainScreen(Screen):
-    """For `grep`, `cut` and files: one thing a line, cells between tabs, times and durations in full."""
+    """For `grep`, `cut` and files: one thing a line, cells between tabs, times and durations in full. What counts
+    something is named with its unit (`took_seconds`); a blank line lies between one thing and the next."""
 
     def show(self, data: object, *views: View) -> None:  # noqa: ARG002 - the same, in another form
         """Print the views as lines."""
-        for view in views:
-            for line in _plain_lines(view):
-                sys.stdout.write(line + "\n")
+        blocks = ["".join(f"{line}\n" for line in _plain_lines(view)) for view in views]
+        sys.stdout.write("\n".join(filter(None, blocks)))
 
 
 def _plain_lines(view: View) -> Iterator[str]:
@@ -67,18 +67,27 @@ def _plain_lines(view: View) -> Iterator[str]:
         case Table() if not view.rows:
             note(view.empty)
         case Table():
-            yield "\t".join(column.upper() for column in view.columns)
+            first = view.rows[0]
+            yield "\t".join(_label(column, cell).upper() for column, cell in zip(view.columns, first, strict=True))
             yield from (_row(row) for row in view.rows)
         case Card():
-            yield from (f"{label}\t{_cell(cell)}" for label, cell in view.fields)
-            if view.body is not None:
-                yield f"{view.body_label}\t{_cell(view.body)}"
+            body = [(view.body_label, view.body)] if view.body is not None else []
+            for label, cell in (*view.fields, *body):
+                yield from (f"{_label(label, cell)}\t{line}" for line in _lines(cell))
         case Lines():
             yield from (_cell(line) for line in view.lines)
 
 
 def _row(cells: tuple[Cell, ...]) -> str:
     return "\t".join(map(_cell, cells))
+
+
+def _label(name: str, cell: Cell) -> str:
+    return f"{name}_{cell.unit}" if cell.unit else name
+
+
+def _lines(cell: Cell) -> list[str]:
+    return [line.replace("\t", " ") for line in cell.text.splitlines()] if cell.has_lines else [_cell(cell)]
 
 
 def _cell(cell: Cell) -> str:

@@ -8,9 +8,26 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from omnidaemon.domain.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from omnidaemon.bootstrap.settings import Settings
     from omnidaemon.entrypoints.client import Client
+
+
+@attrs.define(slots=False)
+class OutOfReach(ConfigurationError):
+    """A bus that lives in one process is chosen, and this command is a process of its own."""
+
+    bus: str
+    origin: str
+
+    def __str__(self) -> str:
+        return (
+            f"the bus {self.bus!r} (from {self.origin}) lives inside one process: what this command publishes would be "
+            "lost when it exits; choose one that processes share, such as EVENT_BUS_TYPE=sqlite, or publish from the "
+            "program that runs the agents"
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -20,11 +37,18 @@ class Session:
     client: Client
     settings: Settings
 
-    @property
-    def place(self) -> str:
-        """Where it works, for a person."""
-        settings = self.settings
-        return f"bus {settings.event_bus_type}, store {settings.result_store_type}, data in {settings.data_dir}"
+    async def place(self) -> str:
+        """Where it works, for a person; the data directory where one of the two keeps files in it."""
+        runtime = await self.client.runtime()
+        bus, store = runtime.bus.capabilities, runtime.storage.capabilities
+        has_files = any(part.is_host_local and not part.is_process_local for part in (bus, store))
+        return f"bus {bus.name}, store {store.name}{f', data in {self.settings.data_dir}' if has_files else ''}"
+
+    async def check_reach(self) -> None:
+        """Raise `OutOfReach` when what this process publishes can reach no other process."""
+        bus = (await self.client.runtime()).bus.capabilities
+        if bus.is_process_local:
+            raise OutOfReach(bus.name, self.settings.origins.get("event_bus_type", "arguments"))
 
 
 @contextlib.asynccontextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import attrs
+
 from omnidaemon.app.queries import TaskDetails
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
@@ -15,14 +17,27 @@ from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.spans import relative, span
 from omnidaemon.entrypoints.cli.values import readable, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
-from omnidaemon.entrypoints.safe_text import printable
+from omnidaemon.entrypoints.history import retold
 
 _SIGNS = {Status.SUCCEEDED: "✓", Status.DEAD: "✗", Status.CANCELLED: "✗", Status.SKIPPED: "✗"}
 
 
 def result_views(result: TaskResult) -> list[View]:
-    """What a task came to: one card for each of its agents."""
+    """What a task came to: with several agents the whole, then a card for each of them."""
+    return [_whole_card(result), *_run_cards(result)] if len(result.runs) > 1 else [_result_card(result)]
+
+
+def _run_cards(result: TaskResult) -> list[Card]:
     return [_result_card(run) for run in result.runs] if len(result.runs) > 1 else [_result_card(result)]
+
+
+def _whole_card(result: TaskResult) -> Card:
+    """What several agents together came to: their own values and errors stand on their own cards."""
+    card = _result_card(result)
+    agents = ", ".join(run.agent or "" for run in result.runs)
+    title = " · ".join((f"{_sign(result)} {result.status.value}", f"{len(result.runs)} agents: {agents}"))
+    fields = tuple((label, cell) for label, cell in card.fields if label not in {"agent", "took"})
+    return attrs.evolve(card, title=title, body=None, fields=(*fields, ("agents", views.plain(agents))))
 
 
 def _result_card(result: TaskResult) -> Card:
@@ -37,13 +52,17 @@ def _result_card(result: TaskResult) -> Card:
         ("took", views.lasting(result.duration_seconds)),
     ]
     return Card(
-        title=" · ".join(filter(None, (f"{_SIGNS.get(result.status, '…')} {status}", result.agent, _took(result)))),
+        title=" · ".join(filter(None, (f"{_sign(result)} {status}", result.agent, _took(result)))),
         style=views.STATUS_STYLES.get(status, "cyan"),
         body=_outcome(result),
         body_label="error" if result.error else "result",
         fields=tuple(fields),
         footer=f"{result.topic} · {relative(result.created_at, datetime.now(UTC))} · {_tried(result)}\n{result.task_id}",
     )
+
+
+def _sign(result: TaskResult) -> str:
+    return _SIGNS.get(result.status, "…")
 
 
 def _tried(result: TaskResult) -> str:
@@ -71,7 +90,7 @@ def tasks_table(results: Sequence[TaskResult]) -> Table:
         rows=[_task_row(result) for result in results],
         empty="no tasks match",
         wide="outcome",
-        spare=("attempts", "took", "created", "agent"),
+        spare=("attempts", "took", "agent", "created"),
     )
 
 
@@ -127,11 +146,11 @@ def details_views(details: TaskDetails) -> list[View]:
         fields=(
             ("topic", views.plain(details.result.topic)),
             ("status", views.status(details.result.status.value)),
-            ("created", views.when(details.result.created_at)),
+            ("created", views.exactly(details.result.created_at)),
             *(_given(task) if task else ()),
         ),
     )
-    return [payload, *result_views(details.result), *_error_cards(details), _history(details)]
+    return [payload, *_run_cards(details.result), *_error_cards(details), _history(details)]
 
 
 def _given(task: Task) -> list[tuple[str, Cell]]:
@@ -144,17 +163,27 @@ def _given(task: Task) -> list[tuple[str, Cell]]:
 
 
 def _error_cards(details: TaskDetails) -> list[View]:
-    return [
-        Card(
-            title=f"{run.subscription.agent}, attempt {error.attempt}: {error.kind.value}",
-            style="red",
-            body=Cell(text=_headline(error), shown=(printable(error.traceback).rstrip() or _headline(error))),
-            body_label="error",
-            fields=(("at", views.when(error.at)),) if error.at else (),
-        )
-        for run in details.record.runs
-        for error in run.errors
-    ]
+    return [_error_card(run.subscription.agent, error) for run in details.record.runs for error in run.errors]
+
+
+def _error_card(agent: str, error: AttemptError) -> Card:
+    """One attempt's error. A person reads it at the end of its traceback, a program in a line of its own as well."""
+    headline = Cell(text=_headline(error), style="red")
+    traced = error.traceback.rstrip()
+    facts = (
+        ("agent", views.plain(agent)),
+        ("attempt", views.plain(error.attempt)),
+        ("kind", views.plain(error.kind.value)),
+        *((("at", views.exactly(error.at)),) if error.at else ()),
+    )
+    return Card(
+        title=f"{agent}, attempt {error.attempt}: {error.kind.value}",
+        style="red",
+        body=Cell(text=traced, has_lines=True) if traced else headline,
+        body_label="traceback" if traced else "error",
+        fields=(*facts, ("error", headline)) if traced else facts,
+        footer=views.exactly(error.at).for_people if error.at else "",
+    )
 
 
 def _history(details: TaskDetails) -> Table:
@@ -162,13 +191,13 @@ def _history(details: TaskDetails) -> Table:
         columns=("at", "event", "agent", "attempt", "detail"),
         rows=[
             (
-                views.when(event.at),
+                views.exactly(event.at),
                 views.plain(event.kind.value),
                 views.plain(event.agent),
                 views.plain(event.attempt or ""),
                 summary(event.detail or None),
             )
-            for event in details.events
+            for event in retold(details.events)
         ],
         empty="no history",
         title="history",

@@ -60,7 +60,7 @@ def _table(view: Table, width: int) -> RichTable:
 
 # What is copied into the next command stays in one piece; so does what is read at a glance.
 _WHOLE = frozenset({"id", "status"})
-_LEAST_OF_WIDE = 16
+_LEAST_OF_WIDE = 12
 
 
 def _shown_columns(view: Table, width: int) -> list[str]:

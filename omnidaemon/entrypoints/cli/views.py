@@ -14,11 +14,16 @@ from omnidaemon.entrypoints.safe_text import one_line, printable
 
 @attrs.frozen(kw_only=True)
 class Cell:
-    """One value. `text` is what a program reads; `shown`, where it differs, what a person does. Both are printable."""
+    """One value. `text` is what a program reads; `shown`, where it differs, what a person does. Both are printable.
+
+    `unit` is what the text counts, so that a pipe can name it; of a `has_lines` a pipe gets each line by itself.
+    """
 
     text: str = attrs.field(converter=printable)
     shown: str | None = attrs.field(default=None, converter=attrs.converters.optional(printable))
     style: str = ""
+    unit: str = ""
+    has_lines: bool = False
 
     @property
     def for_people(self) -> str:
@@ -86,7 +91,7 @@ STATUS_STYLES = {
     "degraded": "yellow",
     "draining": "yellow",
     "stopped": "yellow",
-    "no worker": "yellow",
+    "unmanned": "yellow",
     "skipped": "yellow",
     "cancelled": "yellow",
     "dead": "bold red",
@@ -112,11 +117,17 @@ def when(at: datetime | None, now: datetime | None = None) -> Cell:
     return Cell(text=at.isoformat(), shown=relative(at, now or datetime.now(UTC)), style="dim")
 
 
+def exactly(at: datetime) -> Cell:
+    """A time by the clock, for people too: what happened within a second can be told apart."""
+    utc = at.astimezone(UTC)
+    return Cell(text=at.isoformat(), shown=f"{utc:%Y-%m-%d %H:%M:%S}.{utc.microsecond // 1000:03}Z", style="dim")
+
+
 def lasting(seconds: float | None) -> Cell:
     """A duration: seconds for programs, in fitting units for people."""
-    return (
-        Cell(text="", shown="-", style="dim") if seconds is None else Cell(text=f"{seconds:.6g}", shown=span(seconds))
-    )
+    if seconds is None:
+        return Cell(text="", shown="-", style="dim", unit="seconds")
+    return Cell(text=f"{seconds:.6g}", shown=span(seconds), unit="seconds")
 
 
 def count(number: int, style: str = "") -> Cell:

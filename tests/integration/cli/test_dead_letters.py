@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = pytest.mark.timeout(300)  # many processes, on a machine that may be busy
+
 
 def published_dead(omni, number=1):
     """The ids of so many dead tasks."""

@@ -41,10 +41,10 @@ def test_every_command_has_help(omni):
         "config": ["show"],
     }
     commands = [[group, command] for group, members in groups.items() for command in members]
-    for command in [*commands, *([one] for one in ("init", "run", "dev", "health", "metrics", "doctor", "version"))]:
-        done = omni(*command, "--help")
+    commands += [[one] for one in ("init", "run", "dev", "health", "metrics", "doctor", "version")]
+    for command, done in zip(commands, omni.several([*command, "--help"] for command in commands), strict=True):
         assert done.returncode == 0, done
-        assert done.stdout.startswith(f"Usage: omni {' '.join(command)}")
+        assert done.stdout.startswith(f"Usage: omni {' '.join(command)}"), done
 
 
 def test_completion_can_be_installed(omni):

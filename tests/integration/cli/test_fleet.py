@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = pytest.mark.timeout(300)  # many processes, on a machine that may be busy
+
 
 def test_an_agent_is_stopped_and_started_from_elsewhere(omni):
     """Stop and start answer the agent; a stopped one leaves tasks waiting, which the doctor notices."""

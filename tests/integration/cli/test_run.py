@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(300)  # many processes, on a machine that may be busy
+
 COUNTING = """
 import os
 from omnidaemon import DeliveryPolicy, OmniDaemonSDK

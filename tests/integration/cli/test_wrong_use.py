@@ -9,49 +9,59 @@ import subprocess
 
 import pytest
 
+from tests.integration.cli.conftest import Omni
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (["taks"], 2, ['Did you mean "task"?', "`omni --help`"]),
-        (["task", "lst"], 2, ['Did you mean "list"?', "`omni task --help`"]),
-        (["task", "list", "--statsu", "dead"], 2, ["Did you mean --status?"]),
-        (["task", "publish", "greet"], 2, ["PAYLOAD", "`omni task publish --help`"]),
-        (["task", "publish", "greet", "{name: Alice}"], 2, ["line 1, column 2", "quote the whole payload"]),
-        (["task", "publish", "greet", "@/no/such/file"], 2, ["@/no/such/file", "No such file"]),
-        (["task", "publish", "greet user", "1"], 2, ["'greet user' is not a valid topic", "A-Z a-z 0-9"]),
-        (["task", "publish", "greet", "1", "--timeout", "3"], 2, ["--timeout goes with --wait"]),
-        (["task", "publish", "greet", "1", "--delay", "1s", "--due-at", "2030-01-01"], 2, ["exclude one another"]),
-        (["task", "publish", "greet", "1", "--delay", "soon"], 2, ["--delay is 'soon'", "10m"]),
-        (["task", "publish", "greet", "1", "--due-at", "soon"], 2, ["--due-at is 'soon'"]),
-        (["task", "publish", "greet", "1", "--header", "novalue"], 2, ["'novalue'", "name=value"]),
-        (["task", "list", "--status", "done"], 2, ["status is 'done'", "succeeded"]),
-        (["task", "list", "--limit", "0"], 2, ["limit is 0", "1 to 1000"]),
-        (["task", "list", "--cursor", "no cursor"], 2, ["cursor"]),
-        (["task", "result", "nope"], 3, ["no task 'nope'", "omni task list"]),
-        (["task", "result", "nope", "--wait"], 3, ["no task 'nope'"]),
-        (["task", "show", "nope"], 3, ["no task 'nope'"]),
-        (["task", "cancel", "nope"], 3, ["no task 'nope'"]),
-        (["task", "requeue", "nope"], 3, ["no task 'nope'"]),
-        (["task", "delete", "nope"], 3, ["no task 'nope'"]),
-        (["agent", "get", "greet", "nobody"], 3, ["no agent 'nobody'", "omni agent list"]),
-        (["agent", "stop", "greet", "nobody"], 3, ["no agent 'nobody'"]),
-        (["agent", "remove", "greet", "nobody"], 3, ["no agent 'nobody'"]),
-        (["agent", "stop"], 2, ["--all"]),
-        (["agent", "stop", "greet", "greeter", "--all"], 2, ["not both"]),
-        (["dlq", "purge", "greet"], 2, ["--all"]),
-        (["dlq", "purge", "greet", "nope", "--all"], 2, ["not both"]),
-        (["dlq", "requeue", "greet", "nope"], 3, ["no dead letter 'nope'", "omni dlq list greet"]),
-        (["dlq", "show", "greet", "nope"], 3, ["no dead letter 'nope'"]),
-        (["run", "nope.py"], 2, ["nope.py", "there is no such file"]),
-        (["run", "nope.module"], 2, ["there is no module"]),
-        (["run", "nope.py", "--processes", "0"], 2, ["--processes is 0"]),
-        (["dev", "nope.py"], 2, ["there is no such file"]),
-    ],
-)
-def test_a_mistake_is_told_with_what_to_do(omni, arguments, code, words):
+# A command line, its exit code, and words that must be told.
+MISTAKES: list[tuple[list[str], int, list[str]]] = [
+    (["taks"], 2, ['Did you mean "task"?', "`omni --help`"]),
+    (["task", "lst"], 2, ['Did you mean "list"?', "`omni task --help`"]),
+    (["task", "list", "--statsu", "dead"], 2, ["Did you mean --status?"]),
+    (["task", "publish", "greet"], 2, ["PAYLOAD", "`omni task publish --help`"]),
+    (["task", "publish", "greet", "{name: Alice}"], 2, ["line 1, column 2", "quote the whole payload"]),
+    (["task", "publish", "greet", "@/no/such/file"], 2, ["@/no/such/file", "No such file"]),
+    (["task", "publish", "greet user", "1"], 2, ["'greet user' is not a valid topic", "A-Z a-z 0-9"]),
+    (["task", "publish", "greet", "1", "--timeout", "3"], 2, ["--timeout goes with --wait"]),
+    (["task", "publish", "greet", "1", "--delay", "1s", "--due-at", "2030-01-01"], 2, ["exclude one another"]),
+    (["task", "publish", "greet", "1", "--delay", "soon"], 2, ["--delay is 'soon'", "10m"]),
+    (["task", "publish", "greet", "1", "--due-at", "soon"], 2, ["--due-at is 'soon'"]),
+    (["task", "publish", "greet", "1", "--header", "novalue"], 2, ["'novalue'", "name=value"]),
+    (["task", "list", "--status", "done"], 2, ["status is 'done'", "succeeded"]),
+    (["task", "list", "--limit", "0"], 2, ["limit is 0", "1 to 1000"]),
+    (["task", "list", "--cursor", "no cursor"], 2, ["cursor"]),
+    (["task", "result", "nope"], 3, ["no task 'nope'", "omni task list"]),
+    (["task", "result", "nope", "--wait"], 3, ["no task 'nope'"]),
+    (["task", "show", "nope"], 3, ["no task 'nope'"]),
+    (["task", "cancel", "nope"], 3, ["no task 'nope'"]),
+    (["task", "requeue", "nope"], 3, ["no task 'nope'"]),
+    (["task", "delete", "nope"], 3, ["no task 'nope'"]),
+    (["agent", "get", "greet", "nobody"], 3, ["no agent 'nobody'", "omni agent list"]),
+    (["agent", "stop", "greet", "nobody"], 3, ["no agent 'nobody'"]),
+    (["agent", "remove", "greet", "nobody"], 3, ["no agent 'nobody'"]),
+    (["agent", "stop"], 2, ["--all"]),
+    (["agent", "stop", "greet", "greeter", "--all"], 2, ["not both"]),
+    (["dlq", "purge", "greet"], 2, ["--all"]),
+    (["dlq", "purge", "greet", "nope", "--all"], 2, ["not both"]),
+    (["dlq", "requeue", "greet", "nope"], 3, ["no dead letter 'nope'", "omni dlq list greet"]),
+    (["dlq", "show", "greet", "nope"], 3, ["no dead letter 'nope'"]),
+    (["run", "nope.py"], 2, ["nope.py", "there is no such file"]),
+    (["run", "nope.module"], 2, ["there is no module"]),
+    (["run", "nope.py", "--processes", "0"], 2, ["--processes is 0"]),
+    (["dev", "nope.py"], 2, ["there is no such file"]),
+]
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory):
+    """What each of the mistakes is answered."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "omnidaemon.toml").touch()
+    return Omni(folder).several(arguments for arguments, _, _ in MISTAKES)
+
+
+@pytest.mark.parametrize("number", range(len(MISTAKES)), ids=lambda number: " ".join(MISTAKES[number][0]))
+def test_a_mistake_is_told_with_what_to_do(mistakes, number):
     """The exit code, nothing on stdout, and a few words on stderr that help."""
-    done = omni(*arguments)
+    (_, code, words), done = MISTAKES[number], mistakes[number]
     assert (done.returncode, done.stdout) == (code, ""), done
     assert not [word for word in words if word not in done.stderr], done.stderr
     assert "Traceback" not in done.stderr

@@ -26,7 +26,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 class ExecutorBench:
     """Gives attempts to an executor and waits for their reports."""
 
-    def __init__(self, result_max_bytes: int = 1000) -> None:
+    def __init__(self, result_max_bytes: int = 1000, spare_threads: int = 0) -> None:
         self.codec = JsonCodec()
         self.says = Sayings()
         self.published: list[tuple[str, str, object, dict[str, Any]]] = []
@@ -37,6 +37,7 @@ class ExecutorBench:
             publish=self._publish,
             result_max_bytes=result_max_bytes,
             threads=2,
+            spare_threads=spare_threads,
             unstoppable_seconds=0.05,
         )
         self.executor.on_reports(self.batches.append)

@@ -63,11 +63,12 @@ def test_a_second_grant_of_the_same_run_takes_no_second_slot():
 
 
 def test_a_holding_is_named_to_the_gates_with_its_fence_and_ack():
-    """A fresh one is not acked yet; a due one has no delivery that could be."""
+    """A fresh one is being acked; of a due one is known what the store knows."""
     custody = custody_of(greeter=3)
     (fresh,) = take(custody, "t1")
     (due,) = take(custody, "t2", is_fresh=False)
-    assert (fresh.as_held().is_acked, due.as_held().is_acked) == (False, True)
+    assert (fresh.awaits_ack, due.awaits_ack) == (True, False)
+    assert (fresh.as_held().is_acked, due.as_held().is_acked) == (False, False)
     assert (due.as_held().task_id, due.as_held().agent, due.as_held().fence) == ("t2", "greeter", 1)
 
 

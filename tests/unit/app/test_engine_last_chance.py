@@ -238,6 +238,7 @@ async def test_a_suspect_is_not_kept_waiting_by_its_agents_share_of_slots(shop: 
         custody=custody,
         lane=Lane("w1", "claim", shop.clock, shop.says),
         clock=shop.clock,
+        telemetry=shop.says,
         admission=asyncio.Lock(),
         dispatch=dispatched.extend,
         agents=[agent],

@@ -163,7 +163,7 @@ async def test_a_delivery_that_comes_in_with_the_stop_is_nobodys_loss(shop: Work
     worker = await shop.start(agent_of(handler))
     await shop.rest()
     task_id = await shop.publish("x")
-    worker.engine._intake.stop()
+    worker.engine._loops.stop_taking()
     await shop.rest()
     assert (shop.state(task_id), handler.seen) == ("queued", [])
 
@@ -185,11 +185,10 @@ async def test_no_last_word_that_fails_keeps_a_worker_from_leaving(shop: Worksho
     assert shop.registry.calls["leave"] == 1
 
 
-async def test_a_worker_can_leave_while_its_store_is_away(shop: Workshop, monkeypatch: pytest.MonkeyPatch):
+async def test_a_worker_can_leave_while_its_store_is_away(shop: Workshop):
     """It waits for a bounded time; its runs come back once their leases have lapsed."""
-    monkeypatch.setattr("omnidaemon.app.engine._LAST_WORD_SECONDS", 0.05)
     handler = Sleeper()
-    worker = await shop.start(agent_of(handler, lease=2.0), drain_seconds=0.05)
+    worker = await shop.start(agent_of(handler, lease=2.0), drain_seconds=0.05, last_word_seconds=0.05)
     task_id = await shop.publish("x")
     await asyncio.wait_for(handler.began.wait(), 5)
     for port in (shop.runs, shop.registry, shop.log):

@@ -159,6 +159,53 @@ async def test_a_deep_traceback_keeps_its_end(bench: ExecutorBench):
     assert "bottom" in error.traceback
 
 
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_causes_show_the_agents_own_code_only_too(bench: ExecutorBench, is_async):
+    """Every part of a chain, and the members of a group, begin in the agent's code."""
+
+    def plain(payload):
+        raise StopIteration("over")
+
+    async def asynchronous(payload):
+        try:
+            plain(payload)
+        except StopIteration as error:
+            raise ExceptionGroup("several", [ValueError("x")]) from error
+
+    error, _ = await bench.failure_of(asynchronous if is_async else plain)
+    assert "StopIteration: over" in error.traceback
+    assert "executor.py" not in error.traceback
+    assert "threads.py" not in error.traceback
+
+
+async def test_an_error_text_can_be_stored_whatever_is_in_it(bench: ExecutorBench):
+    """No lone surrogate and no NUL: a store that keeps UTF-8 text would choke on them, and on all that comes with it."""
+
+    async def handler(payload):
+        raise ValueError("a\udc80b\0c")
+
+    error, _ = await bench.failure_of(handler)
+    assert error.message == r"a\udc80b\x00c"
+    assert r"ValueError: a\udc80b\x00c" in error.traceback
+    assert "\0" not in error.traceback
+    assert error.traceback.encode()
+
+
+async def test_error_texts_are_bounded(bench: ExecutorBench):
+    """Of a message the beginning, of a traceback both ends."""
+
+    async def handler(payload):
+        raise ValueError("first " + "\udc80" * 1_000_000 + " last")
+
+    error, _ = await bench.failure_of(handler)
+    assert len(error.message) == 10_000
+    assert error.message.startswith("first ")
+    assert error.message.endswith("…")
+    assert len(error.traceback) <= 50_000
+    assert error.traceback.startswith("Traceback")
+    assert error.traceback.endswith(" last\n")
+
+
 async def test_a_handler_that_raises_cancellation_itself_has_failed(bench: ExecutorBench):
     """Nobody asked it to stop, so it is an attempt like any other, and the task of the loop goes on to report it."""
 

@@ -137,7 +137,7 @@ async def test_a_handler_that_swallows_the_cancellation_and_goes_on_is_reported_
 
     assignment = bench.give(stubborn, limit=0.01)
     await bench.until_said("does not stop")
-    assert bench.says.having("agent greeter", "task t1", "timed out", "keeps its slot")
+    assert bench.says.having("agent greeter", "task t1", "has timed out", "keeps its slot")
     assert not bench.reported(assignment)
     let_go.set()
     outcome = await bench.outcome(assignment)
@@ -179,6 +179,47 @@ async def test_retry_on_the_way_out_is_respected(bench: ExecutorBench):
     await bench.turns()
     bench.stop(assignment, StopReason.DRAINING)
     assert isinstance(await bench.outcome(assignment), Postponed)
+
+
+# --- the loop ends -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turns_it_into_an_error", [False, True])
+def test_a_loop_that_is_torn_down_burns_no_attempt(turns_it_into_an_error):
+    """asyncio.run() cancels what still runs when its main returns: that is no failure of the handler's."""
+
+    async def handler(payload):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            if turns_it_into_an_error:
+                raise ConnectionError from error
+            raise
+
+    async def main():
+        bench = ExecutorBench()
+        assignment = bench.give(handler)
+        await bench.turns()
+        return bench, assignment
+
+    bench, assignment = asyncio.run(main())
+    (outcome,) = bench.reported(assignment)
+    assert isinstance(outcome, Interrupted)
+    assert not outcome.is_requested
+    bench.executor.close()
+
+
+def test_what_comes_for_a_loop_that_is_closed_is_passed_over():
+    """The engine learns by its watch that nobody executes any more; until then nothing of it fails."""
+
+    async def main():
+        return ExecutorBench()
+
+    bench = asyncio.run(main())
+    assignment = bench.give(Sleeper())
+    bench.stop(assignment)
+    assert not bench.reported(assignment)
+    bench.executor.close()
 
 
 # --- who holds the loop up ---------------------------------------------------------------------------------------------

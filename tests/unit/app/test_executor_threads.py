@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from omnidaemon.app.bridge import StopReason
+from omnidaemon.app.threads import HandlerThreads
 from omnidaemon.domain.outcome import ErrorKind, Failed, Interrupted, Returned
 from tests.unit.app.executor_bench import ExecutorBench
 from tests.unit.app.handlers import Blocker, Sleeper, has_begun
@@ -22,7 +26,7 @@ async def test_a_stopped_plain_handler_is_told_by_its_context_and_reported(bench
     await has_begun(blocker)
     bench.stop(assignment)
     await bench.until_said("does not stop")
-    assert bench.says.having("agent greeter", "requested", "keeps its slot")
+    assert bench.says.having("agent greeter", "was to be cancelled", "keeps its slot")
     assert not bench.reported(assignment)
     assert not bench.executor.close(), "a thread is not free as long as its handler holds it"
     blocker.let_go.set()
@@ -93,6 +97,58 @@ async def test_closing_ends_attempts_that_still_wait_for_a_thread(bench: Executo
     for each in blockers:
         each.let_go.set()
     assert not late.began.is_set()
+
+
+async def test_threads_that_lost_attempts_hold_do_not_keep_others_waiting(blocker: Blocker):
+    """Their slots are free, so new runs come in; those get threads beyond them, and the log tells the truth."""
+    bench = ExecutorBench(spare_threads=2)
+    lost = [bench.give(blocker), bench.give(blocker)]
+    await has_begun(blocker)
+    for each in lost:
+        bench.stop(each, StopReason.LOST)
+    await bench.until_said("does not stop", "its slot is free")
+    assert not bench.says.having("keeps its slot")
+    assert isinstance(await bench.outcome_of(lambda payload: payload, "next"), Returned)
+    bench.executor.close()
+
+
+async def test_a_plain_handler_that_finds_the_threads_closed_is_given_back(bench: ExecutorBench):
+    """No attempt is burnt by a worker that is about to end."""
+    calls: list[object] = []
+    bench.executor.close()
+    outcome = await bench.outcome_of(calls.append)
+    assert (outcome, calls) == (Interrupted(is_requested=False, seconds=outcome.seconds), [])
+    assert bench.says.having("no thread", "given back")
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_system_without_threads_makes_calls_wait_or_gives_them_back(
+    bench: ExecutorBench, monkeypatch: pytest.MonkeyPatch, others: int
+):
+    """A call waits for a thread that is there; when there is none, its task is somebody else's. Nothing is run twice."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for _ in range(others):
+        await bench.outcome_of(lambda payload: payload)
+    calls: list[object] = []
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    outcome = await bench.outcome_of(calls.append, "x")
+    assert isinstance(outcome, Returned if others else Interrupted)
+    assert calls == ["x"] * others
+
+
+def test_idle_threads_are_used_again():
+    """One call at a time takes one thread; what a call raised does not end it."""
+    threads = HandlerThreads(5)
+    try:
+        with pytest.raises(KeyError):
+            threads.submit({}.popitem).result(5)
+        seen = {threads.submit(threading.get_ident).result(5) for _ in range(20)}
+        assert (len(seen), threads.busy) == (1, 0)
+    finally:
+        threads.close()
 
 
 # --- time-outs ---------------------------------------------------------------------------------------------------------

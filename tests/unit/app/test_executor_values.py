@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import functools
 import threading
@@ -93,9 +94,12 @@ async def test_plain_functions_run_in_threads_beside_one_another(bench: Executor
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-async def test_context_variables_reach_the_handler_and_do_not_leak_from_it(bench: ExecutorBench, is_async):
-    """A handler sees the variables of its caller, in a thread too, and what it sets is its own."""
-    CALLER.set("the test")
+async def test_handlers_have_the_context_that_the_executor_was_made_in(is_async):
+    """Variables set before the start reach a handler, in a thread too, though the engine's thread assigns it; what it
+    sets is its own."""
+    CALLER.set("the program")
+    bench = ExecutorBench()
+    CALLER.set("somebody later")
 
     def plain(payload):
         seen = CALLER.get()
@@ -106,10 +110,13 @@ async def test_context_variables_reach_the_handler_and_do_not_leak_from_it(bench
         return plain(payload)
 
     for _ in range(2):
-        outcome = await bench.outcome_of(asynchronous if is_async else plain)
+        assignment = bench.assignment(agent_of(asynchronous if is_async else plain))
+        await asyncio.to_thread(contextvars.Context().run, bench.executor.assign, [assignment])
+        outcome = await bench.outcome(assignment)
         assert isinstance(outcome, Returned)
-        assert outcome.value == b'"the test"'
-    assert CALLER.get() == "the test"
+        assert outcome.value == b'"the program"'
+    assert CALLER.get() == "somebody later"
+    bench.executor.close()
 
 
 async def test_reports_of_one_turn_of_the_loop_come_together(bench: ExecutorBench):

@@ -12,12 +12,14 @@ from omnidaemon.app.custody import Custody
 from omnidaemon.app.finishing import OutcomeFinishes
 from omnidaemon.app.lanes import Lane
 from omnidaemon.app.renewing import LeaseRenewals
-from omnidaemon.domain.outcome import AttemptError, Failed, Returned
-from omnidaemon.domain.requests import Grant
+from omnidaemon.domain.gates import Gates
+from omnidaemon.domain.outcome import AttemptError, ErrorKind, Failed, Returned
+from omnidaemon.domain.requests import Grant, HoldRun
+from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.run_store import LeaseSpan
 from omnidaemon.testing.worker import ScriptedWorker
 from tests.unit.app.faults import broken
-from tests.unit.app.workshop import Workshop, agent_of
+from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
 
 class Crew(Workforce):
@@ -69,7 +71,10 @@ class Desk:
         tasks = [self.shop.space.tasks[task_id].task for task_id in task_ids]
         intakes = [self.scripted.start_of(task, self.agent.subscription) for task in tasks]  # type: ignore[arg-type]
         grants = [grant for grant in await self.scripted.begin(*intakes) if grant is not None]
-        self.finishes.dispatch(self.custody.add(grants, 0.0, is_fresh=True))
+        holdings = self.custody.add(grants, 0.0, is_fresh=True)
+        self.finishes.dispatch(holdings)
+        for holding in holdings:
+            holding.awaits_ack = False
         return grants
 
     def returned(self, *grants: Grant) -> None:
@@ -238,3 +243,71 @@ async def test_leases_are_renewed_well_before_they_run_out(shop: Workshop, desk:
         desk.renewals._hint.set()
         await shop.pass_time(0.05, step=0.05)
     assert shop.runs.calls["renew"] - before <= 11
+
+
+async def test_an_outcome_waits_for_the_ack_that_is_under_way(shop: Workshop, desk: Desk, loop_of):
+    """Recorded before, its run would leave a tombstone for a delivery that is forgotten a moment later."""
+    (grant,) = await desk.begin()
+    (holding,) = desk.custody.all()
+    holding.awaits_ack = True
+    loop_of(desk.finishes.run())
+    desk.returned(grant)
+    await shop.rest()
+    assert shop.space.runs[grant.run.key].state == "running"
+    holding.is_acked, holding.awaits_ack = True, False
+    desk.finishes.acks_settled()
+    await shop.until(lambda: shop.space.runs[grant.run.key].is_acked)
+
+
+class Choking(Gates):
+    """The gates of a store that cannot keep one certain value."""
+
+    def finish(self, request, finishes, found, now):
+        if any(getattr(finish.decision, "result", None) == b'"indigestible"' for finish in finishes):
+            raise TypeError("cannot bind this value")
+        return super().finish(request, finishes, found, now)
+
+
+async def test_an_outcome_that_a_store_cannot_keep_holds_up_no_other(shop: Workshop, desk: Desk, loop_of):
+    """It is ended with an error that says so; those of its batch are recorded as they are."""
+    shop.space.gates = Choking()
+    good, odd, late = await desk.begin(3)
+    loop_of(desk.finishes.run())
+    desk.finishes.report(
+        [
+            Report(good, Returned(value=b"1")),
+            Report(odd, Returned(value=b'"indigestible"')),
+            Report(late, Returned(value=b"2")),
+        ]
+    )
+    await shop.until(lambda: not len(desk.custody))
+    runs = [shop.space.runs[grant.run.key] for grant in (good, odd, late)]
+    assert [(run.state, run.result) for run in runs] == [("succeeded", b"1"), ("dead", None), ("succeeded", b"2")]
+    assert runs[1].errors[-1].type == "OutcomeNotStorable"
+
+
+@pytest.mark.parametrize(("is_newer", "state"), [(False, "dead"), (True, "queued")])
+async def test_what_cannot_be_read_is_never_executed(shop: Workshop, desk: Desk, loop_of, is_newer, state):
+    """Requeued, garbage is a dead letter again; what a newer version can read is put back for it."""
+    garbage = Unreadable(task_id="x", topic=TOPIC, raw=b"?", reason="not JSON", is_newer=is_newer)
+    subscription = desk.agent.subscription
+    await desk.scripted.begin(HoldRun(task=garbage, subscription=subscription))
+    claims = await desk.scripted.claim(desk.scripted.limit(subscription))
+    loop_of(desk.finishes.run())
+    desk.finishes.dispatch(desk.custody.add(claims.grants, 0.0, is_fresh=False))
+    await shop.until(lambda: not len(desk.custody))
+    assert shop.space.runs["x", subscription.agent].state == state
+    assert not desk.crew.assigned
+
+
+async def test_the_log_shows_no_result_and_no_novel(shop: Workshop, desk: Desk, loop_of):
+    """Of an unencodable result only that it was; of an error its first line, cut."""
+    first, second = await desk.begin(2)
+    loop_of(desk.finishes.run())
+    secret = AttemptError(type="ResultNotEncodable", message="{'password': 'hunter2'}", kind=ErrorKind.UNENCODABLE)
+    novel = AttemptError(type="ValueError", message="x" * 5000 + "\nforged line")
+    desk.finishes.report([Report(first, Failed(error=secret, is_final=True)), Report(second, Failed(error=novel))])
+    await shop.until(lambda: not len(desk.custody))
+    lines = shop.says.having("failed: ")
+    assert len(lines) == 2
+    assert not [line for line in lines if "hunter2" in line or "forged" in line or len(line) > 400]

@@ -79,7 +79,8 @@ async def test_each_delivery_is_acked_once_it_is_begun(shop: Workshop, handler: 
 async def test_surplus_is_held_in_the_store_for_anybody(shop: Workshop, handler: Held):
     """Slots that were taken while a receive was under way: the task is due, not lost and not executed beyond them."""
     worker = await shop.start(agent_of(handler, concurrency=2))
-    intake = worker.engine._intake
+    intake = worker.engine._loops.intake
+    assert intake is not None
     deliveries = await shop.inbox.receive({GREETER: 0}, 0.0)
     assert deliveries == []
     for number in range(4):
@@ -117,12 +118,14 @@ async def test_a_delivery_that_meets_a_stop_is_held(shop: Workshop, handler: Hel
     """It was received a moment before: due once the agent runs again."""
     worker = await shop.start(agent_of(handler))
     await shop.rest()
-    worker.engine._custody.stop([GREETER])
+    worker.engine._loops.custody.stop([GREETER])
     task_id = await shop.publish()
     deliveries = await shop.inbox.receive({GREETER: 1}, 0.0)
-    await worker.engine._intake._take_in(deliveries, may_start=True)
+    intake = worker.engine._loops.intake
+    assert intake is not None
+    await intake._take_in(deliveries, may_start=True)
     assert shop.state(task_id) == "queued"
-    worker.engine._custody.stop([])
+    worker.engine._loops.custody.stop([])
     handler.let_go.set()
     assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
 

@@ -89,7 +89,13 @@ class WatchedLoop:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.watch = LagWatch(agents_loop=self.loop, culprit=lambda: "agent a/b", telemetry=says)
+        self.closings: list[str] = []
+        self.watch = LagWatch(
+            agents_loop=self.loop,
+            culprit=lambda: "agent a/b",
+            telemetry=says,
+            on_closed=lambda: self.closings.append("closed"),
+        )
         self.watching = asyncio.create_task(self.watch.run())
 
     async def close(self) -> None:
@@ -129,11 +135,60 @@ async def test_an_engine_that_was_held_up_itself_says_by_whom(shop: Workshop, wa
     await shop.until(lambda: shop.says.having("the engine was held up", "agent a/b"))
 
 
-async def test_loops_that_turn_are_not_told_of(shop: Workshop):
-    """Nor is an agents' loop that has ended, because the worker is about to."""
-    loop = WatchedLoop(shop.says)
-    loop.end()
+async def test_an_agents_loop_that_was_closed_is_told_of_once(shop: Workshop, watched: WatchedLoop):
+    """Whoever relies on it has to know: nobody executes anything any more."""
     await shop.rest()
-    assert not loop.watching.done()
-    await loop.close()
-    assert not shop.says.lines
+    assert (watched.closings, shop.says.lines) == ([], [])
+    watched.end()
+    await asyncio.wait_for(watched.watching, 5)
+    assert watched.closings == ["closed"]
+    assert shop.says.having("loop of the agents was closed", "await sdk.stop()")
+
+
+# --- calls that grant something ---------------------------------------------------------------------------------------
+
+
+async def test_a_caller_that_is_cancelled_still_gets_what_was_granted(shop: Workshop):
+    """The answer comes into its hands, and it is cancelled at its next wait."""
+    lane = Lane("w1", "begin", shop.clock, shop.says, last_word_seconds=5.0)
+    let_go, hands = asyncio.Event(), []
+
+    async def gate(request: Request) -> str:
+        await let_go.wait()
+        return "grant"
+
+    async def call():
+        hands.append(await lane.call(gate))
+        await asyncio.Event().wait()
+
+    calling = asyncio.create_task(call())
+    await shop.rest()
+    calling.cancel()
+    await shop.rest()
+    assert not calling.done()
+    let_go.set()
+    await asyncio.wait({calling}, timeout=5)
+    assert (hands, calling.cancelled()) == (["grant"], True)
+
+
+@pytest.mark.parametrize("error", [None, broken])
+async def test_a_last_word_that_does_not_come_is_not_waited_for_long(shop: Workshop, error):
+    """Neither a store that says nothing nor one that fails keeps a worker from leaving, and no call is left over."""
+    lane = Lane("w1", "begin", shop.clock, shop.says, last_word_seconds=0.02)
+    was_cancelled = asyncio.Event()
+
+    async def gate(request: Request) -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            was_cancelled.set()
+            raise
+        return "never"
+
+    calling = asyncio.create_task(lane.call(gate if error is None else Gate(shop, failures=9, error=error)))
+    await asyncio.sleep(0)
+    calling.cancel()
+    await asyncio.wait({calling}, timeout=5)
+    assert calling.cancelled()
+    if error is None:
+        await asyncio.wait_for(was_cancelled.wait(), 5)

@@ -95,7 +95,7 @@ async def test_agents_are_shown_with_what_they_do(shop: Workshop):
     await shop.control.start([GREETER])
     await shop.publish("later")
     gone = await shop.queries.agent(GREETER)
-    assert (gone.status, gone.workers, gone.waiting) == ("no worker", 0, 1)
+    assert (gone.status, gone.workers, gone.waiting) == ("unmanned", 0, 1)
     with pytest.raises(AgentNotFound):
         await shop.queries.agent(Subscription(TOPIC, "stranger"))
 
@@ -107,7 +107,7 @@ async def test_a_worker_that_is_not_heard_any_more_is_not_alive(shop: Workshop):
     shop.clock.advance(11)
     (record,) = await shop.queries.workers()
     assert not record.is_alive
-    assert (await shop.queries.agent(GREETER)).status == "no worker"
+    assert (await shop.queries.agent(GREETER)).status == "unmanned"
 
 
 async def test_metrics_name_agents_that_have_done_nothing_too(shop: Workshop):

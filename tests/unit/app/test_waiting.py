@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from omnidaemon.domain.errors import BackendUnusable, TaskNotFound, WaitTimedOut
+from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.result import TaskResult
 from tests.unit.app.faults import broken
 from tests.unit.app.workshop import Workshop, agent_of
@@ -169,3 +170,73 @@ async def test_a_wait_for_several_agents_ends_with_the_last(shop: Workshop, hand
     slow.let_go.set()
     result = await waiting
     assert result.result == {"fast": "fast", "slow": "x"}
+
+
+async def test_a_task_that_one_agent_has_ended_costs_those_who_wait_nothing_more(shop: Workshop, handler: Gated):
+    """Hints go on coming while the other agent works: they look when something has ended, not at each."""
+    slow = Gated()
+    await shop.start(
+        agent_of(lambda payload: "fast", "fast", topic="pair"), agent_of(slow, "slow", topic="pair"), incarnation="w2"
+    )
+    task_id = await shop.publish("x", topic="pair")
+    waiting = [wait(shop, task_id) for _ in range(20)]
+    await shop.until(lambda: shop.state(task_id, "fast") == "succeeded")
+    await shop.pass_time(3.0)
+    before = shop.ports["queries"].calls["records"]
+    await shop.pass_time(10.0)
+    assert shop.ports["queries"].calls["records"] - before < 15, "one or so for each backstop, not twenty"
+    slow.let_go.set()
+    for each in waiting:
+        assert (await each).result == {"fast": "fast", "slow": "x"}
+
+
+async def test_a_task_ends_with_the_removal_of_its_last_agent_too(shop: Workshop, handler: Gated):
+    """No run of it ends then, but those who wait are told."""
+    await shop.start(agent_of(lambda payload: "fast", "fast", topic="pair"), incarnation="w2")
+    await (await shop.start(agent_of(Gated(), "other", topic="pair"), incarnation="w3")).stop()
+    await shop.control.stop([Subscription("pair", "other")])
+    task_id = await shop.publish("x", topic="pair")
+    waiting = wait(shop, task_id)
+    await shop.until(lambda: shop.state(task_id, "fast") == "succeeded")
+    await shop.pass_time(3.0)
+    assert not waiting.done()
+    await shop.control.remove(Subscription("pair", "other"))
+    await shop.until(waiting.done, moving=0.25)
+    assert waiting.result().status == "succeeded"
+
+
+async def test_a_listener_that_dies_of_a_bug_leaves_nobody_waiting(shop: Workshop, handler: Gated):
+    """Who waits without a limit gets an error, not silence; the next one is listened for again."""
+    task_id = await shop.publish("x")
+    waiting = [wait(shop, task_id, timeout=None) for _ in range(3)]
+    await shop.rest()
+    shop.ports["queries"].fail("ended", error=lambda: KeyError("a bug"))
+    shop.clock.advance(1.0)
+    for each in waiting:
+        with pytest.raises(RuntimeError, match="nobody listens") as raised:
+            await asyncio.wait_for(each, 5)
+        assert isinstance(raised.value.__cause__, KeyError)
+    handler.let_go.set()
+    assert (await shop.results.wait(task_id, 5.0, None)).status == "succeeded"
+
+
+async def test_no_hint_is_missed_between_the_first_look_and_the_wait(shop: Workshop, handler: Gated):
+    """The listener is there before anybody looks."""
+    task_id = await shop.publish("x")
+    await shop.until(lambda: shop.state(task_id) == "running")
+    look = shop.ports["queries"].hold("records")
+    waiting = wait(shop, task_id)
+    await shop.rest()
+    assert len(shop.space.bell._listeners) == 2  # the engine's and this one's
+    look.set()
+    handler.let_go.set()
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_closing_ends_every_wait(shop: Workshop, handler: Gated):
+    """Who waits without a limit would else do so for ever."""
+    waiting = wait(shop, await shop.publish("x"), timeout=None)
+    await shop.rest()
+    await shop.results.close()
+    with pytest.raises(RuntimeError, match="nobody listens"):
+        await asyncio.wait_for(waiting, 5)

@@ -11,8 +11,9 @@ from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.memory import MemoryBus, MemorySpace, MemoryStorage
 from omnidaemon.app.agents import Agent, Handler
 from omnidaemon.app.control import Control
-from omnidaemon.app.engine import Engine, EngineOptions
+from omnidaemon.app.engine import Engine
 from omnidaemon.app.executor import Executor
+from omnidaemon.app.loops import EngineOptions
 from omnidaemon.app.publisher import Draft, Publisher
 from omnidaemon.app.queries import Queries
 from omnidaemon.app.waiting import ResultWatch
@@ -76,8 +77,12 @@ class Worker:
     def kill(self) -> None:
         """End it as kill -9 would: nothing is given back, nobody is told."""
         self.has_left = True
+        loops = self.engine._loops
+        for taker in (loops.claims, loops.intake):
+            assert taker is not None
+            taker._lane._last_word_seconds = 0.01
         for task in asyncio.all_tasks():
-            if task in (*self.engine._takers, *self.engine._tasks):
+            if task in (*loops.takers, *loops.keepers):
                 task.cancel()
         self.executor.on_reports(lambda _: None)
         for attempt in self.executor._attempts.values():
@@ -134,9 +139,24 @@ class Workshop:
     # --- workers ------------------------------------------------------------------------------------------------------
 
     async def start(
-        self, *agents: Agent, incarnation: str = "w1", drain_seconds: float = 2.0, keep: float = 86400.0
+        self, *agents: Agent, incarnation: str = "w1", drain_seconds: float = 2.0, keep: float = 86400.0, **options: Any
     ) -> Worker:
         """A worker that is ready."""
+        worker = self.worker(*agents, incarnation=incarnation, drain_seconds=drain_seconds, keep=keep, **options)
+        await worker.engine.start()
+        self.workers.append(worker)
+        return worker
+
+    def worker(
+        self,
+        *agents: Agent,
+        incarnation: str = "w1",
+        drain_seconds: float = 2.0,
+        keep: float = 86400.0,
+        agents_loop: asyncio.AbstractEventLoop | None = None,
+        last_word_seconds: float = 5.0,
+    ) -> Worker:
+        """A worker that is not started yet. `agents_loop`: another loop than the test's, to be watched only."""
         executor = Executor(
             codec=self.codec,
             telemetry=self.says,
@@ -150,7 +170,7 @@ class Workshop:
             agents={agent.subscription: agent for agent in agents},
             workforce=executor,
             culprit=executor.culprit,
-            agents_loop=asyncio.get_running_loop(),
+            agents_loop=agents_loop or asyncio.get_running_loop(),
             clock=self.clock,
             telemetry=self.says,
             options=EngineOptions(
@@ -159,13 +179,11 @@ class Workshop:
                 drain_seconds=drain_seconds,
                 keep=timedelta(seconds=keep),
                 keep_dead=None,
+                last_word_seconds=last_word_seconds,
             ),
         )
         executor.on_reports(engine.take_reports)
-        worker = Worker(engine, executor)
-        await engine.start()
-        self.workers.append(worker)
-        return worker
+        return Worker(engine, executor)
 
     async def close(self) -> None:
         """Stop what still works, at once."""

@@ -53,6 +53,13 @@ def test_a_third_partys_adapter_is_found(install):
     assert load_storage_factory("acme").__name__ == "keep"
 
 
+@pytest.mark.parametrize(("load", "name"), [(load_bus_factory, "kafka"), (load_storage_factory, "mongodb")])
+def test_a_planned_name_is_said_to_be_planned(load, name):
+    """Whoever read of it learns that it is not there yet, and where the name was set."""
+    with pytest.raises(UnknownBackend, match=f"'{name}' .from here. is planned, not there yet; installed: "):
+        load(name, "here")
+
+
 def test_an_unknown_name_lists_the_known_ones():
     """Never a silent fallback."""
     with pytest.raises(UnknownBackend) as caught:

@@ -186,7 +186,7 @@ def test_an_unknown_argument_is_an_error(load):
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ("a = ", "readable TOML in UTF-8"),
+        ("a = ", r"omnidaemon\.toml is not TOML in UTF-8: Invalid value \(at end of document\)$"),
         ("omnidaemon = 1", "a table"),
         ('namespace = "a"\n[omnidaemon]\nnamespace = "b"', "it once, at the top or in"),
         ("options = 1", "a table"),
@@ -203,7 +203,7 @@ def test_a_malformed_file_is_an_error_that_names_it(load, toml, message):
 def test_a_file_that_is_not_utf_8_is_an_error(load, tmp_path):
     """The error says what is wrong with the file."""
     (tmp_path / ".env").write_bytes(b"A=\xff\n")
-    with pytest.raises(InvalidSetting, match="readable text in UTF-8"):
+    with pytest.raises(InvalidSetting, match=r"\.env is not text in UTF-8: "):
         load()
 
 
@@ -226,8 +226,21 @@ def install_bus_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_bus_that_is_not_installed_is_unknown(load):
     """Not a matter of the store: the bus is what the error names."""
-    with pytest.raises(UnknownBackend, match=r"unknown bus 'sqlit'; installed: .*memory.*sqlite"):
+    with pytest.raises(UnknownBackend, match=r"unknown bus 'sqlit' .*; installed: .*memory.*sqlite") as caught:
         load(EVENT_BUS_TYPE="sqlit")
+    assert "(from environment EVENT_BUS_TYPE)" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("EVENT_BUS_TYP", "EVENT_BUS_TYPE"), ("RESULT_STORE", None)])
+def test_a_near_miss_of_a_backends_name_is_unknown(load, name, meant):
+    """What begins as our own variables do is one of them or a mistake, in the environment and in a file."""
+    if meant is None:  # without the underscore it may be anybody's
+        load(**{name: "memory"})
+        return
+    with pytest.raises(UnknownSetting, match=f"in environment; did you mean {meant}"):
+        load(**{name: "memory"})
+    with pytest.raises(UnknownSetting, match=rf"in \.env .*; did you mean {meant}"):
+        load(env=f"{name}=memory")
 
 
 def test_relative_data_dirs_are_relative_to_who_names_them(load, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from omnidaemon import Context, DeliveryPolicy, OmniDaemonSDK, Reject, Retry
 from omnidaemon.domain.errors import AlreadyStarted, WaitTimedOut
+from omnidaemon.entrypoints.harness import NobodyListens
 from omnidaemon.harness import TestHarness
 
 
@@ -91,8 +92,23 @@ async def test_a_task_that_does_not_end_is_told() -> None:
     def other(_: object) -> None: ...
 
     async with TestHarness(sdk) as harness:
+        task_id = await sdk.publish_task("nobody.listens", 1)
         with pytest.raises(WaitTimedOut, match="still queued"):
-            await harness.run("nobody.listens", 1, within_seconds=0.1)
+            await harness.finish(task_id, within_seconds=0.1)
+
+
+async def test_a_topic_that_nobody_listens_to_fails_at_once() -> None:
+    """The error names what was probably meant, or the topics that there are."""
+    sdk = OmniDaemonSDK()
+
+    @sdk.agent("greet.user")
+    def greeter(_: object) -> None: ...
+
+    async with TestHarness(sdk) as harness:
+        with pytest.raises(NobodyListens, match=r"listened to greet\.usr; did you mean greet\.user\?"):
+            await harness.run("greet.usr", 1)
+        with pytest.raises(NobodyListens, match=r"listened to report; agents listen to greet\.user"):
+            await harness.run("report", 1)
 
 
 async def test_it_leaves_the_sdk_as_it_was() -> None:

@@ -53,9 +53,9 @@ def test_a_flood_of_openings_costs_linear_time():
     """Sixteen times the text takes no more than some forty times as long."""
 
     def cost(text):
-        begin = time.perf_counter()
+        begin = time.process_time()
         printable(text)
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
     short = min(cost("\x1b]" * 20_000) for _ in range(3))
     assert cost("\x1b]" * 320_000) < 40 * short + 0.05

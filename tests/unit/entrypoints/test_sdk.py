@@ -92,6 +92,10 @@ async def test_handlers_of_every_kind(sdk: OmniDaemonSDK) -> None:
         (lambda sdk: sdk.agent("t")(lambda payload: payload), InvalidValue, "name="),
         (lambda sdk: sdk.agent("greet")(_named("greeter")), DuplicateAgent, "registered twice"),
         (lambda sdk: sdk.agent("t", concurrency=0)(print), InvalidValue, "concurrency"),
+        (lambda sdk: sdk.agent("t", concurrency=True)(print), InvalidValue, "concurrency"),
+        (lambda sdk: sdk.agent("t", concurrency=1.5)(print), InvalidValue, "concurrency"),
+        (lambda sdk: sdk.agent("t", policy={"max_attempts": 1})(print), InvalidValue, "a DeliveryPolicy"),
+        (lambda sdk: sdk.agent("t", tools="search")(print), InvalidValue, "a list of tools"),
         (lambda sdk: sdk.agent("t", when_stopped="drop")(print), InvalidValue, "'hold' or 'skip'"),
         (lambda sdk: sdk.agent("t", name="x")("no function"), NotAHandler, "not callable"),
         (lambda sdk: sdk.agent("t", name="x")(lambda: 1), NotAHandler, r"\(payload\)"),
@@ -165,6 +169,15 @@ async def test_what_is_not_there(greeting: OmniDaemonSDK) -> None:
             await sdk.wait_for_result(task_id, timeout=0.05)
         with pytest.raises(InvalidValue, match="limit"):
             await sdk.list_tasks(limit=0)
+        for odd in ("\udcff", "a/b", "", "x" * 201):
+            assert await sdk.get_result(odd) is None
+            assert await sdk.get_task(odd) is None
+            with pytest.raises(TaskNotFound):
+                await sdk.requeue_task(odd)
+            with pytest.raises(InvalidName):
+                await sdk.list_tasks(topic=odd)
+        with pytest.raises(InvalidValue, match="limit"):
+            await sdk.list_tasks(limit="5")  # type: ignore[arg-type]
         with pytest.raises(InvalidValue, match="one of scheduled"):
             await sdk.list_tasks(status="finished")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
+from omnidaemon.app.queries import AgentState, AgentStatus, Health, ResultPage, TaskDetails
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.journal import EventKind, JournalEvent
@@ -129,7 +129,7 @@ def test_an_agent_is_told_as_the_registry_knows_it():
     status = AgentStatus(
         topic="greet",
         name="greeter",
-        status="running",
+        status=AgentState.RUNNING,
         description="greets",
         tools=("search",),
         workers=1,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from omnidaemon.app.queries import Health
 from omnidaemon.domain.errors import BackendError
 from omnidaemon.entrypoints import shapes
@@ -27,5 +29,8 @@ async def health(*, as_json: Json = False) -> ExitCode:
                 agents=0,
                 notes=(str(error),),
             )
+    if state.agents and not state.workers:
+        whose = "the agent" if state.agents == 1 else f"the {state.agents} agents"
+        state = attrs.evolve(state, notes=(*state.notes, f"no worker runs {whose}, tasks wait: omni run agents.py"))
     screen(as_json=as_json).show(shapes.health(state), fleet_views.health_card(state))
     return ExitCode.UNREACHABLE if state.status == "unavailable" else ExitCode.DONE

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Annotated
 
+import attrs
 from cyclopts import Parameter
 
-from omnidaemon.domain.errors import TaskNotFound
+from omnidaemon.domain.errors import BackendError, TaskNotFound, WaitTimedOut, WrongState
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import shapes
@@ -18,6 +20,7 @@ from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.spans import relative, span
 from omnidaemon.entrypoints.cli.views import Cell, Lines
+from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
 
 _Header = Annotated[
     list[str] | None, Parameter(name="--header", help="A header, as name=value; may be given repeatedly.")
@@ -56,6 +59,7 @@ async def publish(
     due = None if due_at is None else options.instant("--due-at", due_at)
     answer = screen(as_json=as_json)
     async with session() as opened:
+        await opened.check_reach()
         task_id = await opened.client.publish_task(
             topic,
             value,
@@ -64,7 +68,7 @@ async def publish(
             idempotency_key=idempotency_key,
             headers=options.headers(header or ()),
         )
-        await _say_where(opened, task_id)
+        await _say_where(opened, topic, task_id)
         if wait:
             return await _await_result(opened, answer, task_id, limit, agent=None)
     receipt = shapes.receipt(task_id, is_delayed=pause is not None or due is not None)
@@ -80,17 +84,44 @@ def _due_later(pause: float | None, due: datetime | None) -> str:
     return "" if pause is None else f", due in {span(pause)}"
 
 
-async def _say_where(opened: Session, task_id: str) -> None:
-    """Somebody who waits for a result in vain has often published into another place than the worker reads."""
-    note(f"task {task_id}: {opened.place}")
+async def _say_where(opened: Session, topic: str, task_id: str) -> None:
+    """Somebody who waits for a result in vain has often published into another place than the worker reads, or to
+    another topic than the agent listens to."""
+    note(f"task {task_id}: {await opened.place()}")
     note(*(f"warning: {lack}" for lack in (await opened.client.health()).notes))
+    with contextlib.suppress(BackendError):  # the task is published, whatever can be said of it
+        topics = [agent.topic for agent in await opened.client.list_agents()]
+        if topics and (strange := unknown_topic(topic, topics)):
+            note(f"warning: {strange}")
+
+
+@attrs.define(slots=False)
+class NotTakenUp(WaitTimedOut):
+    """A task was not begun in time, and there is a reason why it will not be either."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s: {self.reason}"
 
 
 async def _await_result(opened: Session, answer: Screen, task_id: str, limit: float, agent: str | None) -> ExitCode:
-    with answer.waiting("waiting for the result; Ctrl-C leaves the task to itself"):
-        result = await opened.client.wait_for_result(task_id, timeout=limit, agent=agent)
+    try:
+        with answer.waiting("waiting for the result; Ctrl-C leaves the task to itself"):
+            result = await opened.client.wait_for_result(task_id, timeout=limit, agent=agent)
+    except WaitTimedOut as error:
+        raise await _explained(opened, error, agent) from error
     answer.show(shapes.task_result(result), *task_views.result_views(result))
     return ExitCode.DONE if result.status is Status.SUCCEEDED else ExitCode.FAILED
+
+
+async def _explained(opened: Session, error: WaitTimedOut, agent: str | None) -> WaitTimedOut:
+    """The time-out, with why nobody takes the task up, where nobody does."""
+    found = await opened.client.get_result(error.task_id, agent)
+    if found is None or found.status not in (Status.QUEUED, Status.RETRYING):
+        return error
+    reason = why_unbegun(found.topic, await opened.client.list_agents(), await opened.place(), agent)
+    return NotTakenUp(error.task_id, error.timeout_seconds, found.status, reason) if reason else error
 
 
 async def result(
@@ -169,10 +200,23 @@ async def requeue(task_id: TaskId, /, *, agent: Agent = None, as_json: Json = Fa
     _say_done(found.status, task_id, agent, f"requeued {task_id}", as_json=as_json)
 
 
+class CancelPending(WrongState):
+    """What is to be deleted runs still, and its worker has been told to stop it."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, and its worker has been told to stop it; delete it once it has"
+
+
 async def delete(task_id: TaskId, /, *, agent: Agent = None, as_json: Json = False) -> None:
     """Forget a task with its runs and results, or one agent's ended run of it."""
     async with session() as opened:
-        await opened.client.delete_task(task_id, agent)
+        try:
+            await opened.client.delete_task(task_id, agent)
+        except WrongState as error:
+            details = await opened.client.get_task(task_id)
+            if details is not None and any(run.is_cancel_requested for run in details.record.runs):
+                raise CancelPending(error.command, error.task_id, error.state) from error
+            raise
     _say_done("deleted", task_id, agent, f"deleted {task_id}", as_json=as_json)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from omnidaemon.app.queries import AgentStatus, Health
+from omnidaemon.app.queries import AgentState, AgentStatus, Health
 from omnidaemon.bootstrap.settings import load_settings
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.names import Subscription
@@ -21,7 +21,7 @@ GOOD_PLACE = Place(path=Path("/data"), is_writable=True, free_bytes=50 * 2**30, 
 IDLE = AgentStatus(
     topic="greet",
     name="greeter",
-    status="running",
+    status=AgentState.RUNNING,
     description="",
     tools=(),
     workers=1,
@@ -94,9 +94,9 @@ def test_what_does_not_answer_is_wrong_and_what_is_lossy_weak():
 @pytest.mark.parametrize(
     ("change", "severity", "words"),
     [
-        ({"status": "no worker", "workers": 0, "waiting": 1}, "wrong", "1 task waits, and no worker runs it"),
-        ({"status": "no worker", "workers": 0, "counts": {"retrying": 2}}, "wrong", "2 tasks wait, and no worker"),
-        ({"status": "no worker", "workers": 0}, "weak", "its tasks will wait"),
+        ({"status": "unmanned", "workers": 0, "waiting": 1}, "wrong", "1 task waits, and no worker runs it"),
+        ({"status": "unmanned", "workers": 0, "counts": {"retrying": 2}}, "wrong", "2 tasks wait, and no worker"),
+        ({"status": "unmanned", "workers": 0}, "weak", "its tasks will wait"),
         ({"status": "stopped", "waiting": 3}, "weak", "omni agent start greet greeter"),
         ({"counts": {"dead": 2}}, "weak", "2 dead letters; look at them: omni dlq list greet"),
     ],
@@ -110,7 +110,7 @@ def test_an_agent_that_needs_somebody_is_named(change, severity, words):
 
 def test_an_agent_under_an_old_name_is_recognised():
     """Nobody has run it for long while another of its topic runs: the command that hands over is named."""
-    old = attrs.evolve(IDLE, name="old", status="no worker", workers=0, waiting=2)
+    old = attrs.evolve(IDLE, name="old", status=AgentState.UNMANNED, workers=0, waiting=2)
     ((severity, text),) = only_trouble(diagnosis.of_agents([IDLE, old], [worker()]))
     assert severity == "wrong"
     assert "omni agent remove greet old --to greeter" in text
@@ -119,7 +119,7 @@ def test_an_agent_under_an_old_name_is_recognised():
 def test_an_agent_that_was_run_lately_is_not_taken_for_renamed():
     """Its worker may just be restarting."""
     other = attrs.evolve(IDLE, name="other")
-    gone = attrs.evolve(IDLE, status="no worker", workers=0)
+    gone = attrs.evolve(IDLE, status=AgentState.UNMANNED, workers=0)
     ((_, text),) = only_trouble(diagnosis.of_agents([gone, other], [worker(is_alive=False)]))
     assert "renamed" not in text
 
@@ -142,6 +142,14 @@ def test_a_silent_worker_and_one_from_the_future_are_named():
     assert severity == "wrong"
     assert "1 min in the future" in text
     assert not told(diagnosis.of_workers([worker()], NOW))
+
+
+def test_a_dead_worker_that_was_replaced_is_nothing_to_do():
+    """Others run its agents; one whose agents nobody runs is named."""
+    dead = worker(is_alive=False, seen_at=NOW - timedelta(minutes=30))
+    assert not told(diagnosis.of_workers([dead, worker()], NOW))
+    report = attrs.evolve(dead.report, subscriptions=(Subscription("greet", "other"),))
+    assert told(diagnosis.of_workers([attrs.evolve(dead, report=report), worker()], NOW))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,17 @@ import json
 
 import pytest
 
-from omnidaemon.domain.errors import AgentFileError, PublishFailed, TaskNotFound, UnknownBackend, WaitTimedOut
+from omnidaemon.domain.errors import (
+    AgentFileError,
+    IdempotencyConflict,
+    InvalidSetting,
+    MismatchedPair,
+    PublishFailed,
+    TaskNotFound,
+    UnknownBackend,
+    UnknownSetting,
+    WaitTimedOut,
+)
 from omnidaemon.entrypoints.cli.failures import report
 
 
@@ -16,7 +26,8 @@ from omnidaemon.entrypoints.cli.failures import report
         (TaskNotFound("t1"), "omni task list"),
         (WaitTimedOut("t1", 2.0, "queued"), "omni task result t1"),
         (PublishFailed("t1", "no space"), "omni health"),
-        (UnknownBackend("bus", "kafak", ("memory",)), "omni config show"),
+        (MismatchedPair("a", "b", "they do not fit"), "omni config show"),
+        (IdempotencyConflict("k", "t1"), "omni task show t1"),
     ],
 )
 def test_an_error_says_what_to_do_next(error, advice, capsys):
@@ -33,7 +44,23 @@ def test_an_error_in_json_is_one_object_on_stderr(capsys):
     report(TaskNotFound("t1"), as_json=True)
     out, err = capsys.readouterr()
     assert out == ""
-    assert json.loads(err) == {"error": {"type": "TaskNotFound", "message": str(TaskNotFound("t1"))}}
+    error = json.loads(err)["error"]
+    assert (error["type"], error["message"]) == ("TaskNotFound", str(TaskNotFound("t1")))
+    assert "omni task list" in error["hint"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidSetting("OMNIDAEMON_RESULT_TTL", "long", "a duration", "environment"),
+        UnknownSetting("OMNIDAEMON_NAMESPACES", "environment"),
+        UnknownBackend("bus", "kafak", ("memory",)),
+    ],
+)
+def test_no_command_is_advised_that_the_same_error_keeps_from_working(error, capsys):
+    """With broken settings `omni config show` cannot show them either: the error itself names the origin."""
+    report(error, as_json=False)
+    assert capsys.readouterr().err == f"omni: {error}\n"
 
 
 def test_a_message_cannot_drive_the_terminal(capsys):

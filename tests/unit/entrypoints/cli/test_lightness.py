@@ -11,6 +11,7 @@ HEAVY = {
     "apsw",
     "asyncio",
     "cattrs",
+    "cyclopts.completion",
     "dependency_injector",
     "dotenv",
     "loguru",

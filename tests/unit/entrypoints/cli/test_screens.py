@@ -65,9 +65,19 @@ def test_a_pipe_gets_cells_between_tabs(capsys):
 
 
 def test_a_pipe_gets_a_card_line_by_line(capsys):
-    """Each field is a line, and the body the last."""
+    """Each field is a line, and the body the last; a blank line lies before what follows."""
     PlainScreen().show({}, CARD, Lines.of("one", "two"))
-    assert capsys.readouterr().out == 'agent\tgreeter\nresult\t{"reply": "Hello"}\none\ntwo\n'
+    assert capsys.readouterr().out == 'agent\tgreeter\nresult\t{"reply": "Hello"}\n\none\ntwo\n'
+    PlainScreen().show({}, Lines.of("one"), Table(columns=("id",), rows=[], empty="nothing here"))
+    assert capsys.readouterr().out == "one\n"
+
+
+def test_a_pipe_gets_units_and_whole_tracebacks(capsys):
+    """What counts something names its unit, in a head and in a field; a text of several lines keeps them."""
+    PlainScreen().show({}, Table(columns=("took",), rows=[(views.lasting(0.5),)], empty=""))
+    card = Card(title="", body=Cell(text="a\n\tb", has_lines=True), fields=(("took", views.lasting(2.0)),))
+    PlainScreen().show({}, card)
+    assert capsys.readouterr().out == "TOOK_SECONDS\n0.5\ntook_seconds\t2\nresult\ta\nresult\t b\n"
 
 
 def test_a_pipe_gets_nothing_for_an_empty_table(capsys):

@@ -1,0 +1,214 @@
+"""What a worker does all the time: its loops, put together over one custody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import attrs
+
+from omnidaemon.app.agents import Agent
+from omnidaemon.app.bridge import Workforce
+from omnidaemon.app.claiming import DueClaims
+from omnidaemon.app.custody import Custody
+from omnidaemon.app.finishing import OutcomeFinishes
+from omnidaemon.app.intake import FreshIntake
+from omnidaemon.app.lag import LagWatch
+from omnidaemon.app.lanes import Lane
+from omnidaemon.app.presence import Presence
+from omnidaemon.app.renewing import LeaseRenewals
+from omnidaemon.app.retention import Retention
+from omnidaemon.app.scheduling import DueSchedules
+from omnidaemon.app.supervision import Supervision
+from omnidaemon.domain.agent import WorkerReport
+from omnidaemon.domain.names import Subscription
+from omnidaemon.ports.bus import EventBus, Inbox
+from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.run_store import LeaseSpan, Wakeups
+from omnidaemon.ports.storage import Storage
+from omnidaemon.ports.telemetry import Telemetry
+
+_IDLE_LEASE_SECONDS = 30.0
+_HINT_BACKSTOP_SECONDS = 60.0
+
+
+@attrs.frozen(kw_only=True)
+class EngineOptions:
+    """How a worker behaves, whatever its agents are. `last_word_seconds`: how long it waits, while leaving, for each
+    answer of a store or bus that is away."""
+
+    incarnation: str
+    version: str
+    drain_seconds: float
+    keep: timedelta
+    keep_dead: timedelta | None
+    last_word_seconds: float = 5.0
+
+
+class Loops:
+    """Made without I/O. Two kinds of loops run once started: the takers, which bring work in until they are stopped,
+    and the keepers, which see to it until they are cancelled."""
+
+    def __init__(
+        self,
+        *,
+        bus: EventBus,
+        storage: Storage,
+        agents: Mapping[Subscription, Agent],
+        workforce: Workforce,
+        lag: LagWatch,
+        clock: Clock,
+        telemetry: Telemetry,
+        options: EngineOptions,
+        report: Callable[[], WorkerReport],
+    ) -> None:
+        self._bus = bus
+        self._storage = storage
+        self._agents = agents
+        self._workforce = workforce
+        self._lag = lag
+        self._clock = clock
+        self._telemetry = telemetry
+        self._options = options
+        self._supervision = Supervision(clock, telemetry)
+        self._hints: list[asyncio.Event] = []
+        self._admission = asyncio.Lock()
+        self._is_stopping = asyncio.Event()
+        leases = [agent.policy.lease for agent in agents.values()] or [_IDLE_LEASE_SECONDS]
+        self._leases = LeaseSpan(min(leases), max(leases))
+        self.takers: list[asyncio.Task[None]] = []
+        self.keepers: list[asyncio.Task[None]] = []
+        self.intake: FreshIntake | None = None
+        self.custody = Custody(agents)
+        self.finishes = OutcomeFinishes(
+            runs=storage.runs,
+            custody=self.custody,
+            workforce=workforce,
+            finish_lane=self._lane("finish"),
+            release_lane=self._lane("release"),
+            clock=clock,
+            telemetry=telemetry,
+        )
+        self.claims = DueClaims(
+            runs=storage.runs,
+            custody=self.custody,
+            lane=self._lane("claim", grants=True),
+            clock=clock,
+            telemetry=telemetry,
+            admission=self._admission,
+            dispatch=self.finishes.dispatch,
+            agents=tuple(agents.values()),
+            leases=self._leases,
+            hint=self._hint(),
+        )
+        self.presence = Presence(
+            registry=storage.registry,
+            custody=self.custody,
+            clock=clock,
+            telemetry=telemetry,
+            report=report,
+            hint=self._hint(),
+        )
+
+    def start(self, inbox: Inbox, wakeups: Wakeups) -> None:
+        """Begin to take in and to see to what is held."""
+        self.intake = self._intake(inbox)
+        take = partial(self._supervision.start, stopping=self._is_stopping)
+        self.takers = [take("claims", self.claims.run), take("intake", self.intake.run)]
+        keep = self._supervision.start
+        self.keepers = [
+            keep("renewals", self._renewals().run),
+            keep("finishes", self.finishes.run),
+            keep("presence", self.presence.run),
+            keep("schedules", self._schedules().run),
+            keep("retention", self._retention().run),
+            keep("lag", self._lag.run),
+            keep("hints", partial(self._pass_hints_on, wakeups)),
+        ]
+
+    def stop_taking(self) -> None:
+        """Bring nothing more in; the takers return soon."""
+        self._is_stopping.set()
+        self.claims.stop()
+        if self.intake is not None:
+            self.intake.stop()
+
+    async def drained(self) -> None:
+        """Return once nothing is taken any more and nothing is held."""
+        if self.takers:
+            await asyncio.wait(self.takers)
+        await self.custody.emptied()
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _intake(self, inbox: Inbox) -> FreshIntake:
+        return FreshIntake(
+            inbox=inbox,
+            runs=self._storage.runs,
+            custody=self.custody,
+            lane=self._lane("begin", grants=True),
+            clock=self._clock,
+            telemetry=self._telemetry,
+            admission=self._admission,
+            dispatch=self.finishes.dispatch,
+            acks_settled=self.finishes.acks_settled,
+            subscriptions=tuple(self._agents),
+            when_stopped=lambda subscription: self._agents[subscription].profile.when_stopped,
+        )
+
+    def _renewals(self) -> LeaseRenewals:
+        return LeaseRenewals(
+            runs=self._storage.runs,
+            custody=self.custody,
+            workforce=self._workforce,
+            clock=self._clock,
+            telemetry=self._telemetry,
+            incarnation=self._options.incarnation,
+            leases=self._leases,
+            hint=self._hint(),
+        )
+
+    def _schedules(self) -> DueSchedules:
+        return DueSchedules(
+            bus=self._bus,
+            schedules=self._storage.schedules,
+            log=self._storage.log,
+            clock=self._clock,
+            telemetry=self._telemetry,
+            hint=self._hint(),
+        )
+
+    def _retention(self) -> Retention:
+        return Retention(
+            commands=self._storage.commands,
+            clock=self._clock,
+            telemetry=self._telemetry,
+            keep=self._options.keep,
+            keep_dead=self._options.keep_dead,
+        )
+
+    async def _pass_hints_on(self, wakeups: Wakeups) -> None:
+        """Wake every loop that waits for news from the store."""
+        while True:
+            if await wakeups.wait(_HINT_BACKSTOP_SECONDS):
+                for hint in self._hints:
+                    hint.set()
+
+    def _hint(self) -> asyncio.Event:
+        hint = asyncio.Event()
+        self._hints.append(hint)
+        return hint
+
+    def _lane(self, name: str, *, grants: bool = False) -> Lane:
+        patience = self._options.last_word_seconds if grants else 0.0
+        return Lane(self._options.incarnation, name, self._clock, self._telemetry, last_word_seconds=patience)
+
+
+async def cancelled(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Cancel these and wait until they are through with it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

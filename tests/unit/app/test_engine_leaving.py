@@ -1,0 +1,154 @@
+"""The engine's ends that are not planned: a start that fails, a stop in the middle of a call, agents that are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+
+from omnidaemon.app.supervision import Supervision
+from tests.unit.app.faults import broken
+from tests.unit.app.handlers import Sleeper
+from tests.unit.app.workshop import Workshop, agent_of
+
+# --- starts that fail -------------------------------------------------------------------------------------------------
+
+
+async def test_a_worker_that_cannot_subscribe_leaves_the_registry_again(shop: Workshop):
+    """Nobody shall see a worker that does not work."""
+    shop.bus.fail("subscribe", error=broken)
+    with pytest.raises(type(broken())):
+        await shop.start(agent_of(Sleeper()))
+    assert not (await shop.registry.census()).workers
+
+
+@pytest.mark.parametrize("call", ["register", "beat", "subscribe"])
+async def test_a_start_that_is_cancelled_leaves_nothing_behind(shop: Workshop, call):
+    """Wherever it was: no heartbeat, no inbox, no loop."""
+    port = shop.bus if call == "subscribe" else shop.registry
+    port.hold(call)
+    starting = asyncio.create_task(shop.start(agent_of(Sleeper())))
+    await shop.until(lambda: port.calls[call])
+    starting.cancel()
+    await asyncio.wait({starting}, timeout=5)
+    assert starting.cancelled()
+    assert not (await shop.registry.census()).workers
+
+
+async def test_stopping_what_was_never_started_does_nothing(shop: Workshop):
+    """No error, and nobody is told."""
+    worker = shop.worker(agent_of(Sleeper()))
+    assert await worker.stop() == 0
+    assert (shop.registry.calls["leave"], shop.says.lines) == (0, [])
+
+
+# --- stops in the middle of something ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gate", ["begin", "claim_due"])
+async def test_what_is_granted_while_a_worker_leaves_in_a_hurry_is_given_back(shop: Workshop, gate):
+    """The call is on its way when the takers are cancelled: its grants are nobody's loss and count for nothing."""
+    if gate == "begin":
+        worker = await shop.start(agent_of(Sleeper()))
+        let_go = shop.runs.hold(gate)
+        task_id = await shop.publish("x")
+    else:
+        first = await shop.start(agent_of(Sleeper()), incarnation="w0")
+        task_id = await shop.publish("x")
+        await shop.until(lambda: shop.state(task_id) == "running")
+        first.engine.release_now()
+        await first.stop()
+        let_go = shop.runs.hold(gate)
+        worker = await shop.start(agent_of(Sleeper()))
+    before = shop.runs.calls[gate]
+    await shop.until(lambda: shop.runs.calls[gate] > before - (gate == "claim_due"))
+    worker.engine.release_now()
+    stopping = asyncio.create_task(worker.stop())
+    await shop.rest()
+    let_go.set()
+    await shop.until(stopping.done, moving=0.1)
+    assert stopping.result() == 1
+    run = shop.run_of(task_id)
+    assert run is not None
+    assert (run.state, run.attempts, run.crashes) == ("queued", 0, 0)
+
+
+# --- agents that are gone ---------------------------------------------------------------------------------------------
+
+
+async def test_an_engine_whose_agents_loop_was_closed_gives_everything_back(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    """It asks to be stopped, and waits for nobody then: what it holds nobody will ever execute."""
+    monkeypatch.setattr("omnidaemon.app.lag._PERIOD_SECONDS", 0.01)
+    closed = asyncio.new_event_loop()
+    handler = Sleeper()
+    worker = shop.worker(agent_of(handler), agents_loop=closed, drain_seconds=3600.0)
+    shop.workers.append(worker)
+    await worker.engine.start()
+    task_id = await shop.publish("x")
+    await asyncio.wait_for(handler.began.wait(), 5)
+    asking = asyncio.create_task(worker.engine.asked_to_stop())
+    await shop.rest()
+    assert not asking.done()
+    closed.close()
+    await asyncio.wait_for(asking, 5)
+    assert await asyncio.wait_for(worker.stop(), 5) == 1
+    assert shop.state(task_id) == "queued"
+    assert shop.says.having("loop of the agents was closed")
+
+
+# --- loops that fail --------------------------------------------------------------------------------------------------
+
+
+async def test_a_failure_that_stays_is_told_once_and_tried_ever_more_seldom(shop: Workshop):
+    """Nine loops over a store that somebody has to mend write one line, and ask it twice a minute each in the end."""
+    times: list[float] = []
+
+    async def failing() -> None:
+        times.append(shop.clock.now().steady)
+        raise RuntimeError("mend me")
+
+    supervision = Supervision(shop.clock, shop.says)
+    loops = [supervision.start(f"loop-{number}", failing) for number in range(3)]
+    await shop.pass_time(300.0, step=1.0)
+    assert len(shop.says.having("mend me", "trying again")) == 1
+    assert times[:3] == [1000.0] * 3
+    assert times[3] - times[0] == pytest.approx(1.0)
+    assert times[-1] - times[-4] == pytest.approx(30.0, abs=1.1)
+    await shop.pass_time(400.0, step=1.0)
+    assert len(shop.says.having("mend me", "trying again")) == 2, "after ten minutes it is told again"
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def test_a_loop_that_was_well_for_a_while_is_begun_anew_soon(shop: Workshop):
+    """Pauses grow while it fails, not over its whole life."""
+    times: list[float] = []
+
+    async def now_and_then() -> None:
+        times.append(shop.clock.now().steady)
+        if len(times) > 4:
+            await shop.clock.wait(asyncio.Event(), 60.0)
+        raise RuntimeError
+
+    loop = Supervision(shop.clock, shop.says).start("loop", now_and_then)
+    await shop.pass_time(200.0, step=0.5)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert pauses[:4] == pytest.approx([1.0, 2.0, 4.0, 8.0], abs=0.6)
+    assert pauses[4:6] == pytest.approx([61.0, 61.0], abs=0.6)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+
+
+async def test_no_pause_keeps_a_worker_from_leaving(shop: Workshop):
+    """A taker that has failed is begun anew for its end at once."""
+    shop.runs.fail("claim_due", times=8, error=broken)
+    worker = await shop.start(agent_of(lambda payload: payload), drain_seconds=3600.0)
+    await shop.pass_time(20.0, step=1.0)
+    stopping = asyncio.create_task(worker.stop())
+    await shop.rest()
+    await shop.pass_time(0.25)
+    assert stopping.done()

@@ -1,0 +1,59 @@
+"""Why nobody takes a task up."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from omnidaemon.app.queries import AgentState, AgentStatus
+from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
+
+GREETER = AgentStatus(
+    topic="greet.user",
+    name="greeter",
+    status=AgentState.RUNNING,
+    description="",
+    tools=(),
+    workers=1,
+    when_stopped="hold",
+    concurrency=100,
+    waiting=0,
+    counts={},
+)
+UNMANNED = attrs.evolve(GREETER, status=AgentState.UNMANNED, workers=0)
+STOPPED = attrs.evolve(GREETER, name="other", status=AgentState.STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("topic", "known", "said"),
+    [
+        ("greet.user", ["greet.user"], ""),
+        ("greet.usr", ["greet.user", "echo"], "no agent has ever listened to greet.usr; did you mean greet.user?"),
+        ("report", ["greet.user", "echo"], "no agent has ever listened to report; agents listen to echo, greet.user"),
+        ("report", [], "no agent has ever listened to report"),
+    ],
+)
+def test_a_strange_topic_is_told_with_what_was_meant(topic, known, said):
+    """The closest known topic, else all of them; nothing of a known one."""
+    assert unknown_topic(topic, known) == said
+
+
+@pytest.mark.parametrize(
+    ("topic", "agents", "agent", "said"),
+    [
+        ("greet.usr", [GREETER], None, "no agent has ever listened to greet.usr; did you mean greet.user?; looked in HERE"),
+        ("greet.user", [UNMANNED], None, "no worker runs its agent greeter: omni run agents.py; looked in HERE"),
+        ("greet.user", [UNMANNED, STOPPED], "other", "its agent other is stopped: omni agent start greet.user other"),
+        ("greet.user", [GREETER, STOPPED], "greeter", ""),
+        ("greet.user", [GREETER], None, ""),
+        (
+            "greet.user",
+            [UNMANNED, attrs.evolve(UNMANNED, name="b")],
+            None,
+            "no worker runs its agents greeter, b: omni run agents.py; looked in HERE",
+        ),
+    ],
+)  # fmt: skip
+def test_a_task_that_lies_there_has_a_reason(topic, agents, agent, said):
+    """A strange topic, a stopped agent, no worker; none when its agents are run and will come to it."""
+    assert why_unbegun(topic, agents, "HERE", agent) == said

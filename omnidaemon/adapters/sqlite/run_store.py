@@ -87,7 +87,7 @@ class SqliteRunStore(RunStore):
             chosen, has_last_chance = ledger.gates.choose(limits, due, ledger.now, is_idle=is_idle)
             granted, changes = ledger.gates.claim(request, limits, chosen, ledger.now)
             ledger.apply(changes)
-            pause = ledger.gates.pause_seconds(_first_due(ledger, limits), held.first(), guard, ledger.now)
+            pause = ledger.gates.pause_seconds(_first_due(ledger, limits), held.firsts(), guard, ledger.now)
             claims = Claims(grants=_grants(ledger, granted), next_due_seconds=pause, has_last_chance=has_last_chance)
             return claims, lapsed.is_news
 

@@ -85,6 +85,7 @@ $(PY):
 	$(PYTHON) -m venv $(VENV)
 
 $(RUN): $(FROM) | $(PY)
+	@echo "installing OmniDaemon into $(VENV), once; that can take a minute"
 	$(PIP) install --constraint requirements.lock --editable .
 	@touch $(RUN)
 

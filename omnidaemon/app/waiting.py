@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 
 import attrs
@@ -120,7 +120,7 @@ class ResultWatch:
             named = await self._run_queries.ended(wanted)
             # One that was named before is named at every hint until all of its agents have ended.
             again = {task_id for task_id in named if self._is_named(task_id)}
-            records = await self._run_queries.records(tuple(again)) if again else {}
+            records: Mapping[str, TaskRecord] = await self._run_queries.records(tuple(again)) if again else {}
         except OmniDaemonError as error:
             # What may pass is tried again at the next hint; what cannot, everybody shall meet by looking.
             return () if error.is_transient else wanted

@@ -113,9 +113,13 @@ class Gates:
                 errors = () if error is None else (attrs.evolve(error, at=now.at),)
                 return attrs.evolve(fresh, state=state, due_at=None, finished_at=now.at, errors=errors)
 
-    def lapse(self, running: Iterable[Run], now: Instant) -> Changes:
-        """Take the runs whose lease has run out from their owners: a crash is counted, and they are due at once."""
-        return changes_of(((run, run.lapsed(now)) for run in running if run.is_lapsed(now)), now.at)
+    def lapse(self, running: Iterable[Run], guard: LapseGuard, now: Instant) -> Changes:
+        """Take the runs whose lease has run out from their owners: a crash is counted, and they are due at once.
+
+        Those whose lease the guard does not judge yet are left alone.
+        """
+        lapsed = (run for run in running if run.is_lapsed(now) and guard.may_lapse(run.lease_seconds, now.steady))
+        return changes_of(((run, run.lapsed(now)) for run in lapsed), now.at)
 
     def choose(
         self, limits: Sequence[ClaimLimit], due: Mapping[Subscription, Iterable[Run]], now: Instant, *, is_idle: bool
@@ -141,14 +145,17 @@ class Gates:
         return chosen, bool(suspects)
 
     def pause_seconds(
-        self, first_due_at: datetime | None, first_lease_until: float | None, guard: LapseGuard, now: Instant
+        self, first_due_at: datetime | None, leases: Iterable[tuple[float, float]], guard: LapseGuard, now: Instant
     ) -> float:
-        """How long a claimer may rest: until the next due time, or until the next lease may lapse."""
+        """How long a claimer may rest: until the next due time, or until the next lease may lapse.
+
+        `leases` are those of running runs, as (seconds, until); of each length, the first to run out is enough.
+        """
         pause = _LONGEST_PAUSE_SECONDS
         if first_due_at is not None:
             pause = min(pause, (first_due_at - now.at).total_seconds())
-        if first_lease_until is not None:
-            pause = min(pause, max(first_lease_until, guard.no_lapse_until) - now.steady)
+        for seconds, until in leases:
+            pause = min(pause, max(until, guard.judges_from(seconds)) - now.steady)
         return max(0.0, pause)
 
     def claim(

@@ -11,12 +11,18 @@ class LapseGuard:
 
     Every live worker touches it each quarter of the shortest lease. Owners renew each third of a lease, so a gap of
     up to half a lease costs nobody a lease (1/3 + 1/2 < 1); a longer one means that the store was away, or everybody
-    was frozen, and nothing may count as lapsed for the longest lease. That grace is never extended while it runs, so
-    that a store which comes and goes cannot starve recovery.
+    was frozen. It ended at `resumed_at`, and from then on each run has a grace of its own lease's length, within which
+    its owner renews if it lives. So a long lease of one agent holds up the recovery of no other.
+
+    A store that comes and goes cannot starve recovery: a grace which another gap cuts short does not begin anew, it
+    goes on from where it stood. `heard_seconds` is for how long workers were heard, before `resumed_at`, since the
+    first gap of such a series. A lease that is no longer than that had its grace already, and gets a new one. Once the
+    longest lease had its grace, the next gap begins a new series.
     """
 
     last_seen: float | None = None
-    no_lapse_until: float = 0.0
+    resumed_at: float | None = None
+    heard_seconds: float = 0.0
     shortest_lease: float = 30.0
     longest_lease: float = 30.0
 
@@ -29,15 +35,24 @@ class LapseGuard:
             return attrs.evolve(
                 self, last_seen=now, shortest_lease=min(self.shortest_lease, shortest_lease), longest_lease=longest
             )
-        # The grace is for every owner that may live, whatever its lease; from then on the leases count of whoever is
-        # still heard, since those of agents long gone would make a gap of every pause, and every grace too long.
+        heard = longest if self.resumed_at is None else self.heard_seconds + self.last_seen - self.resumed_at
+        # From here on the leases count of whoever is still heard, since those of agents long gone would make a gap of
+        # every pause, and every series too long.
         return LapseGuard(
             last_seen=now,
-            no_lapse_until=now + longest if now >= self.no_lapse_until else self.no_lapse_until,
+            resumed_at=now,
+            heard_seconds=heard if heard < longest else 0.0,
             shortest_lease=shortest_lease,
             longest_lease=longest_lease,
         )
 
-    def may_lapse(self, now: float) -> bool:
-        """Whether a lease that has run out means that its owner is dead."""
-        return now >= self.no_lapse_until
+    def judges_from(self, lease_seconds: float) -> float:
+        """From when on a lease of this length that has run out means that its owner is dead."""
+        if self.resumed_at is None:
+            return 0.0
+        had = self.heard_seconds if self.heard_seconds < lease_seconds else 0.0
+        return self.resumed_at + lease_seconds - had
+
+    def may_lapse(self, lease_seconds: float, now: float) -> bool:
+        """Whether that is so now."""
+        return now >= self.judges_from(lease_seconds)

@@ -134,15 +134,15 @@ class NoTombstone(Gates):
 class NoFlag(Gates):
     """A run whose worker died is run again, though somebody cancelled it."""
 
-    def lapse(self, running, now):
-        return super().lapse((attrs.evolve(run, is_cancel_requested=False) for run in running), now)
+    def lapse(self, running, guard, now):
+        return super().lapse((attrs.evolve(run, is_cancel_requested=False) for run in running), guard, now)
 
 
 class NoLapse(Gates):
     """Nobody takes a dead worker's runs."""
 
-    def lapse(self, running, now):
-        return super().lapse((), now)
+    def lapse(self, running, guard, now):
+        return super().lapse((), guard, now)
 
 
 class NotAlone(Gates):
@@ -154,12 +154,12 @@ class NotAlone(Gates):
 
 
 class EternalGrace(LapseGuard):
-    """Every sign of life extends a grace that runs."""
+    """Every sign of life within a grace begins it anew."""
 
     def touched(self, now, shortest_lease, longest_lease):
         guard = super().touched(now, shortest_lease, longest_lease)
-        extended = now + longest_lease if now < self.no_lapse_until else guard.no_lapse_until
-        return EternalGrace(**{**attrs.asdict(guard), "no_lapse_until": extended})
+        resumed_at = guard.resumed_at if guard.may_lapse(longest_lease, now) else now
+        return EternalGrace(**{**attrs.asdict(guard), "resumed_at": resumed_at, "heard_seconds": 0.0})
 
 
 class NoGrace(LapseGuard):

@@ -34,8 +34,7 @@ class MemoryRunStore(RunStore):
             if space.admit(request):
                 return Claims(grants=self._granted_by(request), next_due_seconds=0.0)
             self._touch(leases, now)
-            if space.guard.may_lapse(now.steady):
-                space.apply(space.gates.lapse([space.runs[key] for key in space.running], now), now)
+            space.apply(space.gates.lapse([space.runs[key] for key in space.running], space.guard, now), now)
             due = {limit.subscription: space.due(limit.subscription) for limit in limits}
             chosen, has_last_chance = space.gates.choose(limits, due, now, is_idle=is_idle)
             runs, changes = space.gates.claim(request, limits, chosen, now)
@@ -54,10 +53,10 @@ class MemoryRunStore(RunStore):
     def _pause(self, limits: Sequence[ClaimLimit], now: Instant) -> float:
         space = self._space
         firsts = (next(space.due(limit.subscription), None) for limit in limits)
-        leases = (space.runs[key].lease_until for key in space.running)
+        running = (space.runs[key] for key in space.running)
         return space.gates.pause_seconds(
             min((run.due_at for run in firsts if run is not None and run.due_at is not None), default=None),
-            min((until for until in leases if until is not None), default=None),
+            [(run.lease_seconds, run.lease_until) for run in running if run.lease_until is not None],
             space.guard,
             now,
         )

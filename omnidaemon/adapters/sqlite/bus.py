@@ -10,6 +10,7 @@ from typing import Final, Self
 import apsw
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.faults import StoredOrNot
 from omnidaemon.adapters.sqlite.inbox import FREE, SqliteInbox, free_terms
 from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.domain.agent import Start
@@ -115,9 +116,9 @@ class SqliteBus(EventBus, BusInspector):
         try:
             subscribers = await self._database.write(work, rings=True)
         except BackendUnavailable as error:
-            # The database says so only of what it has not stored.
-            reason = str(error)
-            return [Receipt(task_id=task.task_id, confirmation=Confirmation.FAILED, reason=reason) for task in tasks]
+            # Of all else the database says so only if it has not stored it.
+            said = Confirmation.UNKNOWN if isinstance(error, StoredOrNot) else Confirmation.FAILED
+            return [Receipt(task_id=task.task_id, confirmation=said, reason=str(error)) for task in tasks]
         return [
             Receipt(
                 task_id=task.task_id,

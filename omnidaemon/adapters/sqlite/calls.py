@@ -24,11 +24,16 @@ class Call:
     work: Callable[[apsw.Cursor], Any]
     is_durable: bool
     is_urgent: bool
-    rings: bool
+    rings: bool | Callable[[Any], bool]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether those who listen shall hear of it, now that it is committed."""
+        return self.error is None and (self.rings if isinstance(self.rings, bool) else self.rings(self.result))
 
 
 class PendingCalls:
@@ -85,6 +90,13 @@ class PendingCalls:
         """Put calls that were taken, but not served, at the head of the line again."""
         for call in reversed(calls):
             (self._urgent if call.is_urgent else self._ordinary).appendleft(call)
+
+    def rest(self) -> list[Call]:
+        """Take all that are left, of a closed line."""
+        left: list[Call] = []
+        while calls := self.take(self._arrivals.qsize() + len(self._urgent) + len(self._ordinary)):
+            left += calls
+        return left
 
     def _admit(self, call: Call | None) -> None:
         if call is None:

@@ -109,13 +109,19 @@ class Database:
             await asyncio.wrap_future(session.writer.closed)
 
     async def write(
-        self, work: Callable[[apsw.Cursor], T], *, durable: bool = True, is_urgent: bool = False, rings: bool = False
+        self,
+        work: Callable[[apsw.Cursor], T],
+        *,
+        durable: bool = True,
+        is_urgent: bool = False,
+        rings: bool | Callable[[T], bool] = False,
     ) -> T:
         """Run `work` in the writer's transaction and return its result once that is committed.
 
         `work` runs in the writer's thread, together with other calls': it should be short, never waits for anything
         but SQL, and neither begins nor ends a transaction. All that it did is undone if it raises, and the exception
-        comes out here. A `BackendUnavailable` here means that nothing of it was stored.
+        comes out here. A `BackendUnavailable` here means that nothing of it was stored; a
+        `StoredOrNot`, that this is not known.
 
         A call that is cancelled before its turn is not run; later, it may still be committed.
 
@@ -124,7 +130,7 @@ class Database:
             durable: Commit so that it survives a power failure. A batch without any such call is committed faster, and
                 survives the death of the process only; the next durable one makes it durable as well.
             is_urgent: Go before all calls that aren't.
-            rings: Ring the doorbell after the commit.
+            rings: Ring the doorbell after the commit, or only if this says so of the result.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

@@ -12,6 +12,20 @@ from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUn
 
 BACKEND: Final = "sqlite"
 
+
+class StoredOrNot(BackendUnavailable):
+    """A write failed so late that it may have been stored all the same.
+
+    Such is an input/output error of a COMMIT: it may have come when the last frame was in the write-ahead log already,
+    as with fsync(2). If every user of the file dies before that frame is overwritten, the next one finds it whole and
+    takes it for committed (https://sqlite.org/fileformat2.html#walread). All other errors come before the last frame.
+    """
+
+
+LATE_FAULTS: Final = (apsw.IOError, apsw.CantOpenError, apsw.NoMemError)
+"""What a COMMIT may raise when it is nearly done."""
+
+
 _LOCKED = "another program has kept it locked for too long"
 _LOCKED_HINT = "find who holds it (`fuser`), for instance a database browser with an open transaction; then try again"
 _FULL_HINT = "free some space; nothing of this call was stored"
@@ -82,6 +96,11 @@ def passed_on(error: BaseException, path: Path) -> BaseException:
         wrapped.__cause__ = error
         return wrapped
     return error
+
+
+def stored_or_not(path: Path, reason: str, hint: str = "") -> StoredOrNot:
+    """Give the error for calls of which it is not known whether they were stored."""
+    return StoredOrNot(BACKEND, str(path), f"{reason}; what was written may have been stored or not", hint)
 
 
 def leaves_connection_in_doubt(error: apsw.Error) -> bool:

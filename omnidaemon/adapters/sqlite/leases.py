@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from omnidaemon.adapters.sqlite.ledger import Ledger
@@ -13,17 +14,37 @@ from omnidaemon.ports.run_store import LeaseSpan
 # So many lapses fit into one transaction; the rest comes with the next claim.
 _LAPSES: Final = 1000
 
-# A lease that reaches further than any can comes from another boot; which of these reach too far, the run knows.
+# The few different lengths, each found by skipping to the next one in the index.
+_LENGTHS: Final = """
+    WITH RECURSIVE lengths (length) AS (
+        SELECT min(lease_seconds) FROM runs WHERE state = 'running'
+        UNION ALL
+        SELECT (SELECT min(lease_seconds) FROM runs WHERE state = 'running' AND lease_seconds > length)
+        FROM lengths WHERE length IS NOT NULL
+    )
+"""
+# Those whose grace goes on are left out, so that they hide no other behind the limit. A lease that reaches further than
+# its own length comes from another boot.
 _SUSPECTS: Final = f"""
-    SELECT {RUN_COLUMNS} FROM runs WHERE state = 'running' AND lease_until <= ?
+    {_LENGTHS}, judged AS (
+        SELECT length FROM lengths
+        WHERE length IS NOT NULL AND length - iif(:heard < length, :heard, 0.0) <= :since
+    )
+    SELECT {RUN_COLUMNS} FROM judged CROSS JOIN runs
+    ON state = 'running' AND lease_seconds = length AND lease_until <= :now
     UNION ALL
-    SELECT {RUN_COLUMNS} FROM runs WHERE state = 'running' AND lease_until > ?
+    SELECT {RUN_COLUMNS} FROM judged CROSS JOIN runs
+    ON state = 'running' AND lease_seconds = length AND lease_until > :now + length + 1.0
     LIMIT {_LAPSES}
 """
-_FIRST_LAPSE: Final = "SELECT min(lease_until) FROM runs WHERE state = 'running'"
+_FIRST_OF_EACH_LENGTH: Final = f"""
+    {_LENGTHS}
+    SELECT length, (SELECT min(lease_until) FROM runs WHERE state = 'running' AND lease_seconds = length)
+    FROM lengths WHERE length IS NOT NULL
+"""
 _LAPSE_ALL: Final = "UPDATE runs SET lease_until = 0 WHERE state = 'running'"
-_GUARD: Final = "SELECT last_seen, no_lapse_until, shortest_lease, longest_lease FROM lapse_guard"
-_SET_GUARD: Final = "INSERT OR REPLACE INTO lapse_guard VALUES (1, ?, ?, ?, ?)"
+_GUARD: Final = "SELECT last_seen, resumed_at, heard_seconds, shortest_lease, longest_lease FROM lapse_guard"
+_SET_GUARD: Final = "INSERT OR REPLACE INTO lapse_guard VALUES (1, ?, ?, ?, ?, ?)"
 
 
 class Leases:
@@ -38,30 +59,33 @@ class Leases:
         row = ledger.cursor.execute(_GUARD).fetchone()
         guard = LapseGuard()
         if row is not None:
-            last_seen, no_lapse_until, shortest, longest = row
+            last_seen, resumed_at, heard, shortest, longest = row
             guard = LapseGuard(
-                last_seen=last_seen, no_lapse_until=no_lapse_until, shortest_lease=shortest, longest_lease=longest
+                last_seen=last_seen,
+                resumed_at=resumed_at,
+                heard_seconds=heard,
+                shortest_lease=shortest,
+                longest_lease=longest,
             )
         guard = guard.touched(ledger.now.steady, leases.shortest_seconds, leases.longest_seconds)
         ledger.cursor.execute(
-            _SET_GUARD, (guard.last_seen, guard.no_lapse_until, guard.shortest_lease, guard.longest_lease)
+            _SET_GUARD,
+            (guard.last_seen, guard.resumed_at, guard.heard_seconds, guard.shortest_lease, guard.longest_lease),
         )
         return guard
 
     def lapse(self, guard: LapseGuard) -> Changes:
-        """Take the runs whose lease has run out from their owners, unless nobody's may be judged now."""
+        """Take the runs whose lease has run out from their owners, as far as the guard judges them now."""
         ledger, now = self._ledger, self._ledger.now
-        if not guard.may_lapse(now.steady):
-            return Changes()
-        suspects = ledger.runs(_SUSPECTS, (now.steady, now.steady + guard.longest_lease + 1.0))
-        changes = ledger.gates.lapse(suspects, now)
+        since = math.inf if guard.resumed_at is None else now.steady - guard.resumed_at
+        suspects = ledger.runs(_SUSPECTS, {"heard": guard.heard_seconds, "since": since, "now": now.steady})
+        changes = ledger.gates.lapse(suspects, guard, now)
         ledger.apply(changes)
         return changes
 
-    def first(self) -> float | None:
-        """When the first lease runs out."""
-        until: float | None = self._ledger.value(_FIRST_LAPSE)
-        return until
+    def firsts(self) -> list[tuple[float, float]]:
+        """Of each length, the first lease to run out: its seconds, and until when it lasts."""
+        return self._ledger.rows(_FIRST_OF_EACH_LENGTH)
 
 
 def begin_boot(ledger: Ledger, boot_id: str) -> None:

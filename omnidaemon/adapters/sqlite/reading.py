@@ -55,7 +55,7 @@ class Reading:
         """The positions of the tasks that were read here, and the agents named for them."""
         self.named: dict[str, tuple[str, ...]] = {}
 
-    def rows(self, statement: str, bindings: Sequence[Any] = ()) -> list[Any]:
+    def rows(self, statement: str, bindings: apsw.Bindings = ()) -> list[Any]:
         """All rows of a statement."""
         return self.cursor.execute(statement, bindings).fetchall()
 
@@ -70,7 +70,7 @@ class Reading:
         """Those of the runs that exist."""
         return {run.key: run for run in self.runs(_RUNS_BY_KEY, [as_array(keys)])}
 
-    def runs(self, statement: str, bindings: Sequence[Any]) -> list[Run]:
+    def runs(self, statement: str, bindings: apsw.Bindings) -> list[Run]:
         """The runs of rows of `RUN_COLUMNS`."""
         runs: list[Run] = []
         for row in self.rows(statement, bindings):

@@ -68,9 +68,7 @@ class SqliteRunStore(RunStore):
             ledger.apply(changes, bodies)
             return answers, changes.is_news
 
-        answers, is_news = await self._space.write(work)
-        if is_news:
-            self._space.ring()
+        answers, _ = await self._space.write(work, rings=_is_news)
         return answers
 
     async def claim_due(
@@ -87,13 +85,11 @@ class SqliteRunStore(RunStore):
             chosen, has_last_chance = ledger.gates.choose(limits, due, ledger.now, is_idle=is_idle)
             granted, changes = ledger.gates.claim(request, limits, chosen, ledger.now)
             ledger.apply(changes)
-            pause = ledger.gates.pause_seconds(_first_due(ledger, limits), held.first(), guard, ledger.now)
+            pause = ledger.gates.pause_seconds(_first_due(ledger, limits), held.firsts(), guard, ledger.now)
             claims = Claims(grants=_grants(ledger, granted), next_due_seconds=pause, has_last_chance=has_last_chance)
             return claims, lapsed.is_news
 
-        claims, is_news = await self._space.write(work, durable=False)
-        if is_news:
-            self._space.ring()
+        claims, _ = await self._space.write(work, durable=False, rings=_is_news)
         return claims
 
     async def renew(self, owner: str, held: Sequence[Held], leases: LeaseSpan) -> Renewals:
@@ -140,6 +136,11 @@ class SqliteWakeups(Wakeups):
     def close(self) -> None:
         self._listener.close()
         self._listener.hear()  # a wait under way returns
+
+
+def _is_news(outcome: tuple[object, bool]) -> bool:
+    """Whether a call's changes are of interest to those who wait."""
+    return outcome[1]
 
 
 def _due(ledger: Ledger, limit: ClaimLimit) -> list[Run]:

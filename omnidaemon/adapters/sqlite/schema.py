@@ -46,7 +46,8 @@ CREATE TABLE boots (
 CREATE TABLE lapse_guard (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     last_seen REAL,
-    no_lapse_until REAL NOT NULL,
+    resumed_at REAL,            -- NULL while there was no gap
+    heard_seconds REAL NOT NULL,
     shortest_lease REAL NOT NULL,
     longest_lease REAL NOT NULL
 ) STRICT;
@@ -114,7 +115,8 @@ CREATE INDEX runs_by_state ON runs (state, topic, agent, position) WHERE state <
 -- Two indexes, since runs that crashed are few and looked at apart: one at its last chance must not hide behind others.
 CREATE INDEX runs_due ON runs (topic, agent, due_at) WHERE due_at IS NOT NULL AND crashes = 0;
 CREATE INDEX runs_due_after_crash ON runs (topic, agent, due_at) WHERE due_at IS NOT NULL AND crashes > 0;
-CREATE INDEX runs_running ON runs (lease_until) WHERE state = 'running';
+-- By their length first: there are few lengths, and after a gap each is judged from a time of its own.
+CREATE INDEX runs_running ON runs (lease_seconds, lease_until) WHERE state = 'running';
 -- For retention; dead letters have a limit of their own and may be many.
 CREATE INDEX runs_ended ON runs (finished_at) WHERE state IN ('succeeded', 'cancelled', 'skipped');
 CREATE INDEX runs_dead ON runs (finished_at) WHERE state = 'dead';

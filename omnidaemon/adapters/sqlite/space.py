@@ -29,7 +29,12 @@ class SqliteSpace:
         self.gates = gates or Gates()
 
     async def write(
-        self, work: Callable[[Ledger], T], *, durable: bool = True, is_urgent: bool = False, rings: bool = False
+        self,
+        work: Callable[[Ledger], T],
+        *,
+        durable: bool = True,
+        is_urgent: bool = False,
+        rings: bool | Callable[[T], bool] = False,
     ) -> T:
         """`Database.write` with a ledger. The clock is read inside, where nobody else writes."""
 
@@ -46,7 +51,3 @@ class SqliteSpace:
         """The error for a stored task that the call needs, and that only a later version can read."""
         reason = f"task {task.task_id} cannot be read: {task.reason}"
         return BackendUnusable("sqlite", str(self.database.path), reason, "upgrade omnidaemon")
-
-    def ring(self) -> None:
-        """Wake those who wait, after a write of which only its outcome told that there is news."""
-        self.database.doorbell.ring()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -47,7 +48,8 @@ class Turnstile:
             self._locks = None
 
     def enter(self) -> bool:
-        """Wait for the turn. True: call `leave` afterwards. False: the patience ended, go ahead without a turn."""
+        """Wait for the turn. True: call `leave` afterwards. False: go ahead without a turn, since the patience ended or
+        the system gives no more locks or threads."""
         return self._locks is not None and self._locks.acquire(self._patience_seconds)
 
     def leave(self) -> None:
@@ -72,7 +74,7 @@ if sys.platform != "win32":
                 os.close(self._queue)
                 raise
             self._requests: SimpleQueue[Literal["wait", "end"]] = SimpleQueue()
-            self._grants: SimpleQueue[None] = SimpleQueue()
+            self._grants: SimpleQueue[bool] = SimpleQueue()
             self._thread: threading.Thread | None = None
             self._guard = threading.Lock()
             self._is_waiting = False  # the thread stands in the turnstile
@@ -84,22 +86,31 @@ if sys.platform != "win32":
                 # It still waits for the turn that was given up. To lose the patience again with each batch would
                 # bring this process to a standstill, so it goes around until the turn comes.
                 return False
-            if _is_locked_at_once(self._queue) and _is_locked_at_once(self._write):
-                fcntl.flock(self._queue, fcntl.LOCK_UN)
-                return True
-            self._send_thread()
             try:
-                self._grants.get(timeout=patience_seconds)
+                if self._is_free():
+                    return True
+                self._send_thread()
+            except (OSError, RuntimeError):  # ENOLCK; no thread can be started
+                _unlock(self._queue)
+                return False
+            try:
+                return self._grants.get(timeout=patience_seconds)
             except Empty:
                 with self._guard:
                     self._is_wanted = not self._is_waiting  # the turn may have come in this very moment
-                if not self._is_wanted:
-                    return False
-                self._grants.get()
-            return True
+                return self._is_wanted and self._grants.get()
 
         def release(self) -> None:
-            fcntl.flock(self._write, fcntl.LOCK_UN)
+            _unlock(self._write)
+
+        def _is_free(self) -> bool:
+            """Whether nobody is in the turnstile, and it is this one's turn now."""
+            if not _is_locked_at_once(self._queue):
+                return False
+            if not _is_locked_at_once(self._write):
+                return False  # and the next one it is, holding `queue`
+            _unlock(self._queue)
+            return True
 
         def close(self) -> None:
             with self._guard:
@@ -113,25 +124,36 @@ if sys.platform != "win32":
 
         def _send_thread(self) -> None:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._wait_for_turns, name="omnidaemon-turnstile", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._wait_for_turns, name="omnidaemon-turnstile", daemon=True)
+                thread.start()
+                self._thread = thread
             self._is_waiting = self._is_wanted = True
             self._requests.put("wait")
 
         def _wait_for_turns(self) -> None:
             while self._requests.get() == "wait":
-                fcntl.flock(self._queue, fcntl.LOCK_EX)
-                fcntl.flock(self._write, fcntl.LOCK_EX)
-                fcntl.flock(self._queue, fcntl.LOCK_UN)
+                has_turn = self._stand_in_line()
                 with self._guard:
                     self._is_waiting = False
                     if self._is_wanted:
-                        self._grants.put(None)
+                        self._grants.put(has_turn)
                         continue
-                    fcntl.flock(self._write, fcntl.LOCK_UN)
+                    if has_turn:
+                        _unlock(self._write)
                     if self._is_closed:
                         self._close_files()
                         return
+
+        def _stand_in_line(self) -> bool:
+            """Wait for the turn, however long; False when the system refuses a lock."""
+            try:
+                fcntl.flock(self._queue, fcntl.LOCK_EX)
+                fcntl.flock(self._write, fcntl.LOCK_EX)
+            except OSError:
+                return False
+            finally:
+                _unlock(self._queue)
+            return True
 
         def _close_files(self) -> None:
             os.close(self._queue)
@@ -139,6 +161,10 @@ if sys.platform != "win32":
 
     def _opened(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def _unlock(descriptor: int) -> None:
+        with contextlib.suppress(OSError):  # then it is freed when the file is closed
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def _is_locked_at_once(descriptor: int) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +16,11 @@ from omnidaemon.adapters.sqlite.calls import Call, PendingCalls, answer
 from omnidaemon.adapters.sqlite.connections import DatabaseFile
 from omnidaemon.adapters.sqlite.faults import (
     BACKEND,
+    LATE_FAULTS,
+    StoredOrNot,
     leaves_connection_in_doubt,
     passed_on,
+    stored_or_not,
     translated_os_error,
 )
 from omnidaemon.adapters.sqlite.migrations import migrate
@@ -90,8 +94,13 @@ class Writer:
             while self.pending.wait():
                 self._serve_batch()
         finally:
-            self._close()
-            self.closed.set_result(None)
+            # Nobody may wait for a thread that is no more, whatever ended it.
+            self.pending.close()
+            self._abandon(self.pending.rest(), "its writer has ended")
+            try:
+                self._close()
+            finally:
+                self.closed.set_result(None)
 
     def _open(self) -> None:
         self._file.make_room()
@@ -115,20 +124,31 @@ class Writer:
         self._turnstile.close()
 
     def _serve_batch(self) -> None:
-        has_turn = self._turnstile.enter()
         batch: list[Call] = []
         try:
-            # Taken only now: what has come in while this process waited for its turn goes along.
-            batch = self.pending.take(self._limits.calls)
-            done = self._transact(batch) if batch else batch
-        finally:
-            if has_turn:
-                self._turnstile.leave()
+            has_turn = self._turnstile.enter()
+            try:
+                # Taken only now: what has come in while this process waited for its turn goes along.
+                batch = self.pending.take(self._limits.calls)
+                done = self._transact(batch) if batch else batch
+            finally:
+                if has_turn:
+                    self._turnstile.leave()
+        except BaseException as error:  # noqa: BLE001 - the thread lives on, or every later call would wait for ever
+            batch = batch or self.pending.take(self._limits.calls)
+            self._abandon(batch, f"its writer met {type(error).__name__}: {error}")
+            return
         self.pending.give_back(batch[len(done) :])
-        # Before the answers: a process may end as soon as it has its own.
-        if any(call.rings and call.error is None for call in done):
-            self._ring()
+        # Before the answers: a process may end as soon as it has its own. A ring may be lost, an answer may not.
+        with contextlib.suppress(Exception):
+            if any(call.has_news for call in done):
+                self._ring()
         answer(done)
+
+    def _abandon(self, calls: Sequence[Call], reason: str) -> None:
+        for call in calls:
+            call.error = call.error or stored_or_not(self._file.path, reason)
+        answer(calls)
 
     def _transact(self, batch: list[Call]) -> list[Call]:
         """Run a batch, or its first part if time is up, and give back what is settled now."""
@@ -138,13 +158,19 @@ class Writer:
             connection.execute("BEGIN IMMEDIATE")
             done = self._run(connection, batch)
             if connection.in_transaction:
-                connection.execute("COMMIT")
+                self._commit(connection)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers get it and the thread lives on
             self._undo(error)
             for call in done:
                 if call.error is None:
                     call.error = passed_on(error, self._file.path)
         return done
+
+    def _commit(self, connection: apsw.Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except LATE_FAULTS as error:
+            raise stored_or_not(self._file.path, str(error)) from error
 
     def _run(self, connection: apsw.Connection, batch: list[Call]) -> list[Call]:
         if len(batch) == 1:
@@ -206,7 +232,8 @@ class Writer:
                 connection.execute("ROLLBACK")
         except apsw.Error:
             self._drop_connection()
-        if isinstance(error, apsw.Error) and leaves_connection_in_doubt(error):
+        fault = error.__cause__ if isinstance(error, StoredOrNot) else error
+        if isinstance(fault, apsw.Error) and leaves_connection_in_doubt(fault):
             self._drop_connection()
 
     def _drop_connection(self) -> None:

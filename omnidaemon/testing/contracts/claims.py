@@ -127,6 +127,25 @@ class ClaimContract(StorageOpening):
         await live_on(place, rival, LEASE_SECONDS * 1.25)
         assert (await rival.claimed(GREETER)).run.crashes == 1
 
+    async def test_long_lease_holds_up_no_other(
+        self, place: Place, storage: Storage, worker: ScriptedWorker, rival: ScriptedWorker
+    ) -> None:
+        """After a gap each run has a grace of its own lease's length, whatever the leases of others are."""
+        await worker.begun(place.task(), GREETER)
+        patient = ScriptedWorker(storage.runs, "w3", lease_seconds=20 * LEASE_SECONDS)
+        await patient.begun(place.task("t2"), LOGGER)
+        await patient.renew()
+        await rival.renew()
+        await place.pass_time(LEASE_SECONDS * 1.5)
+        await live_on(place, rival, LEASE_SECONDS * 0.75)
+        assert (await rival.claim(rival.limit(GREETER))).grants == ()
+        await live_on(place, rival, LEASE_SECONDS * 0.5)
+        pause = (await rival.claim(rival.limit(LOGGER))).next_due_seconds
+        assert pause is not None
+        assert pause > LEASE_SECONDS
+        assert (await rival.claimed(GREETER)).run.crashes == 1
+        assert states((await storage.queries.records(["t2"]))["t2"].runs) == {"logger": "running"}
+
     async def test_lapses_of_other_agents_are_swept(
         self, place: Place, storage: Storage, worker: ScriptedWorker, rival: ScriptedWorker
     ) -> None:

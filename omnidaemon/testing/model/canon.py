@@ -111,4 +111,6 @@ def _run(
 
 def _guard(guard: LapseGuard, now: float) -> Hashable:
     silent = None if guard.last_seen is None else min(now - guard.last_seen, LEASE_SECONDS)
-    return (silent, max(0.0, guard.no_lapse_until - now))
+    since = None if guard.resumed_at is None else now - guard.resumed_at
+    # Once the longest lease had its grace, it is as if there had been no gap.
+    return (silent, None if since is None or since >= LEASE_SECONDS else (since, guard.heard_seconds))

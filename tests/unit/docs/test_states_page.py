@@ -11,6 +11,7 @@ from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.errors import Conflict, NotFound
 from omnidaemon.domain.gates import Gates, Marks
 from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.lapse_guard import LapseGuard
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait
 from omnidaemon.domain.record import TaskRecord
@@ -78,7 +79,7 @@ def _moves(run: Run) -> list[Changes]:
     held = Held("t1", "greeter", run.fence)
     moves = [
         _GATES.claim(_REQUEST, [limit], [run], _NOW)[1],
-        _GATES.lapse([run], _NOW),
+        _GATES.lapse([run], LapseGuard(), _NOW),
         _GATES.release(_REQUEST, [held], key, _NOW, 0.0),
     ]
     for decision in _DECISIONS:

@@ -94,9 +94,17 @@ def test_begin_takes_each_kind_of_intake():
 def test_lapse_takes_only_what_has_lapsed():
     """Others keep their lease."""
     lapsed, alive = run(RunState.RUNNING), run(RunState.RUNNING, lease_until=NOW.steady + 100, lease_seconds=100)
-    changes = GATES.lapse([lapsed, alive], later(30))
+    changes = GATES.lapse([lapsed, alive], LapseGuard(), later(30))
     assert [(each.state, each.crashes) for each in changes.runs] == [("retrying", 1)]
     assert [event.kind for event in changes.events] == ["crashed"]
+
+
+def test_lapse_leaves_whom_the_guard_does_not_judge_yet():
+    """Each run by the length of its own lease."""
+    short, long = (run(RunState.RUNNING, task_id=f"{n}", lease_seconds=n, lease_until=NOW.steady) for n in (2, 40))
+    guard = LapseGuard(resumed_at=NOW.steady, longest_lease=40.0)
+    lapsed = [[each.task_id for each in GATES.lapse([short, long], guard, later(n)).runs] for n in (1, 2, 39, 40)]
+    assert lapsed == [[], ["2"], ["2"], ["2", "40"]]
 
 
 def limit(subscription=GREETER, slots=2, crash_limit=3):
@@ -150,9 +158,9 @@ def test_choose_gives_an_idle_caller_the_longest_due_last_chance():
 def test_pause_lasts_until_something_may_happen(due_in, lease_in, grace_in, pause):
     """The next due time or the next lease that may lapse, a minute at most, never less than nothing."""
     due_at = None if due_in is None else later(due_in).at
-    lease_until = None if lease_in is None else NOW.steady + lease_in
-    guard = LapseGuard(no_lapse_until=NOW.steady + grace_in)
-    assert GATES.pause_seconds(due_at, lease_until, guard, NOW) == pause
+    leases = [] if lease_in is None else [(30.0, NOW.steady + lease_in), (60.0, NOW.steady + 59.0)]
+    guard = LapseGuard(resumed_at=NOW.steady + grace_in - 30.0)
+    assert GATES.pause_seconds(due_at, leases, guard, NOW) == pause
 
 
 def test_claim_grants_up_to_the_slots_of_each_agent():

@@ -20,8 +20,8 @@ _GROUPS: dict[BackendKind, str] = {"bus": "omnidaemon.buses", "store": "omnidaem
 _OURS = "omnidaemon"
 
 PLANNED: dict[BackendKind, frozenset[str]] = {
-    "bus": frozenset({"redis", "redis_stream", "redis_pubsub", "kafka", "nats", "rabbitmq", "postgres"}),
-    "store": frozenset({"redis", "postgres", "mongodb"}),
+    "bus": frozenset({"kafka", "nats", "rabbitmq", "postgres"}),
+    "store": frozenset({"postgres", "mongodb"}),
 }
 """Names that are documented and that nothing offers yet. One that is installed counts as installed, planned or not."""
 

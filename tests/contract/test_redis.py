@@ -20,7 +20,8 @@ class TestRedisStorage(StorageContract):
     clock = SystemClock()
 
     # Time passes in earnest here, and a step that passes some takes a second. The full length is the memory storage's.
-    walk_steps = 40
+    walks = 4
+    walk_steps = 20
 
     @pytest.fixture
     def place(self, tmp_path, redis_url):

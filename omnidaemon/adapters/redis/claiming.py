@@ -43,7 +43,8 @@ class _Look:
     kept: dict[RunKey, Kept] = attrs.field(factory=dict)
     tasks: dict[str, Task | Unreadable] = attrs.field(factory=dict)
     later: list[datetime] = attrs.field(factory=list)
-    first_leases: tuple[float | None, float | None] = (None, None)
+    leases: list[tuple[float, float, float | None]] = attrs.field(factory=list)
+    """Of each length: its seconds, the first to run out, and the first that has not yet, where they are judged."""
 
 
 class Claiming:
@@ -81,17 +82,17 @@ class Claiming:
             for limit in self._limits
             for word in (str(limit.subscription), limit.slots, limit.slots + _CRASHED_LOOKED_AT)
         ]
-        longest = max(self._leases.longest_seconds, before.guard.longest_lease)
         lane = (request.incarnation, request.lane, request.counter)
-        reply = await space.script("look", *lane, before.seen, terms, repr(longest), *limits)
+        reply = await space.script("look", *lane, before.seen, terms, *limits)
         status, seconds, microseconds, counter, *rest = reply
         now = space.clock.note(seconds, microseconds)
         if status == b"lane":
             space.gates.admit(request, counter[0])
         guard, touched, lapsed, leases, due = rest
         space.guard = KeptGuard.told(*guard)
-        first = tuple(float(each) if each is not None else None for each in (*leases, None, None))[:2]
-        look = _Look(now=now, counter=counter[0], is_touched=bool(touched), first_leases=(first[0], first[1]))
+        look = _Look(now=now, counter=counter[0], is_touched=bool(touched))
+        for length, first, later in leases:
+            look.leases.append((float(length), float(first), None if later is None else float(later)))
         for row in lapsed:
             key, kept = self._learn(look, row, lease=row[2])
             if kept.run is not None:
@@ -120,9 +121,8 @@ class Claiming:
     async def _decide(self, look: _Look) -> tuple[Claims, Mapping[RunKey, Kept]] | None:
         space, gates, now, before = self._space, self._space.gates, look.now, self._space.guard
         guard = before if look.is_touched else before.touched(now, self._leases)
-        may_lapse = guard.guard.may_lapse(now.steady)
         running = [kept.run for kept in look.lapsed.values() if kept.run is not None]
-        lapse = gates.lapse(running, now) if may_lapse else Changes()
+        lapse = gates.lapse(running, guard.guard, now)
         due = self._with_lapsed(look, lapse)
         chosen, has_last_chance = gates.choose(self._limits, due, now, is_idle=self._is_idle)
         runs, changes = gates.claim(self._request, self._limits, chosen, now)
@@ -139,7 +139,7 @@ class Claiming:
         claims = Claims(
             grants=tuple(Grant(run=run, task=look.tasks[run.task_id]) for run in runs),
             next_due_seconds=gates.pause_seconds(
-                self._first_due(look, due, runs), self._first_lease(look, lapse, now), guard.guard, now
+                self._first_due(look, due, runs), self._first_leases(look, lapse), guard.guard, now
             ),
             has_last_chance=has_last_chance,
         )
@@ -161,11 +161,16 @@ class Claiming:
         return min((*left, *look.later), default=None)
 
     @staticmethod
-    def _first_lease(look: _Look, lapse: Changes, now: Instant) -> float | None:
-        first, later = look.first_leases
-        if len(look.lapsed) >= _LAPSED_LOOKED_AT:
-            return now.steady
-        return later if lapse.runs else first
+    def _first_leases(look: _Look, lapse: Changes) -> list[tuple[float, float]]:
+        gone = {run.lease_seconds for run in lapse.runs}
+        firsts: list[tuple[float, float]] = []
+        for length, first, later in look.leases:
+            # More may have lapsed than were looked at.
+            if length not in gone or len(look.lapsed) >= _LAPSED_LOOKED_AT:
+                firsts.append((length, first))
+            elif later is not None:
+                firsts.append((length, later))
+        return firsts
 
     # --- asked again --------------------------------------------------------------------------------------------------
 

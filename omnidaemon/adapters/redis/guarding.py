@@ -30,9 +30,14 @@ class KeptGuard:
         """As the server says."""
         if not terms:
             return cls()
-        no_lapse_until, shortest, longest = (float(part) for part in terms.split(b"|"))
+        resumed_at, *numbers = terms.split(b"|")
+        heard, shortest, longest = (float(number) for number in numbers)
         guard = LapseGuard(
-            last_seen=float(seen), no_lapse_until=no_lapse_until, shortest_lease=shortest, longest_lease=longest
+            last_seen=float(seen),
+            resumed_at=float(resumed_at) if resumed_at else None,
+            heard_seconds=heard,
+            shortest_lease=shortest,
+            longest_lease=longest,
         )
         return cls(guard, seen.decode(), terms.decode())
 
@@ -41,9 +46,10 @@ class KeptGuard:
         guard = self.guard
         if guard.last_seen is not None and guard.last_seen > now.steady + _SET_BACK_SECONDS:
             # The server's clock was set back. Every lease is out of its bounds now, so owners get the time to renew.
-            guard = attrs.evolve(guard, last_seen=0.0, no_lapse_until=0.0)
+            guard = attrs.evolve(guard, last_seen=0.0, resumed_at=None)
         after = guard.touched(now.steady, leases.shortest_seconds, leases.longest_seconds)
-        terms = f"{after.no_lapse_until!r}|{after.shortest_lease!r}|{after.longest_lease!r}"
+        resumed_at = "" if after.resumed_at is None else repr(after.resumed_at)
+        terms = f"{resumed_at}|{after.heard_seconds!r}|{after.shortest_lease!r}|{after.longest_lease!r}"
         return KeptGuard(after, self.seen, terms)
 
     def expectation(self, after: KeptGuard) -> list[Any]:

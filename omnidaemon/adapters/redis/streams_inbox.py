@@ -245,6 +245,9 @@ class StreamsInbox(Inbox):
         # As the first ones there: what was published since then waits on the topics.
         await self._declare(dict.fromkeys(self._lost, Start.BACKLOG))
         self._lost = ()
+        # Whatever else was lost until now is told already. What is lost from here on, the next look sees.
+        self._epoch = None
+        self._tend_at = 0.0
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -65,7 +65,8 @@ class Writes:
 
     def renew(self, runs: Sequence[Run]) -> None:
         """Nothing but their leases."""
-        self._section("leases", [(f"{run.subscription.agent}/{run.task_id}", repr(run.lease_until)) for run in runs])
+        rows = [(_length_of(run), f"{run.subscription.agent}/{run.task_id}", repr(run.lease_until)) for run in runs]
+        self._section("leases", rows)
 
     def guard(self, guard: KeptGuard) -> None:
         """The guard as it is now."""
@@ -119,7 +120,9 @@ class Writes:
                     _queue_of(before.run) if before.run else "",
                     _queue_of(run),
                     "" if run.due_at is None else micros(run.due_at),
-                    repr(run.lease_until) if run.state is RunState.RUNNING else "",
+                    _length_of(before.run) if before.run else "",
+                    _length_of(run),
+                    repr(run.lease_until),
                     "" if run.finished_at is None else micros(run.finished_at),
                 )
             )
@@ -143,6 +146,11 @@ def _queue_of(run: Run) -> str:
     if run.due_at is None:
         return ""
     return "crashed" if run.crashes else "due"
+
+
+def _length_of(run: Run) -> str:
+    """The index in which the run's lease is kept, while it has one."""
+    return repr(float(run.lease_seconds)) if run.state is RunState.RUNNING else ""
 
 
 def _deletion(task: Task | Unreadable) -> Sequence[Any]:

@@ -63,7 +63,11 @@ async def test_what_does_not_fit_is_counted_and_told(bus, place, inbox, monkeypa
 
 
 @pytest.mark.parametrize("how", ["cut", "killed", "frozen"])
-async def test_lost_connection_is_told_and_made_anew(bus, place, inbox, server, how):
+async def test_lost_connection_is_told_and_made_anew(  # noqa: PLR0917 - all of them fixtures
+    bus, place, inbox, server, how, monkeypatch
+):
+    monkeypatch.setattr(listening, "_SILENCE_SECONDS", 1.5)
+    monkeypatch.setattr(listening, "_LOOK_SECONDS", 0.5)
     receiving = asyncio.ensure_future(inbox.receive({GREETER: 1}, 60))
     if how == "cut":
         await bus._server.command("CLIENT", "KILL", "TYPE", "pubsub")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from omnidaemon.adapters.redis import line, streams_inbox
 from omnidaemon.adapters.redis.streams_bus import redis_stream_bus
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
@@ -95,7 +96,8 @@ async def test_two_inboxes_compete(place):
         assert [(row.waiting, row.held) for row in await bus.depths()] == [(0, 0)]
 
 
-async def test_what_a_killed_worker_held_is_taken_over(place, server):
+async def test_what_a_killed_worker_held_is_taken_over(place, server, monkeypatch):
+    monkeypatch.setattr(streams_inbox, "HOLD_SECONDS", 1.0)
     async with redis_stream_bus(place.context()) as bus:
         await bus.declare({GREETER: Start.NOW})
         await bus.publish([place.task(f"t{number}") for number in range(5)])
@@ -116,14 +118,15 @@ def _hold_and_die(url, namespace):
     return held
 
 
-async def test_what_an_inbox_holds_it_does_not_get_again(place):
+async def test_what_an_inbox_holds_it_does_not_get_again(place, monkeypatch):
     """Longer than it may be held: then it is another's to take, and comes to this one only if an ack was in doubt."""
+    monkeypatch.setattr(streams_inbox, "HOLD_SECONDS", 1.0)
     async with redis_stream_bus(place.context()) as bus:
         await bus.declare({GREETER: Start.NOW})
         await bus.publish([place.task("t1")])
         inbox = await bus.subscribe([GREETER])
         (delivery,) = await drain(inbox, GREETER, 1)
-        assert list(await inbox.receive({GREETER: 5}, 7)) == []
+        assert list(await inbox.receive({GREETER: 5}, 3)) == []
         inbox._held[inbox._token(delivery)] = False
         assert ids(await drain(inbox, GREETER, 1)) == ["t1"]
         await inbox.close()
@@ -148,7 +151,7 @@ async def test_flushed_server_is_told_once_and_made_anew(place):
 
 
 async def test_queues_are_made_anew_once_a_second_at_most(place):
-    """However often they vanish."""
+    """However often they vanish; and each time is told once."""
     async with redis_stream_bus(place.context()) as bus:
         await bus.declare({GREETER: Start.NOW})
         inbox = await bus.subscribe([GREETER])
@@ -168,8 +171,9 @@ async def test_queues_are_made_anew_once_a_second_at_most(place):
                 await inbox.receive({GREETER: 1}, 0.05)
             except BackendUnavailable:
                 alarms += 1
-        assert 2 <= len(made) <= 5
-        assert 2 <= alarms <= 6
+        assert len(made) >= 2
+        assert all(later - earlier >= 0.99 for earlier, later in pairwise(made))
+        assert len(made) <= alarms <= len(made) + 1
         await inbox.close()
 
 
@@ -265,10 +269,10 @@ async def test_nothing_confirmed_is_lost_when_the_server_is_killed(private_redis
     assert longest < 11
 
 
-@pytest.mark.timeout(180)
 async def test_long_backlog_moves_without_holding_up_the_server(place):
-    """Two hundred thousand tasks, to three agents and, elsewhere, to one: no command takes a tenth of a second."""
-    count = 200_000
+    """To three agents and, elsewhere, to one: no command takes a tenth of a second. It moves in steps, so ten times as
+    many take no command longer."""
+    count = 20_000
     async with redis_stream_bus(place.context()) as bus:
         for topic, agents in (("three", 3), ("one", 1)):
             await bus.publish([place.task(f"t{number}", topic=topic) for number in range(count)])
@@ -286,7 +290,7 @@ async def test_long_backlog_moves_without_holding_up_the_server(place):
         assert await bus._server.command("SLOWLOG", "LEN") == 0
 
 
-async def test_receipts_tell_what_may_have_arrived(place, server):
+async def test_receipts_tell_what_may_have_arrived(place, server, monkeypatch):
     """A server that cannot be reached got nothing; one that has died since may have."""
     async with redis_stream_bus(place.context()) as bus:
         await bus.publish([place.task("t1")])
@@ -295,6 +299,7 @@ async def test_receipts_tell_what_may_have_arrived(place, server):
         assert told[-1] is Confirmation.FAILED
         await asyncio.to_thread(server.start)
         assert (await bus.publish([place.task("t3")]))[0].confirmation is Confirmation.CONFIRMED
+        monkeypatch.setattr(line, "DEADLINE_SECONDS", 1.0)
         server.freeze()
         assert (await bus.publish([place.task("t4")]))[0].confirmation is Confirmation.UNKNOWN
         server.thaw()

@@ -22,6 +22,15 @@ local function is_buried(id, agent)
     return (redis.call('ZSCORE', tombs, agent .. '/' .. id) or redis.call('ZSCORE', tombs, '/' .. id)) and '1' or '0'
 end
 
+-- When this run's lease ends. There are few lengths of leases, each with an index of its own.
+local function lease_of(member)
+    for _, length in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
+        local lease = redis.call('ZSCORE', P .. 'leases:' .. length, member)
+        if lease then return lease end
+    end
+    return false
+end
+
 -- What is expected -----------------------------------------------------------------------------------------------------
 
 local expected = {}
@@ -73,8 +82,7 @@ function expected.runs()
         local current = '-'
         if marks ~= '-' then current = (stored[2] and '1' or '0') .. is_buried(id, agent) end
         if found ~= head or current ~= marks then
-            local lease = redis.call('ZSCORE', P .. 'leases', agent .. '/' .. id)
-            changed[#changed + 1] = {'run', id, agent, record, lease, current}
+            changed[#changed + 1] = {'run', id, agent, record, lease_of(agent .. '/' .. id), current}
         end
     end
 end
@@ -115,7 +123,9 @@ local function unlist(id, agent, subscription, record)
     redis.call('ZREM', P .. 'in:' .. state .. ':' .. subscription, id)
     redis.call('ZREM', P .. 'due:' .. subscription, id)
     redis.call('ZREM', P .. 'crashed:' .. subscription, id)
-    redis.call('ZREM', P .. 'leases', agent .. '/' .. id)
+    for _, length in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
+        redis.call('ZREM', P .. 'leases:' .. length, agent .. '/' .. id)
+    end
     if ENDED[state] then redis.call('ZREM', P .. ENDED[state], agent .. '/' .. id) end
 end
 
@@ -159,10 +169,10 @@ function write.tasks()
 end
 
 function write.runs()
-    local leases = P .. 'leases'
     for _ = 1, count() do
         local id, agent, subscription, record = take(), take(), take(), take()
-        local old, new, left, queue, due, lease, ended = take(), take(), take(), take(), take(), take(), take()
+        local old, new, left, queue, due = take(), take(), take(), take(), take()
+        local left_length, length, lease, ended = take(), take(), take(), take()
         local key = P .. 't:' .. id
         redis.call('HSET', key, 'r:' .. agent, record)
         if old ~= new then
@@ -179,18 +189,20 @@ function write.runs()
         end
         if left ~= '' and left ~= queue then redis.call('ZREM', P .. left .. ':' .. subscription, id) end
         if queue ~= '' then redis.call('ZADD', P .. queue .. ':' .. subscription, due, id) end
-        if lease ~= '' then
-            redis.call('ZADD', leases, lease, agent .. '/' .. id)
-        elseif old == 'running' then
-            redis.call('ZREM', leases, agent .. '/' .. id)
+        if left_length ~= '' and left_length ~= length then
+            redis.call('ZREM', P .. 'leases:' .. left_length, agent .. '/' .. id)
+        end
+        if length ~= '' then
+            redis.call('ZADD', P .. 'leases:' .. length, lease, agent .. '/' .. id)
+            redis.call('SADD', P .. 'lengths', length)
         end
     end
 end
 
 function write.leases()
     for _ = 1, count() do
-        local member, lease = take(), take()
-        redis.call('ZADD', P .. 'leases', 'XX', lease, member)
+        local length, member, lease = take(), take(), take()
+        redis.call('ZADD', P .. 'leases:' .. length, 'XX', lease, member)
     end
 end
 

@@ -1,8 +1,9 @@
 -- What a claim is decided upon: the guard, runs whose lease may have lapsed, and the due runs of some agents.
 -- KEYS[1]: the namespace's prefix. ARGV: incarnation, lane, counter; the guard as the caller believes it is (seen,
--- terms, "" when it does not know), which is touched if it is so; the longest lease; then for each agent
--- "topic/agent", how many due runs, how many crashed ones.
--- Answers {"ok"|"lane", seconds, microseconds, latest counter, guard, touched, lapsed, first leases, due by agent}.
+-- terms, "" when it does not know), which is touched if it is so; then for each agent "topic/agent", how many due
+-- runs, how many crashed ones.
+-- Answers {"ok"|"lane", seconds, microseconds, latest counter, guard, touched, lapsed, leases, due by agent}; the
+-- leases are, for each length, the first to run out and, where they are judged, the first that has not run out yet.
 local P = KEYS[1]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -26,27 +27,43 @@ local function found(id, agent, score)
     return {id, agent, score, stored[1], stored[2], stored[3], stored[4]}
 end
 
-local lapsed, leases = {}, P .. 'leases'
-local first = redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES')
-local later = {}
-local grace = tonumber(string.match(terms, '^([^|]*)|') or '0')
-if now >= grace then
-    local stamp = string.format('%.6f', now)
+-- As the guard decides; the caller decides again, with the guard as it is by then.
+local resumed, heard = string.match(terms, '^([^|]*)|([^|]*)|')
+resumed, heard = tonumber(resumed), tonumber(heard)
+local function is_judged(length)
+    return not resumed or now >= resumed + length - (heard < length and heard or 0)
+end
+
+local lapsed, firsts = {}, {}
+local stamp = string.format('%.6f', now)
+for _, name in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
+    local leases, length = P .. 'leases:' .. name, tonumber(name)
+    local first = redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES')[2]
+    local later
     local function add(low, high)
-        local rows = redis.call('ZRANGEBYSCORE', leases, low, high, 'WITHSCORES', 'LIMIT', 0, 500)
+        local left = 500 - #lapsed
+        if left <= 0 then return end
+        local rows = redis.call('ZRANGEBYSCORE', leases, low, high, 'WITHSCORES', 'LIMIT', 0, left)
         for i = 1, #rows, 2 do
             local agent, id = string.match(rows[i], '^([^/]*)/(.*)$')
             lapsed[#lapsed + 1] = found(id, agent, rows[i + 1])
         end
     end
-    add('-inf', stamp)
-    -- a lease reaches no further than its length; these do, so the server's clock was set back
-    add('(' .. string.format('%.6f', now + tonumber(ARGV[6]) + 1), '+inf')
-    later = redis.call('ZRANGEBYSCORE', leases, '(' .. stamp, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if first and is_judged(length) then
+        add('-inf', stamp)
+        -- a lease reaches no further than its length; these do, so the server's clock was set back
+        add('(' .. string.format('%.6f', now + length + 1), '+inf')
+        later = redis.call('ZRANGEBYSCORE', leases, '(' .. stamp, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+    end
+    if first then
+        firsts[#firsts + 1] = {name, first, later or false}
+    else
+        redis.call('SREM', P .. 'lengths', name)
+    end
 end
 
 local due = {}
-for i = 7, #ARGV, 3 do
+for i = 6, #ARGV, 3 do
     local subscription = ARGV[i]
     local agent = string.match(subscription, '/(.*)$')
     local runs = {}
@@ -64,4 +81,4 @@ for i = 7, #ARGV, 3 do
     end
     due[#due + 1] = runs
 end
-return {'ok', time[1], time[2], {tonumber(latest or '0')}, {seen, terms}, touched, lapsed, {first[2], later[2]}, due}
+return {'ok', time[1], time[2], {tonumber(latest or '0')}, {seen, terms}, touched, lapsed, firsts, due}

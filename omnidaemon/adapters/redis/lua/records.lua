@@ -4,6 +4,16 @@
 local P = KEYS[1]
 local time = redis.call('TIME')
 local records = {}
+
+-- When this run's lease ends. There are few lengths of leases, each with an index of its own.
+local function lease_of(member)
+    for _, length in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
+        local lease = redis.call('ZSCORE', P .. 'leases:' .. length, member)
+        if lease then return lease end
+    end
+    return false
+end
+
 for _, id in ipairs(ARGV) do
     local fields = redis.call('HGETALL', P .. 't:' .. id)
     if #fields > 0 then
@@ -12,7 +22,7 @@ for _, id in ipairs(ARGV) do
             if string.sub(fields[i], 1, 2) == 'r:' and string.sub(fields[i + 1], 1, 8) == 'running\t' then
                 local agent = string.sub(fields[i], 3)
                 leases[#leases + 1] = agent
-                leases[#leases + 1] = redis.call('ZSCORE', P .. 'leases', agent .. '/' .. id)
+                leases[#leases + 1] = lease_of(agent .. '/' .. id)
             end
         end
         local scheduled = redis.call('ZSCORE', P .. 'schedules', id) and 1 or 0

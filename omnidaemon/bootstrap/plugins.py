@@ -72,7 +72,7 @@ def store_of_bus(bus: str) -> str | None:
 
 
 def _load(kind: BackendKind, name: str, origin: str | None) -> object:
-    entry = _entry(kind, checked_backend(kind, name, origin))
+    entry = _entry(kind, name, origin)
     try:
         return entry.load()
     except ModuleNotFoundError as error:
@@ -83,9 +83,12 @@ def _load(kind: BackendKind, name: str, origin: str | None) -> object:
         raise MissingExtra(kind, name, missing, _install_hint(entry)) from error
 
 
-def _entry(kind: BackendKind, name: str) -> EntryPoint:
+def _entry(kind: BackendKind, name: str, origin: str | None) -> EntryPoint:
+    found = entry_points(group=_GROUPS[kind])  # asked once: it reads about every distribution that is installed
     # The same entry point may be found twice, in a checkout and in what was installed from it.
-    offers = {entry.value: entry for entry in entry_points(group=_GROUPS[kind], name=name)}
+    offers = {entry.value: entry for entry in found.select(name=name)}
+    if not offers:
+        raise NoSuchBackend(kind, name, tuple(sorted(found.names)), origin)
     if len(offers) > 1:
         owners = " and ".join(sorted(f"{entry.dist.name} ({value})" for value, entry in offers.items() if entry.dist))
         raise InvalidSetting(kind, name, f"a name that one installed package offers, not {owners}", "entry points")

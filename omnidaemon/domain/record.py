@@ -20,7 +20,7 @@ from omnidaemon.domain.task import Task, Unreadable
 
 @attrs.frozen(kw_only=True)
 class TaskRecord:
-    """A task with its runs. `agents` are those that must end it: subscribed when it was published, less the retired.
+    """A task with its runs. `agents` are those that must end it: subscribed when it was published, less the removed.
 
     For a task that was published before its topic had any agent, they are the agents of the topic's first declaration.
     `is_cancelled`: cancelled as a whole, so that no agent may begin it. `is_scheduled`: not yet due.
@@ -179,21 +179,41 @@ def withdrawn(runs: Iterable[Run], heir: Subscription | None, taken: Collection[
     return changes_of(moves, now.at)
 
 
+def abandoned(records: Iterable[TaskRecord], gone: AgentRecord, now: Instant) -> Changes:
+    """What becomes of tasks that nobody but a removed agent, still among their `agents`, had to begin: nobody will, so
+    they are cancelled.
+
+    But for what is not yet due, since whoever is subscribed then gets it; and for what the bus has not been known to
+    hand to this agent, since it may still wait there for the topic's next one.
+    """
+    if not gone.is_declared:
+        return Changes()
+    agents = (gone.profile.subscription.agent,)
+    left = [each for each in records if not (each.runs or each.is_cancelled or each.is_scheduled)]
+    left = [each for each in left if each.agents == agents]
+    return Changes(
+        cancel_marks={each.task.task_id: True for each in left},
+        events=tuple(
+            JournalEvent(kind=EventKind.CANCELLED, task_id=each.task.task_id, topic=each.task.topic, at=now.at)
+            for each in left
+        ),
+    )
+
+
 _SKEW = timedelta(minutes=1)
 """How far a publisher's clock may be behind the store's. An agent that was removed and registered anew within this
 counts as the one that was subscribed at publication."""
 
 
 def answerable(
-    named: Iterable[str], topic: str, created_at: datetime, known: Mapping[Subscription, AgentRecord]
+    named: Iterable[str] | None, topic: str, created_at: datetime, known: Mapping[Subscription, AgentRecord]
 ) -> tuple[str, ...]:
     """The agents that must end a task: of those named at its publication, the ones that have not been removed since.
 
-    Without any, they are the agents of the topic's first declaration.
+    Where none was ever named (None), since the topic had no agent yet, they are those of its first declaration.
     """
-    names = tuple(named)
-    if names:
-        records = ((name, known.get(Subscription(topic, name))) for name in names)
+    if named is not None:
+        records = ((name, known.get(Subscription(topic, name))) for name in named)
         return tuple(name for name, record in records if record and record.registered_at <= created_at + _SKEW)
     return tuple(sorted(s.agent for s, record in known.items() if s.topic == topic and record.start is Start.BACKLOG))
 

@@ -56,7 +56,11 @@ class AgentRegistry(ABC):
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """End the subscription: its agent need not answer for any task any more, and its runs that have not ended are
         cancelled (running ones are flagged). Those that nobody executes begin anew under the heir, where there is one.
-        `AgentNotFound` when there is no such agent."""
+        So are tasks that it alone had still to begin. `AgentNotFound` when there is no such agent.
+
+        The bus comes first: who is killed between `EventBus.retire` and this call finds the agent here, and removes it
+        again. The other way round the bus would collect for nobody.
+        """
 
 
 ALIVE_SECONDS = 10.0

@@ -19,7 +19,7 @@ from omnidaemon.domain.agent import (
 )
 from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.record import withdrawn
+from omnidaemon.domain.record import abandoned, withdrawn
 from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
 
 _REMEMBERED = timedelta(hours=1)
@@ -85,7 +85,10 @@ class MemoryRegistry(AgentRegistry):
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         space = self._space
         with space.transaction() as now:
-            self._known(subscription)
+            agent = self._known(subscription)
+            topics = (task_id for task_id, row in space.tasks.items() if row.task.topic == subscription.topic)
+            records = [record for record in map(space.record, topics) if record is not None]
+            space.apply(abandoned(records, agent, now), now)
             del space.agents[subscription]
             runs = [run for run in space.runs.values() if run.subscription == subscription and not run.state.is_end]
             space.apply(withdrawn(runs, heir, space.runs, now), now)

@@ -33,12 +33,14 @@ TOMBSTONE_LIFE = timedelta(days=7)
 
 @attrs.define
 class LoggedTask:
-    """A row of the task log. `agents` are those subscribed at publish; None until the publisher has logged it."""
+    """A row of the task log. `is_logged` once its publisher has come; `agents` are those subscribed then, less those
+    whose run was deleted; None as long as there never was one."""
 
     task: Task | Unreadable
     position: int
     created_at: datetime
     agents: tuple[str, ...] | None = None
+    is_logged: bool = False
     is_cancelled: bool = False
     run_agents: set[str] = attrs.field(factory=set)
 
@@ -109,7 +111,7 @@ class MemorySpace:
         return TaskRecord(
             task=row.task,
             created_at=row.created_at,
-            agents=answerable(row.agents or (), row.task.topic, row.created_at, self.agents),
+            agents=answerable(row.agents, row.task.topic, row.created_at, self.agents),
             runs=tuple(self.runs[task_id, agent] for agent in sorted(row.run_agents)),
             is_cancelled=row.is_cancelled,
             is_scheduled=task_id in self.schedules,
@@ -168,7 +170,8 @@ class MemorySpace:
         self.runs.pop((task_id, agent), None)
         row = self.tasks[task_id]
         row.run_agents.discard(agent)
-        row.agents = tuple(name for name in row.agents or () if name != agent)
+        if row.agents is not None:
+            row.agents = tuple(name for name in row.agents if name != agent)
 
     def _delete(self, task_id: str) -> None:
         row = self.tasks.pop(task_id)

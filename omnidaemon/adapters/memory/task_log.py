@@ -17,8 +17,9 @@ def _add(space: MemorySpace, tasks: Sequence[Task], kind: EventKind, now: Instan
     """Log the tasks with the agents subscribed now; one that begin() logged first gets its agents here."""
     for task in tasks:
         row = space.log(task, now)
-        if row.agents is None:
-            row.agents = tuple(sorted(s.agent for s in space.agents if s.topic == task.topic))
+        if not row.is_logged:
+            row.is_logged = True
+            row.agents = tuple(sorted(s.agent for s in space.agents if s.topic == task.topic)) or None
             space.write_events([JournalEvent(kind=kind, task_id=task.task_id, topic=task.topic, at=now.at)])
 
 

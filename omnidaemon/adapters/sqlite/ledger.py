@@ -47,7 +47,8 @@ _MARKS: Final = """
     LEFT JOIN tombstones ON tombstones.task_id = wanted.value
 """
 _ADD_TASK: Final = """
-    INSERT INTO tasks (position, task_id, topic, created_at, agents, unreadable, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO tasks (position, task_id, topic, created_at, is_logged, agents, unreadable, body)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _ADD_RUN: Final = f"""
     INSERT INTO runs (position, {", ".join((*RUN_KEY, *RUN_STATE))}) VALUES (?{", ?" * len((*RUN_KEY, *RUN_STATE))})
@@ -59,6 +60,15 @@ _EXPECT_UNLESS_BEGUN: Final = """
         SELECT 1 FROM tasks JOIN runs USING (task_id) WHERE tasks.position = ?3 AND runs.agent = ?2
     )
 """
+_EXPECT_ANYBODY: Final = """
+    INSERT OR IGNORE INTO unbegun (topic, agent, position)
+    SELECT topic, '', position FROM tasks WHERE task_id = ? AND NOT is_cancelled
+"""
+_EXPECT_NOBODY_MORE: Final = """
+    DELETE FROM unbegun WHERE (topic, agent, position) = (
+        SELECT topic, '', position FROM tasks WHERE task_id = ? AND is_cancelled
+    )
+"""
 _BEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position = ?"
 _MARK: Final = "UPDATE tasks SET is_cancelled = ? WHERE task_id = ?"
 _DROP_RUN: Final = "DELETE FROM runs WHERE task_id = ? AND agent = ?"
@@ -67,7 +77,7 @@ _DROP_KEY: Final = "DELETE FROM idempotency_keys WHERE task_id = ?"
 _DROP_TASK: Final = "DELETE FROM tasks WHERE task_id = ?"
 _SCHEDULE: Final = "INSERT OR IGNORE INTO schedules (task_id, free_at, position) VALUES (?, ?, ?)"
 _UNSCHEDULE: Final = "DELETE FROM schedules WHERE task_id = ?"
-_NAME_AGENTS: Final = "UPDATE tasks SET agents = ? WHERE position = ?"
+_NAME_AGENTS: Final = "UPDATE tasks SET is_logged = 1, agents = ? WHERE position = ?"
 _EXPECT_NO_MORE: Final = """
     DELETE FROM unbegun WHERE (topic, agent, position) = (SELECT topic, ?2, position FROM tasks WHERE task_id = ?1)
 """
@@ -127,8 +137,10 @@ class Ledger(Reading):
         self._add_metrics(changes.metrics)
         many = self.cursor.executemany
         many(_MARK, [(m, t) for t, m in changes.cancel_marks.items()])
+        many(_EXPECT_NOBODY_MORE, [(task_id,) for task_id in changes.cancel_marks])
         many(_UNSCHEDULE, [(task_id,) for task_id in changes.unscheduled])
         self.schedule(changes.scheduled)
+        self.expect_anybody(changes.scheduled)
         self._forget(changes.forgotten)
         self._delete(changes.deleted)
         until = micros(self.now.at + TOMBSTONE_LIFE)
@@ -158,7 +170,8 @@ class Ledger(Reading):
                     task.task_id,
                     task.topic,
                     micros(task.created_at if isinstance(task, Task) else self.now.at),
-                    None if named is None else as_array(named),
+                    named is not None,
+                    as_array(named) if named else None,
                     flaw_of(task, self.codec),
                     bodies.get(task.task_id) or self.codec.encode_task(task),
                 )
@@ -173,11 +186,15 @@ class Ledger(Reading):
         """Note for the listings that these agents have still to begin the tasks: topic, agent, position."""
         self.cursor.executemany(_EXPECT, expected)
 
+    def expect_anybody(self, task_ids: Iterable[str]) -> None:
+        """Note for the listings that nobody in particular has to begin these tasks."""
+        self.cursor.executemany(_EXPECT_ANYBODY, [(task_id,) for task_id in task_ids])
+
     def name_agents(self, tasks: Sequence[tuple[str, int]], named: Mapping[str, Sequence[str]]) -> None:
         """Name the topic's agents for tasks (topic, position) that begin() has logged before their publisher did."""
         self.cursor.executemany(
             _NAME_AGENTS,
-            [(as_array(named[topic]), position) for topic, position in tasks],
+            [(as_array(named[topic]) if named[topic] else None, position) for topic, position in tasks],
         )
         self.cursor.executemany(
             _EXPECT_UNLESS_BEGUN, [(topic, agent, position) for topic, position in tasks for agent in named[topic]]
@@ -203,7 +220,7 @@ class Ledger(Reading):
         self.cursor.executemany(
             _BEGUN, [(topic, agent, place) for place, (_, agent, topic) in zip(places, keys, strict=True)]
         )
-        self._expect_others([run for run in runs if not self.named.get(run.task_id)])
+        self._expect_others([run for run in runs if self.named.get(run.task_id) is None])
 
     def _expect_others(self, unnamed: Sequence[Run]) -> None:
         """Of a task for which no agents are named, the topic's first ones have to begin it, not only this one."""
@@ -213,7 +230,7 @@ class Ledger(Reading):
         self.cursor.executemany(_BEGUN, [(topic, "", place) for topic, place in places])
         known = self.agents()
         topics = {run.subscription.topic for run in unnamed}
-        first = {topic: answerable((), topic, self.now.at, known) for topic in topics}
+        first = {topic: answerable(None, topic, self.now.at, known) for topic in topics}
         self.cursor.executemany(
             _EXPECT_UNLESS_BEGUN, [(topic, agent, place) for topic, place in places for agent in first[topic]]
         )
@@ -243,6 +260,6 @@ class Ledger(Reading):
         subscribed = self.agents()
         gone: list[Row] = []
         for topic, position, named in self.rows(_PLACES, [as_array(task_ids)]):
-            agents = {"", *names(named), *(s.agent for s in subscribed if s.topic == topic)}
+            agents = {"", *(names(named) or ()), *(s.agent for s in subscribed if s.topic == topic)}
             gone += [(topic, agent, position) for agent in agents]
         self.cursor.executemany(_BEGUN, gone)

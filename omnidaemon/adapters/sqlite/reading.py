@@ -52,8 +52,9 @@ class Reading:
         self.run_ids: dict[RunKey, int] = {}
         """The row numbers of the runs that were read here."""
         self.positions: dict[str, int] = {}
-        """The positions of the tasks that were read here, and the agents named for them."""
-        self.named: dict[str, tuple[str, ...]] = {}
+        """The positions of the tasks that were read here."""
+        self.named: dict[str, tuple[str, ...] | None] = {}
+        """The agents that were named for them; None for those where none ever was."""
 
     def rows(self, statement: str, bindings: apsw.Bindings = ()) -> list[Any]:
         """All rows of a statement."""
@@ -135,6 +136,6 @@ def as_array(values: Iterable[object]) -> str:
     return orjson.dumps(tuple(values)).decode()
 
 
-def names(stored: str | None) -> tuple[str, ...]:
+def names(stored: str | None) -> tuple[str, ...] | None:
     """The names of a stored JSON array."""
-    return () if stored is None else tuple(orjson.loads(stored))
+    return None if stored is None else tuple(orjson.loads(stored))

@@ -23,7 +23,7 @@ from omnidaemon.domain.agent import (
 )
 from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.record import withdrawn
+from omnidaemon.domain.record import abandoned, withdrawn
 from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
 
 _REMEMBERED: Final = timedelta(hours=1)
@@ -37,11 +37,12 @@ _OPEN_RUNS: Final = f"""
         AND is_cancel_requested = 0
     LIMIT {_CANCELLED_AT_ONCE}
 """
-_FORGET_UNBEGUN: Final = f"""
-    DELETE FROM unbegun WHERE (topic, agent, position) IN (
-        SELECT topic, agent, position FROM unbegun WHERE topic = ?1 AND agent = ?2 LIMIT {_CANCELLED_AT_ONCE}
-    )
+_UNBEGUN: Final = f"""
+    SELECT position, task_id FROM unbegun JOIN tasks USING (position)
+    WHERE unbegun.topic = ? AND unbegun.agent = ? AND unbegun.position > ?
+    ORDER BY unbegun.position LIMIT {_CANCELLED_AT_ONCE}
 """
+_FORGET_UNBEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position <= ?"
 
 
 class SqliteRegistry(AgentRegistry):
@@ -120,20 +121,39 @@ class SqliteRegistry(AgentRegistry):
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """In steps, so that many runs do not hold up everybody else; the agent goes with the last of them. Whoever is
         killed in between has cancelled some of its runs, and asks again."""
+        place: int | None = 0
+        while place is not None:
+            place = await self._space.write(lambda ledger, place=place: _abandon_some(ledger, subscription, place))  # type: ignore[misc]
         while not await self._space.write(lambda ledger: _remove_some(ledger, subscription, heir), rings=True):
             pass
 
 
+def _abandon_some(ledger: Ledger, subscription: Subscription, place: int) -> int | None:
+    """Cancel some of the tasks that waited for the topic's first agents, if this one was the last of them; where to go
+    on, None at the end. While the agent is registered, no more such tasks come in."""
+    gone = _known(ledger.agents(), subscription)
+    waiting = ledger.rows(_UNBEGUN, (subscription.topic, "", place))
+    ledger.apply(abandoned(ledger.records(task_id for _, task_id in waiting).values(), gone, ledger.now))
+    return waiting[-1][0] if len(waiting) == _CANCELLED_AT_ONCE else None
+
+
 def _remove_some(ledger: Ledger, subscription: Subscription, heir: Subscription | None) -> bool:
     """Withdraw some of the agent's runs; True when that were all, and the agent is gone."""
-    _known(ledger.agents(), subscription)
+    gone = _known(ledger.agents(), subscription)
     key = (subscription.topic, subscription.agent)
+    unbegun = ledger.rows(_UNBEGUN, (*key, 0))
+    if unbegun:
+        records = ledger.records(task_id for _, task_id in unbegun).values()
+        ledger.apply(abandoned(records, gone, ledger.now))
+        ledger.cursor.execute(_FORGET_UNBEGUN, (*key, unbegun[-1][0]))
+        # What is left without an agent may still be begun by one that comes.
+        orphans = [each.task.task_id for each in records if not each.runs and each.agents == (subscription.agent,)]
+        ledger.expect_anybody(orphans)
     runs = ledger.runs(_OPEN_RUNS, key)
     ledger.marks(run.task_id for run in runs)  # so that the ledger knows the tasks to which runs are added
     taken = ledger.found((run.task_id, heir.agent) for run in runs) if heir else {}
     ledger.apply(withdrawn(runs, heir, taken, ledger.now))
-    ledger.cursor.execute(_FORGET_UNBEGUN, key)
-    if max(len(runs), ledger.cursor.connection.changes()) >= _CANCELLED_AT_ONCE:
+    if max(len(runs), len(unbegun)) >= _CANCELLED_AT_ONCE:
         return False
     ledger.cursor.execute("DELETE FROM agents WHERE topic = ? AND agent = ?", key)
     return True

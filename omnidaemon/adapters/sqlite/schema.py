@@ -65,7 +65,8 @@ CREATE TABLE tasks (
     task_id TEXT NOT NULL UNIQUE,
     topic TEXT NOT NULL,
     created_at INTEGER NOT NULL,
-    agents TEXT,      -- JSON array: those subscribed at publication; NULL until the publisher has logged the task
+    is_logged INTEGER NOT NULL,  -- 0 until its publisher has come
+    agents TEXT,      -- JSON array: those subscribed then, less those whose run was deleted; NULL if there were none
     is_cancelled INTEGER NOT NULL DEFAULT 0,
     unreadable TEXT,  -- JSON: why this version could not read the body; NULL when it could
     body BLOB NOT NULL

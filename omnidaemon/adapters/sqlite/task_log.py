@@ -16,7 +16,7 @@ from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.task_log import Reservation, TaskLog
 
 _KNOWN: Final = """
-    SELECT task_id, position, agents IS NOT NULL FROM json_each(?) AS wanted CROSS JOIN tasks
+    SELECT task_id, position, is_logged FROM json_each(?) AS wanted CROSS JOIN tasks
     ON tasks.task_id = wanted.value
 """
 _TAKE_KEY: Final = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -11,12 +12,14 @@ from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import RetryAfter
 from omnidaemon.domain.requests import HoldRun
+from omnidaemon.domain.states import Status
 from omnidaemon.ports.registry import ALIVE_SECONDS
+from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.clock import ManualClock
 from omnidaemon.testing.contracts.opening import GREETER, LOGGER, StorageOpening
 from omnidaemon.testing.place import TOPIC, Place
-from omnidaemon.testing.worker import ScriptedWorker, states
+from omnidaemon.testing.worker import ScriptedWorker, states, succeeded
 
 LATE = Subscription(TOPIC, "late")
 
@@ -135,6 +138,68 @@ class AgentRegistryContract(StorageOpening):
         assert (await storage.registry.beat(report(place, "w1", GREETER, LOGGER))).removed == {GREETER}
         with pytest.raises(AgentNotFound):
             await storage.registry.remove(GREETER)
+
+    async def test_tasks_that_only_a_removed_agent_had_to_begin_are_cancelled(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """Nobody will: they have ended, in records and listings, for who waits and for retention; no late delivery
+        begins them. What others still have to begin, or what is not yet due, goes on."""
+        await storage.log.add([place.task("waited")])
+        await storage.registry.register(profiles(GREETER))
+        await storage.registry.declared([GREETER])
+        await place.pass_time(0.01)
+        named = place.task("named")
+        await storage.log.add([named])
+        await storage.schedules.put([place.task("delayed", due_at=place.now() + timedelta(seconds=50))])
+        await storage.registry.register(profiles(LOGGER))
+        await storage.registry.declared([LOGGER])
+        await place.pass_time(0.01)
+        await storage.log.add([place.task("shared")])
+        await storage.registry.remove(GREETER)
+        records = await storage.queries.records(["waited", "named", "delayed", "shared"])
+        assert {task_id: record.status for task_id, record in records.items()} == {
+            "waited": Status.CANCELLED,
+            "named": Status.CANCELLED,
+            "delayed": Status.SCHEDULED,
+            "shared": Status.QUEUED,
+        }
+        assert sorted(await storage.queries.ended(list(records))) == ["named", "waited"]
+        for status, expected in ((Status.QUEUED, ["shared"]), (Status.CANCELLED, ["named", "waited"])):
+            page = await storage.queries.find(TaskFilter(status=status))
+            assert sorted(record.task.task_id for record in page.records) == expected
+        assert list(await worker.begin(worker.start_of(named, GREETER))) == [None]
+        await place.pass_time(1.5)
+        assert await storage.commands.prune(timedelta(seconds=1), None, 100) == 2
+
+    async def test_tasks_that_the_bus_may_still_have_wait_for_the_next_agent(
+        self, place: Place, storage: Storage
+    ) -> None:
+        """An agent that was removed before its declaration was confirmed may never have had them."""
+        await storage.registry.register(profiles(GREETER))
+        await place.pass_time(0.01)
+        await storage.log.add([place.task()])
+        await storage.registry.remove(GREETER)
+        assert (await storage.queries.records(["t1"]))["t1"].status is Status.QUEUED
+        page = await storage.queries.find(TaskFilter(status=Status.QUEUED))
+        assert [record.task.task_id for record in page.records] == ["t1"]
+
+    async def test_an_abandoned_task_can_be_published_anew(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """For whoever is subscribed then."""
+        await storage.registry.register(profiles(GREETER))
+        await storage.registry.declared([GREETER])
+        await place.pass_time(0.01)
+        await storage.log.add([place.task()])
+        await storage.registry.remove(GREETER)
+        await storage.commands.requeue("t1")
+        (task,) = (await storage.schedules.take(10, hold_seconds=5.0)).tasks
+        await storage.schedules.drop(["t1"])
+        page = await storage.queries.find(TaskFilter(status=Status.QUEUED))
+        assert [record.task.task_id for record in page.records] == ["t1"]
+        await worker.settle(await worker.begun(task, LOGGER), succeeded())
+        assert (await storage.queries.records(["t1"]))["t1"].status is Status.SUCCEEDED
+        assert not (await storage.queries.find(TaskFilter(status=Status.QUEUED))).records
 
     async def test_an_heir_goes_on_with_what_nobody_executes(
         self, place: Place, storage: Storage, worker: ScriptedWorker

@@ -225,6 +225,20 @@ class DeleteContract(StorageOpening):
         assert list(await worker.begin(worker.start_of(task, GREETER))) == [None]
         assert await states_of(storage) == {"logger": "succeeded"}
 
+    async def test_delete_of_the_only_named_agents_run_names_nobody_else(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """The agents of the topic's first declaration need not answer for a task that was published to others."""
+        task = place.task()
+        await storage.registry.register([AgentProfile(subscription=GREETER)])
+        await place.pass_time(0.01)
+        await storage.log.add([task])
+        await worker.settle(await worker.begun(task, GREETER), DEAD)
+        await worker.settle(await worker.begun(task, LOGGER), succeeded())
+        await storage.commands.delete("t1", "greeter")
+        (record,) = (await storage.queries.records(["t1"])).values()
+        assert (record.agents, record.status) == ((), Status.SUCCEEDED)
+
     async def test_prune_removes_what_ended_long_ago(
         self, place: Place, storage: Storage, worker: ScriptedWorker
     ) -> None:

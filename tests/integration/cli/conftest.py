@@ -1,10 +1,11 @@
-"""The command in processes of its own, in a folder of its own, with nothing of this machine's settings."""
+"""The command in a folder of its own, with nothing of this machine's settings: in this process, or in one of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
+import io
 import json
 import os
 import pty
@@ -19,7 +20,9 @@ from types import SimpleNamespace
 
 import pytest
 
-PATIENCE_SECONDS = 60
+from omnidaemon.entrypoints.cli.app import run
+
+PATIENCE_SECONDS = 120
 OMNI = [sys.executable, "-m", "omnidaemon.entrypoints.cli"]
 
 AGENTS = '''
@@ -44,19 +47,6 @@ async def echo(payload):
     return payload
 '''
 
-SEVERAL = """
-import contextlib, io, json, sys
-from omnidaemon.entrypoints.cli.app import run
-
-answers = []
-for arguments in json.load(sys.stdin):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(arguments)
-    answers.append({"returncode": code, "stdout": out.getvalue(), "stderr": err.getvalue()})
-json.dump(answers, sys.stdout)
-"""
-
 
 def until(look, within=PATIENCE_SECONDS):
     """What `look` gives once that is true; an AssertionError with the last answer otherwise."""
@@ -67,10 +57,17 @@ def until(look, within=PATIENCE_SECONDS):
     return seen
 
 
-class Omni:
-    """The command in one folder. `env` holds all that its processes see of the environment."""
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
 
-    command = OMNI
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+class Omni:
+    """The command in one folder. `env` holds all that it sees of the environment."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -82,31 +79,43 @@ class Omni:
         self._running = []
 
     def __call__(self, *arguments, stdin="", **env):
-        """Run it, with both outputs piped."""
+        """Run it in this process, which spares the time to import; with both outputs piped."""
+        out, err = io.StringIO(), io.StringIO()
+        code = self._run(arguments, stdin, env, out, err)
+        return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
+
+    def terminal(self, *arguments, **env):
+        """Run it in this process, on what says that it is a terminal of 100 columns; the exit code and all that was
+        shown."""
+        screen = Terminal()
+        code = self._run(arguments, "", {"TERM": "xterm-256color", "COLUMNS": "100"} | env, screen, screen)
+        return SimpleNamespace(returncode=code, shown=screen.getvalue())
+
+    def _run(self, arguments, stdin, env, out, err):
+        before, mine = dict(os.environ), self.env | env
+        given = io.TextIOWrapper(io.BytesIO(stdin.encode()))
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            os.environ.clear()
+            os.environ.update(mine)
+            sys.stdin, typed = given, sys.stdin
+            try:
+                return run(arguments)
+            finally:
+                sys.stdin = typed
+                os.environ.clear()
+                os.environ.update(before)
+
+    def process(self, *arguments, **env):
+        """Run it in a process of its own, with both outputs piped."""
         return subprocess.run(
             [*OMNI, *arguments],
             cwd=self.folder,
             env=self.env | env,
-            input=stdin,
             capture_output=True,
             text=True,
             check=False,
             timeout=PATIENCE_SECONDS,
         )
-
-    def several(self, command_lines):
-        """Run many, one after the other in one process, which spares the time to import; what each has answered."""
-        done = subprocess.run(
-            [sys.executable, "-c", SEVERAL],
-            cwd=self.folder,
-            env=self.env,
-            input=json.dumps(list(command_lines)),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=PATIENCE_SECONDS,
-        )
-        return [SimpleNamespace(**answer) for answer in json.loads(done.stdout)]
 
     def json(self, *arguments, code=0, **env):
         """The object that it prints with --json; stdout must be that alone."""
@@ -114,8 +123,8 @@ class Omni:
         assert done.returncode == code, done
         return json.loads(done.stdout)
 
-    def terminal(self, *arguments, **env):
-        """Run it on a terminal of 100 columns; the exit code and all that was shown."""
+    def real_terminal(self, *arguments, **env):
+        """Run it in a process of its own on a terminal of 100 columns; the exit code and all that was shown."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
         env = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = pytest.mark.timeout(300)  # many processes, on a machine that may be busy
+pytestmark = pytest.mark.timeout(600)  # many processes, on a machine that may be busy
 
 
 def published_dead(omni, number=1):
@@ -28,6 +28,14 @@ def test_a_dead_letter_is_listed_shown_requeued_and_purged(omni):
     assert [(error["attempt"], error["type"]) for error in shown["errors"]] == [(1, "ValueError"), (2, "ValueError")]
     assert all("raise ValueError" in error["traceback"] for error in shown["errors"])
     assert "raise ValueError" in omni.terminal("dlq", "show", "fails", first).shown
+    for command in (["dlq", "show", "fails", first], ["task", "show", first]):
+        piped = omni(*command).stdout
+        for attempt in ("1", "2"):
+            assert f"\n\nagent\tfailing\nattempt\t{attempt}\nkind\terror\nat\t" in piped
+        assert piped.count("\nerror\tValueError: no [red]good[/red]\ntraceback\tTraceback") == 2
+        assert piped.count('\ntraceback\t    raise ValueError("') == 2
+    started = [event["attempt"] for event in shown["events"] if event["kind"] in {"started", "retried", "dead"}]
+    assert started == [1, 1, 2, 2]
 
     requeued = omni.json("dlq", "requeue", "fails", first)
     assert requeued == {"requeued": [{"task_id": first, "agent": "failing"}], "failed": []}
@@ -72,6 +80,12 @@ async def bad(payload):
 """
     )
     task_id = omni.json("task", "publish", "two", "1", "--wait", code=1)["task_id"]
+    whole, bad, good = omni("task", "result", task_id).stdout.split("\n\n")
+    assert "status\tdead\n" in whole
+    assert "agents\tbad, good" in whole
+    assert "agent\tbad\nstatus\tdead\n" in bad
+    assert "agent\tgood\nstatus\tsucceeded\n" in good
+    assert "\ntook_seconds\t" in good
     assert omni.json("dlq", "purge", "two", "--all")["purged"] == [{"task_id": task_id, "agent": "bad"}]
     assert omni.json("task", "result", task_id, "--agent", "good")["result"] == "kept"
     assert omni("task", "result", task_id, "--agent", "nobody").returncode == 3

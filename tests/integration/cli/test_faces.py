@@ -10,11 +10,11 @@ BANNER = r"/ _ \ _ __"
 @pytest.mark.parametrize("arguments", [(), ("--help",)])
 def test_the_banner_and_frames_are_for_terminals(omni, arguments):
     """On a terminal help has the banner and colour; piped it is plain."""
-    seen = omni.terminal(*arguments)
+    seen = omni.real_terminal(*arguments)
     assert seen.returncode == 0
     assert BANNER in seen.shown
     assert "\x1b[" in seen.shown
-    piped = omni(*arguments)
+    piped = omni.process(*arguments)
     assert piped.returncode == 0
     assert BANNER not in piped.stdout
     assert "\x1b" not in piped.stdout
@@ -42,14 +42,15 @@ def test_every_command_has_help(omni):
     }
     commands = [[group, command] for group, members in groups.items() for command in members]
     commands += [[one] for one in ("init", "run", "dev", "health", "metrics", "doctor", "version")]
-    for command, done in zip(commands, omni.several([*command, "--help"] for command in commands), strict=True):
+    for command in commands:
+        done = omni(*command, "--help")
         assert done.returncode == 0, done
         assert done.stdout.startswith(f"Usage: omni {' '.join(command)}"), done
 
 
 def test_completion_can_be_installed(omni):
     """It goes where the shell looks for it."""
-    done = omni("--install-completion", "--shell", "bash")
+    done = omni.process("--install-completion", "--shell", "bash")
     assert done.returncode == 0, done
     installed = list(omni.folder.rglob("omni"))
     assert installed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(300)  # many processes, on a machine that may be busy
+pytestmark = pytest.mark.timeout(600)  # many processes, on a machine that may be busy
 
 COUNTING = """
 import os
@@ -23,7 +23,7 @@ async def who(payload):
     return os.getpid()
 
 
-@sdk.agent("die", policy=DeliveryPolicy(lease=0.5))
+@sdk.agent("die", policy=DeliveryPolicy(lease=0.5, crash_limit=1))
 async def die(payload):
     os._exit(7)
 """
@@ -65,7 +65,7 @@ def test_a_signal_drains_all_processes(omni, number):
     omni.until(lambda: "begun" in running.said)
     running.send(number)
     assert running.wait() == 0
-    assert "finished" in running.said
+    assert "finished" in running.said.splitlines()
     assert omni.json("task", "result", task_id)["status"] == "succeeded"
     assert not any(map(is_alive, ready_pids(running)))
 
@@ -79,18 +79,18 @@ def test_a_second_signal_gives_back_what_runs(omni):
     omni.until(lambda: "draining" in running.said)
     running.send(signal.SIGTERM)
     running.wait()
-    assert "finished" not in running.said
+    assert "finished" not in running.said.splitlines()  # the agent's own word, alone on its line
     assert omni.json("task", "result", task_id)["status"] == "queued"
 
 
 def test_a_process_that_dies_is_replaced(omni):
-    """Its end is told; after three deaths its task is dead, and the workers go on."""
+    """Its end is told, what it died of is dead at its crash limit, and the workers go on."""
     running = omni.worker("--processes", "2", content=COUNTING)
-    first = set(ready_pids(running))
-    assert omni("task", "publish", "die", "1", "--wait", "--timeout", "50s").returncode == 1
-    assert "ended with exit code 7; starting it again in" in running.said
-    assert omni("task", "publish", "who", "1", "--wait").returncode == 0
-    assert set(ready_pids(running)) > first
+    omni.until(lambda: len(ready_pids(running)) == 2)
+    assert omni("task", "publish", "die", "1", "--wait", "--timeout", "120s").returncode == 1
+    omni.until(lambda: "ended with exit code 7; starting it again in" in running.said)
+    omni.until(lambda: len(ready_pids(running)) == 3)
+    assert omni("task", "publish", "who", "1", "--wait", "--timeout", "120s").returncode == 0
 
 
 def test_workers_do_not_outlive_their_supervisor(omni):

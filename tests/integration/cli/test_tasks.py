@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,7 +23,7 @@ TASK_RESULT = {
     "runs",
 }
 
-pytestmark = pytest.mark.timeout(300)  # many processes, on a machine that may be busy
+pytestmark = pytest.mark.timeout(600)  # many processes, on a machine that may be busy
 
 
 def test_the_greeting_is_seen_at_once(omni):
@@ -50,6 +51,10 @@ def test_published_before_the_worker_it_is_run_afterwards(omni):
     """Publishing needs nobody to listen; a wait that was too short says how to look later."""
     waited = omni("task", "publish", "greet.user", '{"name": "Alice"}', "--wait", "--timeout", "50ms")
     assert (waited.returncode, waited.stdout) == (5, "")
+    assert (
+        "is still queued after 0.05 s: no agent has ever listened to greet.user; looked in bus sqlite" in waited.stderr
+    )
+    assert "in the background" not in waited.stderr
     assert "omni task result " in waited.stderr
     task_id = waited.stderr.split("omni task result ")[1].strip()
 
@@ -61,6 +66,34 @@ def test_published_before_the_worker_it_is_run_afterwards(omni):
     done = omni("task", "result", task_id, "--wait")
     assert done.returncode == 0
     assert "Hello, Alice!" in done.stdout
+    mistyped = omni("task", "publish", "greet.usr", "1")
+    assert "warning: no agent has ever listened to greet.usr; did you mean greet.user?" in mistyped.stderr
+
+
+def test_a_run_that_is_being_stopped_is_not_deleted_yet(omni):
+    """Its cancellation is under way, and that is what the refusal says."""
+    gate = omni.folder / "gate"
+    os.mkfifo(gate)
+    omni.worker(
+        content="""
+from omnidaemon import OmniDaemonSDK
+
+sdk = OmniDaemonSDK()
+
+
+@sdk.agent("read")
+def read(payload):
+    print("begun", flush=True)
+    return open(payload).read()
+"""
+    )
+    task_id = omni.json("task", "publish", "read", json.dumps(str(gate)))["task_id"]
+    omni.until(lambda: omni.json("task", "result", task_id)["status"] == "running")
+    assert "told to stop it" in omni("task", "cancel", task_id).stdout
+    refused = omni("task", "delete", task_id)
+    assert refused.returncode == 1
+    assert "told to stop it; delete it once it has" in refused.stderr
+    gate.write_text("x")
 
 
 def test_a_failure_is_told_without_its_escape_sequences(omni):

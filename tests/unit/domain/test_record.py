@@ -237,10 +237,11 @@ def test_agents_named_at_publication_answer_unless_removed_since():
 
 
 def test_first_agents_of_a_topic_answer_for_what_waited():
-    """Those that start at the backlog, and of that topic only."""
+    """Those that start at the backlog, and of that topic only; nobody, where the agents that were named are gone."""
     other = Subscription("other", "greeter")
     known = {GREETER: agent(GREETER), LOGGER: agent(LOGGER, start=Start.NOW), other: agent(other)}
-    assert answerable([], "greet.user", NEW, known) == ("greeter",)
+    assert answerable(None, "greet.user", NEW, known) == ("greeter",)
+    assert answerable([], "greet.user", NEW, known) == ()
 
 
 def test_registration_keeps_what_is_known_of_an_agent():

@@ -112,10 +112,16 @@ def test_what_extends_json_values_counts_as_them(value, text):
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ({"user": {"tags": [1, "a", {1}]}}, "the value at $.user.tags[2] is of type set, which JSON cannot carry: publish dicts"),
+        (
+            {"user": {"tags": [1, "a", {1}]}},
+            "the value at $.user.tags[2] is of type set, which JSON cannot carry: publish dicts",
+        ),
         (b"raw", "the value at $ is of type bytes"),
         ([Address("x")], "$[0] is of type Address"),
-        ({"at": datetime(2026, 1, 1, tzinfo=UTC)}, "$.at is of type datetime, which JSON cannot carry: use .isoformat()"),
+        (
+            {"at": datetime(2026, 1, 1, tzinfo=UTC)},
+            "$.at is of type datetime, which JSON cannot carry: use .isoformat()",
+        ),
         ({"id": UUID(int=1)}, "$.id is of type UUID"),
         ({"colour": Colour.RED}, "$.colour is of type Colour"),
         ({"odd key": [object()]}, '$["odd key"][0] is of type object'),
@@ -172,7 +178,10 @@ def test_rich_results_become_json(value, plain):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"rows": [{"file": object()}]}, r"^the value at \$\.rows\[0\]\.file is of type object, which JSON cannot carry: return dicts, lists"),
+        (
+            {"rows": [{"file": object()}]},
+            r"^the value at \$\.rows\[0\]\.file is of type object, which JSON cannot carry: return dicts, lists",
+        ),
         (Person("Ada", Address(math.nan)), r"^the value at \$\.address\.street is nan"),  # type: ignore[arg-type]
         (Model({"n": math.inf}), r"^the value at \$\.n is inf"),
         ([Model(RuntimeError("boom"))], r"^the value at \$\[0\] is a Model whose model_dump failed: boom$"),

@@ -91,7 +91,10 @@ async def test_a_commit_that_may_have_been_stored_is_unknown(tmp_path, error, sa
         raise error("as the disk says")
 
     async with sqlite_bus(place.context()) as bus:
-        before = bus._database._session.writer._connection
+        session = bus._database._session
+        assert session is not None
+        before = session.writer._connection
+        assert before is not None
         before.set_commit_hook(fail)
         (receipt,) = await bus.publish([place.task()])
         assert (receipt.confirmation, receipt.receivers) == (Confirmation(said), None)
@@ -127,6 +130,7 @@ def test_turnstile_whose_thread_gets_no_lock_lets_go_ahead(tmp_path):
         turnstile.open()
     assert other.enter()
     locks = mine._locks
+    assert locks is not None
     assert not locks._is_free()
     unlockable = os.open(tmp_path, os.O_PATH)
     os.dup2(unlockable, locks._write)

@@ -24,6 +24,7 @@ from omnidaemon.ports.codec import Codec
 SCHEMA: Final = 1
 """The version of all that is described here. A higher one is refused at opening."""
 
+_NOBODY: Final = b"*"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = 86_400
 
@@ -188,9 +189,11 @@ def task_of(codec: Codec, task_id: str, topic: bytes, flaw: bytes, body: bytes) 
     return Unreadable(task_id=task_id, topic=topic.decode(), raw=body, reason=told["reason"], is_newer=told["is_newer"])
 
 
-def named_in(stored: bytes | None) -> tuple[str, ...]:
-    """The agents of a list joined by commas."""
-    return tuple(stored.decode().split(",")) if stored else ()
+def named_in(stored: bytes | None) -> tuple[str, ...] | None:
+    """The agents that were named for a task, less those whose run was deleted; None where none ever was."""
+    if stored is None or stored == _NOBODY:
+        return None
+    return tuple(name for name in stored.decode().split(",") if name)
 
 
 # --- journal ----------------------------------------------------------------------------------------------------------

@@ -25,12 +25,13 @@ from omnidaemon.domain.agent import (
 from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.record import withdrawn
+from omnidaemon.domain.record import abandoned, withdrawn
 from omnidaemon.domain.states import RunState
 from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
 
 _REMEMBERED: Final = timedelta(hours=1)
 _WITHDRAWN_AT_ONCE: Final = 200
+_ABANDONED_AT_ONCE: Final = 200
 _MOST_LOST_ROUNDS: Final = 30
 
 
@@ -109,6 +110,9 @@ class RedisRegistry(AgentRegistry):
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """In steps, so that many runs do not hold up everybody else; the agent goes with the last of them. Whoever is
         killed in between has cancelled some of its runs, and asks again."""
+        # Those that wait for the agent by name, and those that wait for the topic's first ones.
+        await self._abandon(subscription, str(subscription))
+        await self._abandon(subscription, f"{subscription.topic}/")
         lost_rounds = 0
         while True:
             try:
@@ -122,6 +126,41 @@ class RedisRegistry(AgentRegistry):
                 raise self._space.too_busy()
             if lost_rounds:
                 await self._space.pause(lost_rounds)
+
+    async def _abandon(self, subscription: Subscription, index: str) -> None:
+        """Cancel the tasks of this index that nobody else had to begin."""
+        space, place, lost_rounds = self._space, 0, 0
+        while True:
+            rows = await space.connection.command(
+                "ZRANGEBYSCORE",
+                space.keys.of("unbegun", index),
+                f"({place}",
+                "+inf",
+                "WITHSCORES",
+                "LIMIT",
+                0,
+                _ABANDONED_AT_ONCE,
+            )
+            reading = await read(space, [task_id.decode() for task_id, _ in rows])
+            await space.census()
+            changes = abandoned(reading.records.values(), _known(space.agents, subscription), reading.now)
+            view = reading.view(space, changes.cancel_marks)
+            writes = space.writes(reading.now, view)
+            writes.rests_on_agents = True
+            writes.add(changes)
+            try:
+                is_done = not changes.cancel_marks or await space.apply(view, writes, reading.now)
+            except Outdated:
+                is_done = False
+            if is_done:
+                if len(rows) < _ABANDONED_AT_ONCE:
+                    return
+                place, lost_rounds = int(rows[-1][1]), 0
+                continue
+            lost_rounds += 1
+            if lost_rounds > _MOST_LOST_ROUNDS:
+                raise space.too_busy()
+            await space.pause(lost_rounds)
 
     async def _remove_some(self, subscription: Subscription, heir: Subscription | None) -> tuple[bool, bool]:
         """Withdraw some of the agent's runs: whether that was done, and whether the agent has gone with them."""

@@ -16,12 +16,14 @@ local function log(id, topic, created, body, event, named)
     local stored = redis.call('HMGET', key, 'n', 'a')
     local position = stored[1]
     if stored[2] then return end
+    -- with no agent at all is not the same as without those whose run was deleted later
+    local names = named == '' and '*' or named
     if position then
-        redis.call('HSET', key, 'a', named)
+        redis.call('HSET', key, 'a', names)
         redis.call('ZREM', P .. 'unbegun:' .. topic .. '/', id)
     else
         position = redis.call('INCR', P .. 'tasks:latest')
-        redis.call('HSET', key, 'n', position, 't', topic, 'c', created, 'f', '', 'b', body, 'a', named)
+        redis.call('HSET', key, 'n', position, 't', topic, 'c', created, 'f', '', 'b', body, 'a', names)
         redis.call('ZADD', P .. 'tasks', position, id)
     end
     if named == '' then redis.call('ZADD', P .. 'unbegun:' .. topic .. '/', position, id) end

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
+from queue import Queue
 
 import apsw
 import pytest
@@ -65,9 +67,10 @@ async def test_a_ring_can_depend_on_the_result(database, writer, insert, monkeyp
     assert rings == [1]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_thread_that_ends_leaves_nobody_waiting(database, writer, insert, hold_writer, monkeypatch):
-    """Those in line get an error, and so does whoever comes later."""
+    """Those in line get an error, and so does whoever comes later; what ended it is told as Python tells it."""
+    told: Queue[threading.ExceptHookArgs] = Queue()
+    monkeypatch.setattr(threading, "excepthook", told.put)
 
     def wait():
         raise MemoryError
@@ -80,6 +83,7 @@ async def test_a_thread_that_ends_leaves_nobody_waiting(database, writer, insert
         await asyncio.wait_for(waiting, 10)
     with pytest.raises(BackendUnavailable):
         await asyncio.wait_for(database.write(insert("lost")), 10)
+    assert (await asyncio.to_thread(told.get, timeout=10)).exc_type is MemoryError
 
 
 @pytest.mark.parametrize(("error", "said"), [(apsw.IOError, "unknown"), (apsw.FullError, "failed")])

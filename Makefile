@@ -22,7 +22,7 @@ MEASURE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
+.PHONY: help setup demo test faults cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ setup: $(DEV)  ## Install everything that the other commands need
 
 test: $(TEST)  ## Run the tests
 	$(PY) $(MEASURE) -m pytest $(PYTEST_ARGS)
+
+faults: $(TEST)  ## Run the long tests that kill, freeze and flush servers of their own
+	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
 
 cover: $(TEST)  ## Run the tests and hold domain and app to 95 % coverage, branches included
 	$(PY) -m coverage erase

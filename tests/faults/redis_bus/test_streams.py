@@ -19,7 +19,7 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import Confirmation
 from omnidaemon.testing.contracts.bus import drain, ids
 from omnidaemon.testing.place import TOPIC
-from tests.integration.redis_bus.conftest import place_on
+from tests.faults.redis_bus.conftest import place_on
 
 GREETER = Subscription(TOPIC, "greeter")
 
@@ -229,7 +229,9 @@ async def _receive_all(inbox, seen, confirmed, running, within_seconds=30.0):
         assert loop.time() < ends_at, f"{len(confirmed - seen)} of {len(confirmed)} are missing"
         try:
             deliveries = await inbox.receive({GREETER: 10}, 0.5)
-            seen.update(ids(deliveries))  # an ack whose reply is lost may have got through, and nothing comes again then
+            seen.update(
+                ids(deliveries)
+            )  # an ack whose reply is lost may have got through, and nothing comes again then
             await inbox.ack(deliveries)
         except BackendUnavailable:
             await asyncio.sleep(0.05)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import attrs
 
+from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
 
 
@@ -64,6 +65,14 @@ class AgentRecord:
         return attrs.evolve(self, is_stopped=is_stopped, generation=self.generation + 1)
 
 
+def found_agent(known: Mapping[Subscription, AgentRecord], subscription: Subscription) -> AgentRecord:
+    """The record of this agent, or `AgentNotFound`."""
+    record = known.get(subscription)
+    if record is None:
+        raise AgentNotFound(subscription.topic, subscription.agent)
+    return record
+
+
 def registered(
     profiles: Iterable[AgentProfile], known: Mapping[Subscription, AgentRecord], at: datetime
 ) -> dict[Subscription, AgentRecord]:
@@ -96,13 +105,25 @@ class WorkerReport:
     version: str = ""
 
 
+ALIVE_SECONDS = 10.0
+"""How long a worker is taken for alive after its last heartbeat; it sends one at least each second and a half."""
+
+WORKERS_REMEMBERED = timedelta(hours=1)
+"""How long a worker is known after its last heartbeat."""
+
+
 @attrs.frozen(kw_only=True)
 class WorkerRecord:
-    """The last heartbeat of a worker. It is taken for alive while that is younger than the registry's limit."""
+    """The last heartbeat of a worker, and whether it is taken for alive."""
 
     report: WorkerReport
     seen_at: datetime
     is_alive: bool = True
+
+    @classmethod
+    def seen(cls, report: WorkerReport, seen_at: datetime, now: datetime) -> WorkerRecord:
+        """As it looks now."""
+        return cls(report=report, seen_at=seen_at, is_alive=now - seen_at <= timedelta(seconds=ALIVE_SECONDS))
 
 
 @attrs.frozen(kw_only=True)
@@ -112,3 +133,11 @@ class DesiredState:
 
     stopped: frozenset[Subscription] = frozenset()
     removed: frozenset[Subscription] = frozenset()
+
+    @classmethod
+    def of(cls, known: Mapping[Subscription, AgentRecord], report: WorkerReport) -> DesiredState:
+        """What this worker learns, of all agents that are known."""
+        return cls(
+            stopped=frozenset(subscription for subscription, record in known.items() if record.is_stopped),
+            removed=frozenset(subscription for subscription in report.subscriptions if subscription not in known),
+        )

@@ -218,6 +218,9 @@ def answerable(
     return tuple(sorted(s.agent for s, record in known.items() if s.topic == topic and record.start is Start.BACKLOG))
 
 
+TOMBSTONE_LIFE = timedelta(days=7)
+"""For how long a late delivery of what was deleted or has expired is known for what it is."""
+
 _UNENDED_FIRST = (RunState.RUNNING, RunState.WAITING, RunState.RETRYING, RunState.QUEUED)
 _GRAVEST_FIRST = (RunState.DEAD, RunState.CANCELLED, RunState.SKIPPED, RunState.SUCCEEDED)
 

@@ -7,8 +7,18 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from omnidaemon.domain.agent import AgentProfile, AgentRecord, DesiredState, Start, WorkerRecord, WorkerReport
+from omnidaemon.domain.agent import (
+    ALIVE_SECONDS,
+    AgentProfile,
+    AgentRecord,
+    DesiredState,
+    Start,
+    WorkerRecord,
+    WorkerReport,
+)
 from omnidaemon.domain.names import Subscription
+
+__all__ = ["ALIVE_SECONDS", "AgentRegistry", "Census"]
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +71,3 @@ class AgentRegistry(ABC):
         The bus comes first: who is killed between `EventBus.retire` and this call finds the agent here, and removes it
         again. The other way round the bus would collect for nobody.
         """
-
-
-ALIVE_SECONDS = 10.0
-"""How long a worker is taken for alive after its last heartbeat; it sends one at least each second and a half."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TaskRecord
@@ -30,6 +31,28 @@ class Page:
 
     records: tuple[TaskRecord, ...]
     cursor: str | None = None
+
+    @classmethod
+    def of(cls, found: Sequence[tuple[int, TaskRecord]], limit: int) -> Page:
+        """A page of up to `limit` of the records found, each with its position: growing numbers, given once."""
+        has_more = len(found) > limit
+        return cls(
+            records=tuple(record for _, record in found[:limit]),
+            cursor=str(found[limit - 1][0]) if has_more else None,
+        )
+
+
+def position_before(cursor: str | None) -> int | None:
+    """The position below which a page begins; None for the first. `InvalidValue` for what `Page.of` did not make."""
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > _LONGEST_POSITION:
+        raise InvalidValue("cursor", cursor, "a cursor from an earlier page")
+    return int(cursor)
+
+
+_LONGEST_POSITION = 18
+"""In digits: what every database can count to."""
 
 
 class RunQueries(ABC):

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 
 import attrs
 
 from omnidaemon.adapters.memory.space import MemorySpace
 from omnidaemon.domain.agent import (
+    WORKERS_REMEMBERED,
     AgentProfile,
-    AgentRecord,
     DesiredState,
     Start,
     WorkerRecord,
     WorkerReport,
+    found_agent,
     registered,
 )
-from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import abandoned, withdrawn
-from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
-
-_REMEMBERED = timedelta(hours=1)
+from omnidaemon.ports.registry import AgentRegistry, Census
 
 
 class MemoryRegistry(AgentRegistry):
@@ -49,10 +46,7 @@ class MemoryRegistry(AgentRegistry):
         space = self._space
         with space.transaction() as now:
             space.workers[report.incarnation] = (report, now.at)
-            return DesiredState(
-                stopped=frozenset(s for s, record in space.agents.items() if record.is_stopped),
-                removed=frozenset(s for s in report.subscriptions if s not in space.agents),
-            )
+            return DesiredState.of(space.agents, report)
 
     async def leave(self, incarnation: str) -> None:
         with self._space.transaction():
@@ -63,11 +57,10 @@ class MemoryRegistry(AgentRegistry):
     async def census(self) -> Census:
         space = self._space
         with space.transaction() as now:
-            alive_from = now.at - timedelta(seconds=ALIVE_SECONDS)
             workers = [
-                WorkerRecord(report=report, seen_at=seen_at, is_alive=seen_at >= alive_from)
+                WorkerRecord.seen(report, seen_at, now.at)
                 for report, seen_at in space.workers.values()
-                if seen_at >= now.at - _REMEMBERED
+                if seen_at >= now.at - WORKERS_REMEMBERED
             ]
             return Census(
                 agents=tuple(space.agents[subscription] for subscription in sorted(space.agents)),
@@ -77,7 +70,7 @@ class MemoryRegistry(AgentRegistry):
     async def desire(self, subscriptions: Sequence[Subscription], *, is_stopped: bool) -> None:
         space = self._space
         with space.transaction():
-            records = [self._known(subscription) for subscription in subscriptions]
+            records = [found_agent(space.agents, subscription) for subscription in subscriptions]
             for record in records:
                 space.agents[record.profile.subscription] = record.desired(is_stopped=is_stopped)
         space.bell.ring()
@@ -85,7 +78,7 @@ class MemoryRegistry(AgentRegistry):
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         space = self._space
         with space.transaction() as now:
-            agent = self._known(subscription)
+            agent = found_agent(space.agents, subscription)
             topics = (task_id for task_id, row in space.tasks.items() if row.task.topic == subscription.topic)
             records = [record for record in map(space.record, topics) if record is not None]
             space.apply(abandoned(records, agent, now), now)
@@ -93,9 +86,3 @@ class MemoryRegistry(AgentRegistry):
             runs = [run for run in space.runs.values() if run.subscription == subscription and not run.state.is_end]
             space.apply(withdrawn(runs, heir, space.runs, now), now)
         space.bell.ring()
-
-    def _known(self, subscription: Subscription) -> AgentRecord:
-        record = self._space.agents.get(subscription)
-        if record is None:
-            raise AgentNotFound(subscription.topic, subscription.agent)
-        return record

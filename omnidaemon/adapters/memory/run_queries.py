@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from omnidaemon.adapters.memory.space import MemorySpace
-from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.states import Status
 from omnidaemon.ports.journal import Journal
-from omnidaemon.ports.run_queries import Page, RunQueries, TaskFilter
+from omnidaemon.ports.run_queries import Page, RunQueries, TaskFilter, position_before
 
 
 class MemoryRunQueries(RunQueries):
@@ -38,7 +37,7 @@ class MemoryRunQueries(RunQueries):
         return any(self._space.runs[task_id, agent].state.is_end for agent in row.run_agents)
 
     async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page:
-        before = _position(cursor)
+        before = position_before(cursor)
         with self._space.transaction():
             rows = sorted(self._space.tasks.values(), key=lambda row: row.position, reverse=True)
             older = (row for row in rows if before is None or row.position < before)
@@ -48,11 +47,7 @@ class MemoryRunQueries(RunQueries):
                 for position, record in records
                 if record is not None and record.matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent)
             )
-            matching = list(islice(wanted_records, limit + 1))
-            return Page(
-                records=tuple(record for _, record in matching[:limit]),
-                cursor=str(matching[limit - 1][0]) if len(matching) > limit else None,
-            )
+            return Page.of(list(islice(wanted_records, limit + 1)), limit)
 
     async def counts(self) -> Mapping[tuple[Subscription, Status], int]:
         counts: dict[tuple[Subscription, Status], int] = {}
@@ -65,14 +60,6 @@ class MemoryRunQueries(RunQueries):
     async def metrics(self) -> Mapping[Subscription, Metrics]:
         with self._space.transaction():
             return dict(self._space.metrics)
-
-
-def _position(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isascii() or not cursor.isdigit():
-        raise InvalidValue("cursor", cursor, "a cursor from an earlier page")
-    return int(cursor)
 
 
 class MemoryJournal(Journal):

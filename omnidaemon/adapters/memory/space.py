@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import attrs
 
@@ -21,14 +21,12 @@ from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.lapse_guard import LapseGuard
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.record import TaskRecord, answerable
+from omnidaemon.domain.record import TOMBSTONE_LIFE, TaskRecord, answerable
 from omnidaemon.domain.requests import Request
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.clock import Clock
-
-TOMBSTONE_LIFE = timedelta(days=7)
 
 
 @attrs.define

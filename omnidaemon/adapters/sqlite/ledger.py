@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import apsw
@@ -24,13 +24,11 @@ from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.record import answerable
+from omnidaemon.domain.record import TOMBSTONE_LIFE, answerable
 from omnidaemon.domain.requests import Request
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.codec import Codec
-
-TOMBSTONE_LIFE: Final = timedelta(days=7)
 
 _ADVANCE: Final = """
     INSERT INTO counters (name, latest) VALUES (?, ?)

@@ -42,11 +42,7 @@ class Listing:
 
     def page(self, before: int | None, limit: int) -> Page:
         """Up to `limit` records below a position."""
-        found = list(islice(self._matching(_NO_LIMIT if before is None else before), limit + 1))
-        return Page(
-            records=tuple(record for _, record in found[:limit]),
-            cursor=str(found[limit - 1][0]) if len(found) > limit else None,
-        )
+        return Page.of(list(islice(self._matching(_NO_LIMIT if before is None else before), limit + 1)), limit)
 
     def _matching(self, before: int) -> Iterator[tuple[int, TaskRecord]]:
         wanted, reading = self._wanted, self._reading

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Final
 
 import attrs
@@ -13,20 +12,20 @@ from omnidaemon.adapters.sqlite.reading import Reading
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, micros, moment
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.domain.agent import (
+    WORKERS_REMEMBERED,
     AgentProfile,
     AgentRecord,
     DesiredState,
     Start,
     WorkerRecord,
     WorkerReport,
+    found_agent,
     registered,
 )
-from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import abandoned, withdrawn
-from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
+from omnidaemon.ports.registry import AgentRegistry, Census
 
-_REMEMBERED: Final = timedelta(hours=1)
 _CANCELLED_AT_ONCE: Final = 1000
 
 _OPEN_RUNS: Final = f"""
@@ -73,11 +72,7 @@ class SqliteRegistry(AgentRegistry):
             ledger.cursor.execute(
                 "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)", (report.incarnation, micros(ledger.now.at), row)
             )
-            known = ledger.agents()
-            return DesiredState(
-                stopped=frozenset(subscription for subscription, record in known.items() if record.is_stopped),
-                removed=frozenset(subscription for subscription in report.subscriptions if subscription not in known),
-            )
+            return DesiredState.of(ledger.agents(), report)
 
         return await self._space.write(work, durable=False)
 
@@ -94,17 +89,12 @@ class SqliteRegistry(AgentRegistry):
         def work(reading: Reading) -> Census:
             rows = reading.rows(
                 "SELECT report, seen_at FROM workers WHERE seen_at >= ? ORDER BY incarnation",
-                (micros(now - _REMEMBERED),),
+                (micros(now - WORKERS_REMEMBERED),),
             )
-            alive_from = now - timedelta(seconds=ALIVE_SECONDS)
-            workers = []
-            for report, seen in rows:
-                seen_at = moment(seen)
-                workers.append(
-                    WorkerRecord(
-                        report=reading.codec.load(report, WorkerReport), seen_at=seen_at, is_alive=seen_at >= alive_from
-                    )
-                )
+            workers = [
+                WorkerRecord.seen(reading.codec.load(report, WorkerReport), moment(seen_at), now)
+                for report, seen_at in rows
+            ]
             return Census(agents=tuple(reading.agents().values()), workers=tuple(workers))
 
         return await self._space.read(work)
@@ -113,7 +103,8 @@ class SqliteRegistry(AgentRegistry):
         def work(ledger: Ledger) -> None:
             known = ledger.agents()
             _keep(
-                ledger, [_known(known, subscription).desired(is_stopped=is_stopped) for subscription in subscriptions]
+                ledger,
+                [found_agent(known, subscription).desired(is_stopped=is_stopped) for subscription in subscriptions],
             )
 
         await self._space.write(work, rings=True)
@@ -131,7 +122,7 @@ class SqliteRegistry(AgentRegistry):
 def _abandon_some(ledger: Ledger, subscription: Subscription, place: int) -> int | None:
     """Cancel some of the tasks that waited for the topic's first agents, if this one was the last of them; where to go
     on, None at the end. While the agent is registered, no more such tasks come in."""
-    gone = _known(ledger.agents(), subscription)
+    gone = found_agent(ledger.agents(), subscription)
     waiting = ledger.rows(_UNBEGUN, (subscription.topic, "", place))
     ledger.apply(abandoned(ledger.records(task_id for _, task_id in waiting).values(), gone, ledger.now))
     return waiting[-1][0] if len(waiting) == _CANCELLED_AT_ONCE else None
@@ -139,7 +130,7 @@ def _abandon_some(ledger: Ledger, subscription: Subscription, place: int) -> int
 
 def _remove_some(ledger: Ledger, subscription: Subscription, heir: Subscription | None) -> bool:
     """Withdraw some of the agent's runs; True when that were all, and the agent is gone."""
-    gone = _known(ledger.agents(), subscription)
+    gone = found_agent(ledger.agents(), subscription)
     key = (subscription.topic, subscription.agent)
     unbegun = ledger.rows(_UNBEGUN, (*key, 0))
     if unbegun:
@@ -165,10 +156,3 @@ def _keep(ledger: Ledger, records: Iterable[AgentRecord]) -> None:
         "INSERT OR REPLACE INTO agents VALUES (?, ?, ?)",
         [(s.topic, s.agent, ledger.codec.dump(record)) for s, record in subscriptions],
     )
-
-
-def _known(records: Mapping[Subscription, AgentRecord], subscription: Subscription) -> AgentRecord:
-    record = records.get(subscription)
-    if record is None:
-        raise AgentNotFound(subscription.topic, subscription.agent)
-    return record

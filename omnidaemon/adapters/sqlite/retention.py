@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading
 from omnidaemon.adapters.sqlite.rows import micros
 from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.domain.agent import WORKERS_REMEMBERED
 from omnidaemon.domain.record import expired, is_expired
 
 _LOOKED_AT_ONCE: Final = 500
 _REMOVED_AT_ONCE: Final = 200
 _EVENTS_AT_ONCE: Final = 5000
 _LANES_KEPT: Final = timedelta(days=7)
-_WORKERS_KEPT: Final = timedelta(hours=1)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 # Where tasks may be found of which everything has ended, each in the order of an index, from where the last look ended.
@@ -38,69 +38,104 @@ _CANCELLED_TASKS: Final = f"""
 _OLD_EVENTS: Final = f"SELECT position, at FROM journal WHERE position > 0 ORDER BY position LIMIT {_EVENTS_AT_ONCE}"
 _DROP_EVENTS: Final = "DELETE FROM journal WHERE position <= ?"
 _DROP_TOMBSTONES: Final = "DELETE FROM tombstones WHERE until <= ?"
+
+Place = tuple[int, int]
+"""The last candidate that was looked at, in the order of its search."""
+
 _FIRST_PLACE: Final = (-1, -1)
 
 
+class Limits(NamedTuple):
+    """Before when everything of a task must have ended, and before when its dead letters."""
+
+    keep_from: datetime
+    dead_from: datetime
+
+
 class Retention:
-    """One sweep. What `domain.record` calls expired goes; the rest of the candidates is passed over."""
+    """Sweeps. What `domain.record` calls expired goes; the rest of the candidates is passed over, and not looked at again
+    with each sweep: that could be many.
 
-    def __init__(self, space: SqliteSpace, keep_from: datetime, dead_from: datetime | None) -> None:
+    What expires comes behind what expired before, so each search goes on from where its last one ended. A task that had
+    to stay is met again when the rest of it expires. For the few that become free without that, since an agent was
+    removed or a run deleted, a patrol goes over what was passed, one step with each sweep.
+    """
+
+    def __init__(self, space: SqliteSpace) -> None:
         self._space = space
-        self._keep_from = keep_from
-        self._dead_from = dead_from or _LONG_AGO
-        self._searches = [_ENDED_RUNS, _CANCELLED_TASKS]
-        if dead_from is not None:
-            self._searches.append(_DEAD_RUNS)
+        self._ahead: dict[str, Place] = {}
+        self._patrols: dict[str, Place] = {}
 
-    async def prune(self, limit: int) -> int:
-        """Remove up to `limit` tasks, and whatever else has outlived its use; how many tasks were removed."""
+    async def prune(self, keep_from: datetime, dead_from: datetime | None, limit: int) -> int:
+        """Remove up to `limit` tasks of which everything ended before that, and whatever else has outlived its use; how
+        many tasks were removed."""
+        limits = Limits(keep_from, dead_from or _LONG_AGO)
         removed = 0
-        for search in self._searches:
-            place: tuple[int, int] | None = _FIRST_PLACE
-            while place is not None and removed < limit:
-                ripe, place = await self._look(search, place)
-                for chosen in _chunks(ripe[: limit - removed]):
-                    removed += await self._remove(chosen)
-        while await self._space.write(self._sweep, durable=False):
+        for search in (_ENDED_RUNS, _CANCELLED_TASKS, *((_DEAD_RUNS,) if dead_from else ())):
+            removed += await self._go_on(search, limits, limit - removed)
+            removed += await self._patrol(search, limits, limit - removed)
+        while await self._space.write(lambda ledger: _sweep(ledger, limits), durable=False):
             pass
         return removed
 
-    async def _look(self, search: str, place: tuple[int, int]) -> tuple[list[str], tuple[int, int] | None]:
-        """Tasks that may go, and where to look on; None at the end."""
-        before = micros(self._dead_from if search is _DEAD_RUNS else self._keep_from)
+    async def _go_on(self, search: str, limits: Limits, most: int) -> int:
+        removed, has_more = 0, True
+        while has_more and removed < most:
+            place = self._ahead.get(search, _FIRST_PLACE)
+            step, self._ahead[search], has_more = await self._step(search, place, limits, most - removed)
+            removed += step
+        return removed
 
-        def work(reading: Reading) -> tuple[list[str], tuple[int, int] | None]:
+    async def _patrol(self, search: str, limits: Limits, most: int) -> int:
+        if most <= 0:
+            return 0
+        place = self._patrols.get(search, _FIRST_PLACE)
+        removed, place, _ = await self._step(search, place, limits, most)
+        self._patrols[search] = place if place < self._ahead.get(search, _FIRST_PLACE) else _FIRST_PLACE
+        return removed
+
+    async def _step(self, search: str, place: Place, limits: Limits, most: int) -> tuple[int, Place, bool]:
+        """Look at some candidates behind the place: how many were removed, where to look on, whether there may be more."""
+        before = micros(limits.dead_from if search is _DEAD_RUNS else limits.keep_from)
+
+        def work(reading: Reading) -> tuple[list[str], list[Any]]:
             rows = reading.rows(search, (*place, before))
             records = reading.records(dict.fromkeys(row[2] for row in rows))
-            ripe = [i for i, record in records.items() if is_expired(record, self._keep_from, self._dead_from)]
-            return ripe, rows[-1][:2] if len(rows) == _LOOKED_AT_ONCE else None
+            return [i for i, record in records.items() if is_expired(record, *limits)], rows
 
-        return await self._space.read(work)
+        ripe, rows = await self._space.read(work)
+        removed = 0
+        for chosen in _chunks(ripe[:most]):
+            removed += await self._remove(chosen, limits)
+        if not rows or len(ripe) > most:
+            return removed, place, bool(rows)
+        return removed, rows[-1][:2], len(rows) == _LOOKED_AT_ONCE
 
-    async def _remove(self, task_ids: Sequence[str]) -> int:
+    async def _remove(self, task_ids: Sequence[str], limits: Limits) -> int:
         def work(ledger: Ledger) -> int:
             # Read again: a requeue may have come in between.
-            changes = expired(ledger.records(task_ids).values(), self._keep_from, self._dead_from)
+            changes = expired(ledger.records(task_ids).values(), *limits)
             ledger.apply(changes)
             return len(changes.deleted)
 
         return await self._space.write(work)
 
-    def _sweep(self, ledger: Ledger) -> bool:
-        """Remove some old journal entries, and all tombstones, lanes and workers that are of no use any more; whether
-        there may be more."""
-        first = ledger.rows(_OLD_EVENTS)
-        oldest_kept = micros(self._keep_from)
-        old = 0
-        while old < len(first) and first[old][1] < oldest_kept:
-            old += 1
-        if old:
-            ledger.cursor.execute(_DROP_EVENTS, (first[old - 1][0],))
-        now = ledger.now.at
-        ledger.cursor.execute(_DROP_TOMBSTONES, (micros(now),))
-        ledger.cursor.execute("DELETE FROM lanes WHERE used_at < ?", (micros(now - _LANES_KEPT),))
-        ledger.cursor.execute("DELETE FROM workers WHERE seen_at < ?", (micros(now - _WORKERS_KEPT),))
-        return old == _EVENTS_AT_ONCE
+
+def _sweep(ledger: Ledger, limits: Limits) -> bool:
+    """Remove some old journal entries, and all tombstones, lanes and workers that are of no use any more; whether there
+    may be more."""
+    last, old, oldest_kept = 0, 0, micros(limits.keep_from)
+    for position, at in ledger.cursor.execute(_OLD_EVENTS):
+        if at >= oldest_kept:
+            break
+        last, old = position, old + 1
+    if old:
+        ledger.cursor.execute(_DROP_EVENTS, (last,))
+    now = ledger.now.at
+    ledger.cursor.execute(_DROP_TOMBSTONES, (micros(now),))
+    ledger.cursor.execute("DELETE FROM lanes WHERE used_at < ?", (micros(now - _LANES_KEPT),))
+    ledger.cursor.execute("DELETE FROM workers WHERE seen_at < ?", (micros(now - WORKERS_REMEMBERED),))
+    return old == _EVENTS_AT_ONCE
 
 
 def _chunks(task_ids: Sequence[str]) -> list[Sequence[str]]:

@@ -20,6 +20,7 @@ class SqliteRunCommands(RunCommands):
 
     def __init__(self, space: SqliteSpace) -> None:
         self._space = space
+        self._retention = Retention(space)
 
     async def cancel(self, task_id: str, agent: str | None = None) -> None:
         await self._order(task_id, lambda record, now: record.cancel(agent, now))
@@ -45,4 +46,4 @@ class SqliteRunCommands(RunCommands):
     async def prune(self, keep: timedelta, keep_dead: timedelta | None, limit: int) -> int:
         """In steps of a transaction each."""
         now = self._space.clock.now().at
-        return await Retention(self._space, now - keep, None if keep_dead is None else now - keep_dead).prune(limit)
+        return await self._retention.prune(now - keep, None if keep_dead is None else now - keep_dead, limit)

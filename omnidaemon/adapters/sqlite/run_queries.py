@@ -8,12 +8,11 @@ from typing import Final
 from omnidaemon.adapters.sqlite.listing import Listing
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
 from omnidaemon.adapters.sqlite.space import SqliteSpace
-from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.states import Status
-from omnidaemon.ports.run_queries import Page, RunQueries, TaskFilter
+from omnidaemon.ports.run_queries import Page, RunQueries, TaskFilter, position_before
 
 _ENDED: Final = """
     SELECT wanted.value FROM json_each(?) AS wanted LEFT JOIN tasks ON tasks.task_id = wanted.value
@@ -42,7 +41,7 @@ class SqliteRunQueries(RunQueries):
         return await self._space.read(lambda reading: [row[0] for row in reading.rows(_ENDED, [wanted])])
 
     async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page:
-        before = _position(cursor)
+        before = position_before(cursor)
         return await self._space.read(lambda reading: Listing(reading, wanted).page(before, limit))
 
     async def counts(self) -> Mapping[tuple[Subscription, Status], int]:
@@ -54,11 +53,3 @@ class SqliteRunQueries(RunQueries):
 
     async def metrics(self) -> Mapping[Subscription, Metrics]:
         return await self._space.read(lambda reading: reading.metrics())
-
-
-def _position(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:  # noqa: PLR2004 - as SQLite counts
-        raise InvalidValue("cursor", cursor, "a cursor from an earlier page")
-    return int(cursor)

@@ -19,8 +19,8 @@ async def greeter(payload: dict[str, str]) -> dict[str, str]:
 
 @sdk.agent("report.requested", policy=policy)
 async def reporter(payload: dict[str, str], ctx: Context) -> dict[str, str]:
-    """Write a report, slowly."""
-    await asyncio.sleep(2)
+    """Write a report, slowly: at the first attempt so slowly that demo.py has the time to kill the worker."""
+    await asyncio.sleep(60 if ctx.attempt == 1 else 1)
     return {"report": f"All is well in {payload['city']}.", "written_at_attempt": str(ctx.attempt)}
 
 

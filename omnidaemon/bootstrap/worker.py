@@ -24,7 +24,8 @@ from omnidaemon.domain.names import Subscription
 
 class Worker:
     """Start it on the loop that the agents shall run on. Used once: a new incarnation is a new worker. `left` is set,
-    whatever the agents' loop does, once the engine has left and the agents' threads are let go of."""
+    whatever the agents' loop does, once the engine has left and the agents' threads are let go of; `has_begun`: there is
+    an engine that start() has begun."""
 
     def __init__(self, container: Container, agents: Mapping[Subscription, Agent], publish: PublishFrom) -> None:
         self.left = threading.Event()
@@ -33,7 +34,7 @@ class Worker:
         self._publish = publish
         self._ready: Future[None] = Future()
         self._finished: Future[int] = Future()
-        self._is_begun = False
+        self.has_begun = False
         self._is_asked = False
         self._wishes: deque[None] = deque()
         self._pass_wishes_on: Callable[[], object] = lambda: None
@@ -48,7 +49,7 @@ class Worker:
             result_max_bytes=self._container.settings().result_max_bytes,
             threads=sum(agent.profile.concurrency for agent in self._agents.values() if not agent.is_async),
         )
-        self._is_begun = True
+        self.has_begun = True
         threading.Thread(
             target=self._run_engine,
             args=(executor, asyncio.get_running_loop()),
@@ -58,7 +59,7 @@ class Worker:
         try:
             await asyncio.shield(asyncio.wrap_future(self._ready))
         except BaseException:
-            self.request_stop()
+            self.drain()
             with contextlib.suppress(Exception):  # what is raised is what kept it from starting
                 await self.wait()
             raise
@@ -83,7 +84,7 @@ class Worker:
     async def stop(self) -> int:
         """Drain and leave; how many runs were given back unfinished."""
         self.drain()
-        return await self.wait() if self._is_begun else 0
+        return await self.wait() if self.has_begun else 0
 
     # --- on the engine's thread ---------------------------------------------------------------------------------------
 

@@ -21,9 +21,10 @@ class Changes:
     """Everything that one gate call writes; all of it or nothing.
 
     `runs` replace the versions that were read. `tasks` are added to the log where absent, with no agents.
-    `cancel_marks` sets or clears the mark on a task. `unscheduled` tasks leave the schedules, `scheduled` ones come to them, with their due time. `deleted` tasks leave
-    the log with all their runs; `forgotten` runs go alone, and their agents need not end the task any more. `tombstones` are runs, or with agent "" whole tasks, that
-    a late delivery must not bring back.
+    `cancel_marks` sets or clears the mark on a task. `unscheduled` tasks leave the schedules, `scheduled` ones come to
+    them, with their due time. `deleted` tasks leave the log with all their runs; `forgotten` runs go alone, and their
+    agents need not end the task any more. `tombstones` are runs, or with agent "" whole tasks, that a late delivery
+    must not bring back.
     """
 
     runs: tuple[Run, ...] = ()

@@ -23,9 +23,10 @@ class Run:
 
     `fence` grows at each grant and never goes back: who holds an older one can record nothing. `request` is the last
     gate call that changed the run, so that the same call asked again gets the same answer. `attempts` are those that
-    counted, `crashes` the workers that died with it. `queued_at` is since when this life could have been begun. `lease_until` is in seconds of the store's steady clock.
-    `errors` holds one entry per failed attempt and crash of this life. `answers` maps questions to JSON text.
-    `is_acked` says that the bus is known to have forgotten the delivery.
+    counted, `crashes` the workers that died with it. `queued_at` is since when this life could have been begun.
+    `lease_until` is in seconds of the store's steady clock. `errors` holds one entry per failed attempt and crash of
+    this life. `answers` maps questions to JSON text. `is_acked` says that the bus is known to have forgotten the
+    delivery.
     """
 
     task_id: str

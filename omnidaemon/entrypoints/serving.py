@@ -55,7 +55,7 @@ class _Serving:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 if await self._has_started(stack):
-                    self._watch.begin(tuple(self._told))
+                    self._watch.begin(self._workers())
                     await self._run()
         finally:
             for number, handler in before.items():
@@ -83,9 +83,8 @@ class _Serving:
         for sdk in self._sdks:
             settings = sdk.settings
             await sdk.start()
+            self._workers()  # its SDK forgets it when it is stopped; signals shall reach it also then
             stack.push_async_callback(sdk.stop)
-            if sdk.worker is not None:
-                self._told[sdk.worker] = 0
             logger.info(
                 f"bus {settings.event_bus_type}, store {settings.result_store_type}, data in {settings.data_dir}"
             )
@@ -97,14 +96,15 @@ class _Serving:
 
     async def _run(self) -> None:
         """Return once all engines have left; when one fails, all others are told to drain."""
-        waits = [asyncio.ensure_future(worker.wait()) for worker in self._told]
+        workers = self._workers()
+        waits = [asyncio.ensure_future(worker.wait()) for worker in workers]
         try:
             if self._on_ready is not None:
                 self._on_ready()
             self._tell()
             await asyncio.gather(*waits)
         except BaseException:
-            for worker in self._told:
+            for worker in workers:
                 worker.drain()
             raise
         finally:
@@ -127,19 +127,28 @@ class _Serving:
 
     def _is_too_much(self) -> bool:
         """A worker that runs is told twice; a further signal is for a hook that hangs, at the start or at the end."""
-        is_for_hooks = self._cancel_start is not None or all(worker.left.is_set() for worker in self._told)
-        return is_for_hooks and self._signals > (2 if self._told else 1)
+        workers = self._workers()
+        is_for_hooks = self._cancel_start is not None or all(worker.left.is_set() for worker in workers)
+        return is_for_hooks and self._signals > (2 if workers else 1)
 
     def _word(self) -> str:
         if self._is_too_much():
             return "ending at once"
         if self._signals > 1:
             return "giving back what still runs"
-        return "draining; again to stop at once" if self._told else "not starting; again to end at once"
+        return "draining; again to stop at once" if self._workers() else "not starting; again to end at once"
 
     def _tell(self) -> None:
         """Pass each signal to each worker once."""
-        for worker, heard in self._told.items():
-            self._told[worker] = self._signals
+        for worker in self._workers():
+            heard, self._told[worker] = self._told[worker], self._signals
             for _ in range(heard, self._signals):
                 worker.request_stop()
+
+    def _workers(self) -> Sequence[Worker]:
+        """All that have or had an engine. One may have it before its start() has returned: an agent that blocks the
+        loop with its first task keeps it from that."""
+        for sdk in self._sdks:
+            if sdk.worker is not None and sdk.worker.has_begun:
+                self._told.setdefault(sdk.worker, 0)
+        return tuple(self._told)

@@ -72,8 +72,8 @@ class Inbox(ABC):
         """Up to `credits[s]` deliveries for each subscription named, oldest first for each; never more.
 
         Returns at once when there are any, else waits up to `wait_seconds` and may return none. What it returns is held
-        for this inbox: no other gets it unless this one closes, dies, or does not ack for some seconds; then it is
-        delivered again, maybe to somebody else. So a delivery may come twice. Bytes that cannot be decoded come as
+        for this inbox: no other gets it unless this one closes, dies, or, where holds have an end, does not ack for some
+        seconds; then it is delivered again, maybe to somebody else. So a delivery may come twice. Bytes that cannot be decoded come as
         `Unreadable`. Cancelling it loses nothing: what was taken comes with the next call or is given back.
         Raises `BackendUnavailable` when the bus cannot be reached; the caller tries again.
         """

@@ -15,7 +15,9 @@ class Codec(ABC):
 
     @abstractmethod
     def encode_task(self, task: Task | Unreadable) -> bytes:
-        """The wire form of a task, with its schema number; an unreadable one gives back the bytes that came."""
+        """The wire form of a task, with its schema number; an unreadable one gives back the bytes that came.
+
+        `InvalidValue` for a text that is none in UTF-8, such as half a surrogate pair."""
 
     @abstractmethod
     def decode_task(self, raw: bytes, *, task_id: str, topic: str) -> Task | Unreadable:
@@ -37,7 +39,8 @@ class Codec(ABC):
 
     @abstractmethod
     def dump(self, value: object) -> bytes:
-        """The stored form of a value of the domain or the ports."""
+        """The stored form of a value of the domain or the ports. A text that is none in UTF-8 is escaped: an error's
+        comes from people's code, and the outcome has to be recorded."""
 
     @abstractmethod
     def load(self, raw: bytes, kind: type[T]) -> T:

@@ -67,7 +67,8 @@ class RunStore(ABC):
     async def finish(self, request: Request, finishes: Sequence[Finish]) -> Sequence[bool]:
         """Record what grants came to; one answer per finish, in order: whether it was recorded, or the grant was lost.
 
-        Returns once what ended is durable.
+        Returns once what ended is durable. Asked again, what was recorded is recorded still, with one exception: a run
+        that did not end and that somebody has claimed meanwhile counts as lost, which it is for its former owner.
         """
 
     @abstractmethod

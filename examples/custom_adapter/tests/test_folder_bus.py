@@ -9,9 +9,10 @@ from omnidaemon.testing.contracts import EventBusContract
 
 
 class TestFolderBus(EventBusContract):
-    """Ten lines: how the bus is made, and that it needs a codec."""
+    """Ten lines: how the bus is made, that it needs a codec, and that only the end of an inbox ends what it holds."""
 
     codec = JsonCodec()
+    redelivered_within_seconds = None
 
     def make_bus(self, context: BackendContext) -> EventBus:
         """As the entry point makes it."""

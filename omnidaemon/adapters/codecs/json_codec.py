@@ -10,8 +10,9 @@ from omnidaemon.adapters.codecs.plain_json import checked_text_of, flaw_in, text
 from omnidaemon.adapters.codecs.rich_values import plain
 from omnidaemon.adapters.codecs.stored_form import stored_form
 from omnidaemon.adapters.codecs.task_form import UnreadableForm, fields_of, parsed, task_of
-from omnidaemon.domain.errors import PayloadNotJson
+from omnidaemon.domain.errors import InvalidValue, PayloadNotJson
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.texts import storable
 from omnidaemon.ports.codec import Codec
 
 T = TypeVar("T")
@@ -24,7 +25,11 @@ class JsonCodec(Codec):
         self._stored = stored_form()
 
     def encode_task(self, task: Task | Unreadable) -> bytes:
-        return task.raw if isinstance(task, Unreadable) else orjson.dumps(fields_of(task))
+        """Raises `InvalidValue` for a text that UTF-8 cannot hold."""
+        try:
+            return task.raw if isinstance(task, Unreadable) else orjson.dumps(fields_of(task))
+        except TypeError as error:
+            raise InvalidValue("task", task.task_id, f"texts of whole characters ({error})") from error
 
     def decode_task(self, raw: bytes, *, task_id: str, topic: str) -> Task | Unreadable:
         try:
@@ -49,7 +54,11 @@ class JsonCodec(Codec):
         return value
 
     def dump(self, value: object) -> bytes:
-        return self._stored.dumps(value)
+        try:
+            return self._stored.dumps(value)
+        except TypeError:
+            # An error's text is from people's code, and whatever it holds, the outcome has to be recorded.
+            return orjson.dumps(_storable(self._stored.unstructure(value)))
 
     def load(self, raw: bytes, kind: type[T]) -> T:
         """Raises `ValueError` for bytes that are no such value."""
@@ -57,3 +66,11 @@ class JsonCodec(Codec):
             return self._stored.loads(raw, kind)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"not a stored {getattr(kind, '__name__', kind)}: {error!r}") from error
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, (list, tuple)) else value

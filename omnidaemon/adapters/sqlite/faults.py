@@ -8,7 +8,7 @@ from typing import Final
 
 import apsw
 
-from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUnusable
+from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUnusable, InvalidValue
 
 BACKEND: Final = "sqlite"
 
@@ -26,6 +26,7 @@ LATE_FAULTS: Final = (apsw.IOError, apsw.CantOpenError, apsw.NoMemError)
 """What a COMMIT may raise when it is nearly done."""
 
 
+_NEAR: Final = 20
 _LOCKED = "another program has kept it locked for too long"
 _LOCKED_HINT = "find who holds it (`fuser`), for instance a database browser with an open transaction; then try again"
 _FULL_HINT = "free some space; nothing of this call was stored"
@@ -91,6 +92,11 @@ def passed_on(error: BaseException, path: Path) -> BaseException:
         fault = translated(error, path)
         fault.__cause__ = error
         return fault
+    if isinstance(error, UnicodeEncodeError):
+        near = error.object[max(0, error.start - _NEAR) : error.end + _NEAR]
+        wrong = InvalidValue("text", near, "whole characters, not half of a surrogate pair")
+        wrong.__cause__ = error
+        return wrong
     if isinstance(error, StopIteration):  # no future can carry it
         wrapped = RuntimeError(f"raised StopIteration: {error}")
         wrapped.__cause__ = error

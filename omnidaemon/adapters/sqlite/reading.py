@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -132,8 +133,16 @@ class Reading:
 
 
 def as_array(values: Iterable[object]) -> str:
-    """Values as a JSON array, for `json_each` (which takes bytes for another format)."""
-    return orjson.dumps(tuple(values)).decode()
+    """Values as a JSON array, for `json_each` (which takes bytes for another format).
+
+    Raises `UnicodeEncodeError`, as for any text that is bound, where one holds half of a surrogate pair.
+    """
+    values = tuple(values)
+    try:
+        return orjson.dumps(values).decode()
+    except TypeError:
+        json.dumps(values, ensure_ascii=False).encode()
+        raise
 
 
 def names(stored: str | None) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.texts import storable
 from omnidaemon.ports.codec import Codec
 
 Row = Sequence[Any]
@@ -105,7 +106,7 @@ def state_of(run: Run, codec: Codec) -> Row:
         run.seconds,
         run.result,
         codec.dump(run.errors) if run.errors else None,
-        run.question,
+        None if run.question is None else storable(run.question),
         run.default,
         codec.dump(run.answers) if run.answers else None,
     )
@@ -207,7 +208,7 @@ def row_of_event(event: JournalEvent, position: int) -> Row:
         event.topic,
         event.agent,
         event.attempt,
-        event.detail,
+        storable(event.detail),
         micros(event.at),
     )
 

@@ -37,8 +37,7 @@ class SqliteRunQueries(RunQueries):
         return await self._space.read(lambda reading: reading.records(task_ids))
 
     async def ended(self, task_ids: Sequence[str]) -> Sequence[str]:
-        wanted = as_array(task_ids)
-        return await self._space.read(lambda reading: [row[0] for row in reading.rows(_ENDED, [wanted])])
+        return await self._space.read(lambda reading: [row[0] for row in reading.rows(_ENDED, [as_array(task_ids)])])
 
     async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page:
         before = position_before(cursor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar
 
 import pytest
 import pytest_asyncio
@@ -34,9 +35,13 @@ def ids(deliveries: Sequence[Delivery]) -> list[str]:
 
 
 class EventBusContract(AdapterContract):
-    """Reads `bus.capabilities` to know what is promised. A subclass overrides `make_bus`."""
+    """Reads `bus.capabilities` to know what is promised. A subclass overrides `make_bus`, and may set
+    `redelivered_within_seconds`: how soon it hands out again what was received and not acked; None for a bus that
+    does so only when the inbox has closed or died."""
 
     pytestmark = pytest.mark.asyncio
+
+    redelivered_within_seconds: ClassVar[float | None] = 6.0
 
     def make_bus(self, context: BackendContext) -> EventBus:
         """The bus for this context, not entered yet: what the plugin's entry point does."""
@@ -241,6 +246,27 @@ class EventBusContract(AdapterContract):
         assert ids(await drain(inbox, GREETER, 1)) == ["t1"]
         assert list(await inbox.receive({GREETER: 5}, wait_seconds=0)) == []
         await inbox.close()
+
+    async def test_what_is_not_acked_is_delivered_again(self, place: Place, bus: EventBus, peer_bus: EventBus) -> None:
+        """After some seconds, to anybody; what was acked is not, and an ack that comes too late does no harm."""
+        hold_seconds = self.redelivered_within_seconds
+        if hold_seconds is None or not bus.capabilities.competes:
+            pytest.skip("an inbox of this bus holds what it got as long as it lives")
+        await bus.declare({GREETER: Start.NOW})
+        await bus.publish([place.task(f"t{number}") for number in range(3)])
+        slow, other = await bus.subscribe([GREETER]), await peer_bus.subscribe([GREETER])
+        first, second, third = await drain(slow, GREETER, 3)
+        await slow.ack([second])
+        assert list(await other.receive({GREETER: 5}, wait_seconds=0)) == []
+        await place.pass_time(hold_seconds)
+        again = await drain(other, GREETER, 2)
+        assert sorted(ids(again)) == sorted(ids([first, third]))
+        await other.ack(again)
+        await slow.ack([first, third])
+        await slow.close()
+        await place.pass_time(hold_seconds)
+        assert list(await other.receive({GREETER: 5}, wait_seconds=0)) == []
+        await other.close()
 
     async def test_retire_drops_what_waits(self, place: Place, bus: EventBus) -> None:
         """A retired subscription gets nothing; declared anew, it begins with what comes then."""

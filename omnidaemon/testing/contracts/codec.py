@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from omnidaemon.domain.agent import AgentProfile, AgentRecord, Start, WhenStopped, WorkerReport
-from omnidaemon.domain.errors import PayloadNotJson
+from omnidaemon.domain.errors import InvalidValue, PayloadNotJson
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
@@ -175,6 +175,19 @@ class CodecContract:
     def test_stored_value_comes_back(self, codec: Codec, value: object) -> None:
         """Equal in every field, with times to the microsecond and steady readings to the last bit."""
         assert codec.load(codec.dump(value), type(value)) == value
+
+    def test_stored_text_may_be_of_any_kind(self, codec: Codec) -> None:
+        """What UTF-8 cannot hold is written out: an outcome must be storable whatever its error says."""
+        error = AttemptError(type="ValueError", message="half \ud800, NUL \0, é", traceback="é")
+        kept = codec.load(codec.dump((error,)), tuple[AttemptError, ...])[0]
+        assert kept.message == "half \\ud800, NUL \0, é"
+        assert kept.traceback == "é"
+
+    def test_task_of_half_characters_is_refused(self, codec: Codec) -> None:
+        """With a typed error."""
+        task = Task(task_id="t1", topic="t", payload=b"{}", created_at=AT, headers={"a": "\ud800"})
+        with pytest.raises(InvalidValue):
+            codec.encode_task(task)
 
     def test_stored_value_may_have_unknown_keys(self, codec: Codec) -> None:
         """What a newer version wrote can be read."""

@@ -112,6 +112,22 @@ class FinishContract(StorageOpening):
         assert (record.runs[0].state, len(record.runs[0].errors)) == ("dead", 2)
         assert record.task == task
 
+    async def test_finish_records_texts_of_any_kind(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """Errors and questions come from people's code: half a surrogate pair or a NUL in one costs no outcome."""
+        odd = "half \ud800, NUL \0, é"
+        error = AttemptError(type="ValueError", message=odd, traceback=odd)
+        assert await worker.settle(await worker.begun(place.task("t1"), GREETER), RetryAfter(seconds=0.0, error=error))
+        assert await worker.settle(await worker.begun(place.task("t2"), GREETER), Wait(question=odd, seconds=50))
+        (kept,) = (await run_of(storage)).errors
+        question = (await run_of(storage, "t2")).question
+        for text in (kept.message, kept.traceback, question):
+            assert text is not None
+            assert text.startswith("half ")
+            assert text.endswith(", é")
+        assert [event.task_id for event in await storage.journal.read()]
+
     async def test_finish_with_a_question_waits_for_its_answer(
         self, place: Place, storage: Storage, worker: ScriptedWorker
     ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from omnidaemon.domain.agent import AgentProfile
-from omnidaemon.domain.errors import InvalidValue
+from omnidaemon.domain.errors import InvalidValue, OmniDaemonError
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.policy import End, RetryAfter, Wait
@@ -61,6 +63,24 @@ class RunQueriesContract(StorageOpening):
         await storage.log.add([place.task("t1")])
         assert list(await storage.queries.records(["t1", "nowhere"])) == ["t1"]
         assert await storage.queries.records([]) == {}
+
+    async def test_texts_that_nothing_can_hold_are_found_nowhere(self, storage: Storage) -> None:
+        """Half a surrogate pair or a NUL in what is asked for: nothing, or a typed error."""
+        queries = storage.queries
+        for odd in ("half \ud800", "NUL \0"):
+            with contextlib.suppress(InvalidValue):
+                assert await queries.records([odd]) == {}
+            with contextlib.suppress(InvalidValue):
+                assert list(await queries.ended([odd])) == [odd]
+            for wanted in (TaskFilter(topic=odd), TaskFilter(agent=odd), TaskFilter(agent=odd, status=Status.QUEUED)):
+                with contextlib.suppress(InvalidValue):
+                    assert await found(storage, wanted) == []
+            with contextlib.suppress(InvalidValue):
+                assert list(await storage.journal.read(task_id=odd)) == []
+            with pytest.raises(OmniDaemonError):
+                await storage.commands.cancel(odd)
+            with pytest.raises(OmniDaemonError):
+                await storage.registry.remove(Subscription(odd, odd))
 
     async def test_records_are_seen_over_every_connection(
         self, place: Place, peer: Storage, worker: ScriptedWorker

@@ -115,11 +115,10 @@ async def stuck(payload):
     print("stuck", flush=True)
     {body}
 
-@sdk.on_startup
-async def publish():
-    await sdk.publish_task("stuck", 1)
+def publish():
+    asyncio.get_running_loop().create_task(sdk.publish_task("stuck", 1))
 
-sdk.run()
+run_sdks([sdk], on_ready=publish)
 """)
     running.until_said("stuck\n")
     running.send()
@@ -137,11 +136,10 @@ def stuck(payload):
     print("stuck", flush=True)
     time.sleep(1000)
 
-@sdk.on_startup
-async def publish():
-    await sdk.publish_task("stuck", 1)
+def publish():
+    asyncio.get_running_loop().create_task(sdk.publish_task("stuck", 1))
 
-sdk.run()
+run_sdks([sdk], on_ready=publish)
 print("after run", flush=True)
 """)
     running.until_said("stuck\n")
@@ -150,6 +148,33 @@ print("after run", flush=True)
     running.send()
     assert running.wait() == 0, running.said
     assert "after run" in running.said
+
+
+def test_a_loop_that_is_blocked_before_the_start_returns_does_not_keep_an_engine_working(program):
+    """An agent may block it with its first task: the engine is told all the same, and the process can be ended."""
+    running = program("""
+import threading
+from omnidaemon.bootstrap.worker import Worker
+
+start = Worker.start
+
+async def blocked(worker):
+    await start(worker)
+    threading.Thread(target=lambda: worker.left.wait() and print("left", flush=True), daemon=True).start()
+    print("works", flush=True)
+    time.sleep(1000)
+
+Worker.start = blocked
+sdk.run()
+""")
+    running.until_said("works")
+    running.send()
+    running.until_said("draining")
+    running.until_said("left")
+    running.send()
+    running.until_said("giving back")
+    running.send()
+    assert running.wait() == 1, running.said
 
 
 @pytest.mark.parametrize(("hang", "code"), [("await asyncio.sleep(1000)", 0), ("time.sleep(1000)", 1)])
@@ -189,6 +214,31 @@ run_sdks([sdk, second])
     assert running.wait() == 0, running.said
     assert "finished" in running.said
     assert "does not return" not in running.said
+
+
+def test_a_second_signal_while_a_second_sdk_starts_gives_back_what_the_first_runs(program):
+    """At once, and in order: its hooks run."""
+    running = program("""
+second = memory()
+
+@sdk.on_shutdown
+def end():
+    print("first ends", flush=True)
+
+@second.on_startup
+async def slow():
+    await sdk.publish_task("work", 300)
+    await asyncio.sleep(1000)
+
+run_sdks([sdk, second])
+""")
+    running.until_said("begun")
+    running.send()
+    running.until_said("draining")
+    running.send()
+    assert running.wait() == 0, running.said
+    assert "first ends" in running.said
+    assert "finished" not in running.said
 
 
 def test_an_engine_that_fails_does_not_leave_the_other_sdks_running(program):

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -125,11 +126,20 @@ async def test_freezing_a_process_in_the_queue(start, database, tmp_path):
                 while is_free(queue):  # noqa: ASYNC110 - a file's lock sets no event
                     await asyncio.sleep(0.001)
             process.send_signal(signal.SIGSTOP)
+            async with asyncio.timeout(10):
+                while not is_frozen(process):  # noqa: ASYNC110 - the signal takes a moment, a running process goes on
+                    await asyncio.sleep(0.001)
         await database.write(insert("around it"))
         process.send_signal(signal.SIGCONT)
         assert await line(process) == "done"
         await database.write(insert("after it"))
         assert await database.read(query("SELECT word FROM words")) == [("around it",), ("late",), ("after it",)]
+
+
+def is_frozen(process):
+    """Whether the kernel has stopped every thread of it."""
+    threads = Path(f"/proc/{process.pid}/task").iterdir()
+    return all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
 
 def is_free(file):

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from omnidaemon.adapters.memory.bus import MemoryBus
+from omnidaemon.adapters.memory.bus import MemoryBus, MemoryBusSpace
 from omnidaemon.adapters.memory.snapshot import MemorySnapshot
 from omnidaemon.adapters.memory.space import MemorySpace
 from omnidaemon.adapters.memory.storage import MemoryStorage
@@ -139,3 +139,41 @@ async def test_snapshot_brings_everything_back(space, place):
         assert await storage.queries.records(["t1"]) == records
         assert await storage.journal.read() == journal
         assert (await worker.claim(worker.limit(GREETER))).grants == ()
+
+
+async def test_a_full_bus_refuses_and_says_so(place):
+    """What waits for an agent, waits without one, and is held counts; what was acked makes room."""
+    bus = MemoryBus(MemoryBusSpace(place.clock, most_deliveries=3))
+    await bus.declare(dict.fromkeys([GREETER, Subscription(TOPIC, "logger")], Start.NOW))
+    await bus.publish([place.task("waits", topic="nobody")])
+    inbox = await bus.subscribe([GREETER])
+    receipts = await bus.publish([place.task("t1"), place.task("t2")])
+    assert [receipt.confirmation for receipt in receipts] == ["confirmed", "failed"]
+    assert "full: 3 deliveries" in receipts[1].reason
+    deliveries = await inbox.receive({GREETER: 5}, wait_seconds=0)
+    assert [delivery.task.task_id for delivery in deliveries] == ["t1"]
+    assert [(await bus.publish([place.task(topic="nobody")]))[0].confirmation] == ["failed"]
+    await inbox.ack(deliveries)
+    assert [(await bus.publish([place.task(topic="nobody")]))[0].confirmation] == ["confirmed"]
+    await inbox.close()
+
+
+async def test_a_receiver_wakes_when_a_hold_ends(space, place):
+    """Nobody rings then."""
+    bus = MemoryBus(space.bus)
+    await bus.declare({GREETER: Start.NOW})
+    await bus.publish([place.task()])
+    dead, other = await bus.subscribe([GREETER]), await bus.subscribe([GREETER])
+    await dead.receive({GREETER: 1}, wait_seconds=0)
+    await other.receive({GREETER: 1}, wait_seconds=0)
+    receiving = asyncio.ensure_future(other.receive({GREETER: 1}, wait_seconds=60))
+
+    async def look():
+        place.clock.advance(1)
+        return receiving.done()
+
+    await eventually(look)
+    (delivery,) = receiving.result() or await other.receive({GREETER: 1}, wait_seconds=0)
+    assert delivery.task.task_id == "t1"
+    for inbox in (dead, other):
+        await inbox.close()

@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
 from omnidaemon.adapters.redis.faults import BACKEND, location_of, not_open, translated
-from omnidaemon.domain.errors import BackendUnusable
+from omnidaemon.domain.errors import BackendUnusable, InvalidValue
 from omnidaemon.ports.backend import BackendContext
 
 DEFAULT_URL: Final = "redis://127.0.0.1:6379/0"
@@ -82,6 +82,8 @@ class RedisConnection:
             yield
         except (exceptions.RedisError, OSError, TimeoutError) as error:
             raise translated(error, self.location) from error
+        except UnicodeEncodeError as error:
+            raise InvalidValue("a name or a text", error.object, "one that UTF-8 can carry") from error
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -156,9 +158,10 @@ async def _exchange(client: redis.Redis, words: tuple[Any, ...]) -> Any:
     redis-py's asyncio connections pack each word in Python, which for a batch of a hundred tasks takes longer than
     all the rest; this leaves it to hiredis. Both halves close the connection when they are cancelled.
     """
+    packed = hiredis.pack_command(words)
     connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
     try:
-        await connection.send_packed_command(hiredis.pack_command(words))
+        await connection.send_packed_command(packed)
         return await connection.read_response()
     finally:
         await client.connection_pool.release(connection)

@@ -19,6 +19,7 @@ from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.texts import storable
 from omnidaemon.ports.codec import Codec
 
 SCHEMA: Final = 1
@@ -109,7 +110,7 @@ def record_of(kept: Kept, codec: Codec) -> bytes:
         _micros(run.finished_at),
         run.seconds,
         codec.dump(run.errors).decode() if run.errors else None,
-        run.question,
+        None if run.question is None else storable(run.question),
         None if run.default is None else run.default.decode(),
         codec.dump(run.answers).decode() if run.answers else None,
         run.result is not None,
@@ -210,7 +211,7 @@ def entry_of(event: JournalEvent) -> bytes:
             event.topic,
             event.agent,
             event.attempt,
-            event.detail,
+            storable(event.detail),
             micros(event.at),
         )
     )

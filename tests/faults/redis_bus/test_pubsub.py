@@ -14,7 +14,7 @@ from omnidaemon.adapters.redis.pubsub_bus import redis_pubsub_bus
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.names import Subscription
-from omnidaemon.testing.contracts.bus import drain, ids
+from omnidaemon.testing.contracts.bus_opening import drain, ids
 from omnidaemon.testing.patience import eventually
 from omnidaemon.testing.place import TOPIC
 

@@ -17,7 +17,7 @@ from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import Confirmation
-from omnidaemon.testing.contracts.bus import drain, ids
+from omnidaemon.testing.contracts.bus_opening import drain, ids
 from omnidaemon.testing.place import TOPIC
 from tests.faults.redis_bus.conftest import place_on
 

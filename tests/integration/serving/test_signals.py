@@ -112,7 +112,7 @@ def test_a_handler_that_never_returns_does_not_keep_the_process(program, body):
     running = program(f"""
 @sdk.agent("stuck")
 async def stuck(payload):
-    print("stuck", flush=True)
+    print("handles", flush=True)
     {body}
 
 def publish():
@@ -120,7 +120,7 @@ def publish():
 
 run_sdks([sdk], on_ready=publish)
 """)
-    running.until_said("stuck\n")
+    running.until_said("handles\n")
     running.send()
     running.until_said("draining")
     running.send()
@@ -133,7 +133,7 @@ def test_a_thread_that_never_returns_does_not_keep_the_process(program):
     running = program("""
 @sdk.agent("stuck")
 def stuck(payload):
-    print("stuck", flush=True)
+    print("handles", flush=True)
     time.sleep(1000)
 
 def publish():
@@ -142,7 +142,7 @@ def publish():
 run_sdks([sdk], on_ready=publish)
 print("after run", flush=True)
 """)
-    running.until_said("stuck\n")
+    running.until_said("handles\n")
     running.send()
     running.until_said("draining")
     running.send()

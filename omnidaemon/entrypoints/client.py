@@ -182,6 +182,11 @@ class Client:
         """What waits on the bus, by topic and agent."""
         return await (await self.runtime()).queries.depths()
 
+    async def purge_topic(self, topic: str) -> int:
+        """Drop what waits on the bus for all agents of the topic; how many deliveries that were. What was begun goes
+        on."""
+        return await (await self.runtime()).bus.purge(checked_name("topic", topic))
+
     async def health(self) -> Health:
         """Whether bus and store answer, and what is lossy or degraded."""
         return await (await self.runtime()).queries.health()

@@ -108,4 +108,5 @@ class SyncSDK:
     list_workers = _blocking(Client.list_workers)
     metrics = _blocking(Client.metrics)
     topics = _blocking(Client.topics)
+    purge_topic = _blocking(Client.purge_topic)
     health = _blocking(Client.health)

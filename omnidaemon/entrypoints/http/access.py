@@ -105,7 +105,7 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As the route's own, behind the checks."""
-        for method in self.methods:
+        for method in self.methods or ():
             if (method, self.path_format) not in SCOPES:
                 raise LookupError(f"{method} {self.path_format} has no scope: name it in scopes.py")
         answer = super().get_route_handler()

@@ -65,29 +65,28 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
 
 
 def _complete(app: FastAPI) -> None:
-    """Add to the OpenAPI document what FastAPI does not know: the form of errors, and who may do what."""
+    """Have the OpenAPI document tell what FastAPI does not know: the form of errors, and who may do what."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = generate()
-            parts = document.setdefault("components", {})
-            parts.setdefault("schemas", {})
-            for model in (schemas.Problem, schemas.Flaw):
-                described = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                described.pop("$defs", None)
-                parts["schemas"][model.__name__] = described
-            for leftover in ("HTTPValidationError", "ValidationError"):
-                parts["schemas"].pop(leftover, None)
-            parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-            for (method, path), scope in SCOPES.items():
-                if (operation := document["paths"].get(path, {}).get(method.lower())) is not None and scope:
-                    # The empty one: a server without keys asks for none.
-                    operation["security"] = [{"key": []}, {}]
-                    operation["description"] += f"\n\nScope: `{scope}`."
-        return app.openapi_schema or document
+            _complement(generate())
+        return generate()  # which keeps what it has made
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _complement(document: dict[str, Any]) -> None:
+    parts = document.setdefault("components", {}).setdefault("schemas", {})
+    for model in (schemas.Problem, schemas.Flaw):
+        parts[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        parts[model.__name__].pop("$defs", None)
+    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for (method, path), scope in SCOPES.items():
+        operation = document["paths"].get(path, {}).get(method.lower())
+        if operation is not None and scope is not None:
+            operation["security"] = [{"key": []}, {}]  # the empty one: a server without keys asks for none
+            operation["description"] += f"\n\nScope: `{scope}`."
 
 
 class _LastResort:

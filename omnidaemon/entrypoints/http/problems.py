@@ -100,10 +100,10 @@ def _headers(error: OmniDaemonError) -> dict[str, str]:
 
 def _told(error: OmniDaemonError) -> dict[str, Any]:
     """The error's attributes, as far as JSON can carry them, for a client that wants to raise the same."""
-    if not attrs.has(type(error)):
+    kind: type = type(error)
+    if not attrs.has(kind):
         return {}
-    # Not recursively: what is no plain value is told as its text.
-    return {name: _plain(value) for name, value in attrs.asdict(error, recurse=False).items()}
+    return {field.name: _plain(getattr(error, field.name)) for field in attrs.fields(kind)}
 
 
 def _plain(value: object) -> object:

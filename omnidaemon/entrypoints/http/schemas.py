@@ -16,7 +16,6 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 ShownTime = Annotated[str, WithJsonSchema(_TIME)]
 AnyJson = Annotated[Any, Field(description="Any JSON value.")]
-TaskStatus = Literal[tuple(Status)]  # type: ignore[valid-type]
 
 
 def _instant(value: object) -> datetime:
@@ -104,7 +103,7 @@ class Run(_Output):
     task_id: str
     topic: str
     agent: str | None
-    status: TaskStatus
+    status: Status
     result: AnyJson
     error: AttemptError | None
     attempts: int

@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import Header, Query, Response
 
 from omnidaemon.domain.errors import InvalidValue, TaskNotFound, WaitTimedOut
+from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.http import schemas
-from omnidaemon.entrypoints.http.schemas import NAME_PATTERN, NewTask, TaskStatus
+from omnidaemon.entrypoints.http.schemas import NAME_PATTERN, NewTask
 from omnidaemon.entrypoints.http.surface import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
 from omnidaemon.entrypoints.shapes import Shape
 
@@ -29,7 +30,7 @@ IdempotencyKey = Annotated[
         description="The same key on a topic gives the same task again; with another payload 409.",
     ),
 ]
-WithStatus = Annotated[TaskStatus | None, Query(description="Those that have a run in this state.")]
+WithStatus = Annotated[Status | None, Query(description="Those that have a run in this state.")]
 OfAgent = Annotated[str | None, Query(pattern=NAME_PATTERN, description="Those of this agent alone.")]
 Wait = Annotated[
     float,
@@ -69,6 +70,7 @@ async def publish_task(client: Serving, task: NewTask, idempotency_key: Idempote
 @tasks.get("/tasks", response_model=schemas.TaskPage, responses=problems())
 async def list_tasks(
     client: Serving,
+    *,
     status: WithStatus = None,
     topic: OfTopic = None,
     agent: OfAgent = None,

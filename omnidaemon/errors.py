@@ -30,6 +30,7 @@ from omnidaemon.domain.errors import (
     UnknownBackend,
     UnknownSetting,
     WaitTimedOut,
+    WorkerNotFound,
     WrongState,
 )
 
@@ -63,5 +64,6 @@ __all__ = [
     "UnknownBackend",
     "UnknownSetting",
     "WaitTimedOut",
+    "WorkerNotFound",
     "WrongState",
 ]

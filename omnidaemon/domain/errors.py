@@ -13,9 +13,6 @@ class OmniDaemonError(Exception):
     is_transient: ClassVar[bool] = False
 
 
-# --- bad input: the caller must change something -------------------------------------------------------------------
-
-
 class InvalidInput(OmniDaemonError, ValueError):
     """The call cannot be carried out as it was written."""
 
@@ -76,9 +73,6 @@ class DuplicateAgent(InvalidInput):
 
     def __str__(self) -> str:
         return f"agent {self.agent!r} is registered twice on topic {self.topic!r}: give one of them another name="
-
-
-# --- configuration ------------------------------------------------------------------------------------------------
 
 
 class ConfigurationError(OmniDaemonError):
@@ -161,9 +155,6 @@ class AgentFileError(ConfigurationError):
         return f"{self.path}: {self.reason}"
 
 
-# --- what was asked for is not there, or is in another state --------------------------------------------------------
-
-
 class NotFound(OmniDaemonError, LookupError):
     """What the call names does not exist."""
 
@@ -189,6 +180,16 @@ class AgentNotFound(NotFound):
 
     def __str__(self) -> str:
         return f"no agent {self.agent!r} on topic {self.topic!r}; `omni agent list` shows those that exist"
+
+
+@attrs.define(slots=False)
+class WorkerNotFound(NotFound):
+    """No such worker: it has left, or was never heard of."""
+
+    worker_id: str
+
+    def __str__(self) -> str:
+        return f"no worker {self.worker_id!r}; `omni worker list` shows those that were heard within the last hour"
 
 
 class Conflict(OmniDaemonError):
@@ -276,9 +277,6 @@ class WaitTimedOut(OmniDaemonError, TimeoutError):
         return (
             f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s; it goes on in the background"
         )
-
-
-# --- the backend --------------------------------------------------------------------------------------------------
 
 
 @attrs.define(slots=False)

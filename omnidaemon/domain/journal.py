@@ -28,11 +28,22 @@ class EventKind(StrEnum):
     REQUEUED = "requeued"
     DELETED = "deleted"
 
+    @property
+    def is_end(self) -> bool:
+        """Whether a task may have ended with it, and no other event of it may come."""
+        return self in _ENDS
+
+
+_ENDS = frozenset(
+    {EventKind.SUCCEEDED, EventKind.DEAD, EventKind.CANCELLED, EventKind.SKIPPED, EventKind.DELETED},
+)
+
 
 @attrs.frozen(kw_only=True)
 class JournalEvent:
-    """One line of the journal. `agent` is None for what happened to the task as a whole; `position` is the store's
-    number for it, growing, 0 until it is stored."""
+    """One line of the journal. `agent` is None for what happened to the task as a whole; `attempt` is the number of the
+    attempt that it is about, 0 for what came before the first; `position` is the store's number for it, growing, 0 until
+    it is stored."""
 
     kind: EventKind
     task_id: str

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-_READY = b"r"
+_READY, _DRAINED = b"r", b"d"
 _COMMAND = "omnidaemon.entrypoints.cli"
 
 
@@ -32,7 +32,7 @@ class Child:
                 command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], process_group=0
             )
         self.started = time.monotonic()
-        self._is_ready = False
+        self._said = b""
         self._is_line_open = True
 
     @property
@@ -44,15 +44,26 @@ class Child:
     def is_ready(self) -> bool:
         """Whether it has come to take tasks, be it that it has ended since."""
         if self.is_starting:
-            with contextlib.suppress(BlockingIOError):
-                said = self._line.recv(1)
-                self._is_ready, self._is_line_open = said == _READY, bool(said)
-        return self._is_ready
+            self._hear()
+        return _READY in self._said
 
     @property
     def is_starting(self) -> bool:
         """Whether it may still become ready."""
-        return not self._is_ready and self._is_line_open
+        return _READY not in self._said and self._is_line_open
+
+    @property
+    def was_drained(self) -> bool:
+        """Whether it has ended since somebody wanted it to, by the registry and not by a signal."""
+        self._hear()
+        return _DRAINED in self._said
+
+    def _hear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._is_line_open:
+                said = self._line.recv(16)
+                self._said += said
+                self._is_line_open = bool(said)
 
     def fileno(self) -> int:
         """Readable when it becomes ready."""
@@ -90,6 +101,11 @@ class Lifeline:
         with contextlib.suppress(OSError):
             self._line.send(_READY)
         threading.Thread(target=self._watch, name="omnidaemon-lifeline", daemon=True).start()
+
+    def say_drained(self) -> None:
+        """Tell the supervisor that this worker has left because somebody wanted it to: nobody shall take its place."""
+        with contextlib.suppress(OSError):
+            self._line.send(_DRAINED)
 
     def _watch(self) -> None:
         with contextlib.suppress(OSError):

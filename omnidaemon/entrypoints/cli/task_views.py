@@ -17,7 +17,6 @@ from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.values import readable, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
 from omnidaemon.entrypoints.dead_letters import dead_runs
-from omnidaemon.entrypoints.history import retold
 from omnidaemon.entrypoints.spans import relative, span
 
 _SIGNS = {Status.SUCCEEDED: "✓", Status.DEAD: "✗", Status.CANCELLED: "✗", Status.SKIPPED: "✗"}
@@ -193,7 +192,7 @@ def _history(details: TaskDetails) -> Table:
                 views.plain(event.attempt or ""),
                 summary(event.detail or None),
             )
-            for event in retold(details.events)
+            for event in details.events
         ],
         empty="no history",
         title="history",

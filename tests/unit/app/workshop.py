@@ -13,6 +13,7 @@ from omnidaemon.app.agents import Agent, Handler
 from omnidaemon.app.control import Control
 from omnidaemon.app.engine import Engine
 from omnidaemon.app.executor import Executor
+from omnidaemon.app.feed import JournalFeed
 from omnidaemon.app.loops import EngineOptions
 from omnidaemon.app.publisher import Draft, Publisher
 from omnidaemon.app.queries import Queries
@@ -123,6 +124,7 @@ class Workshop:
         self.results = ResultWatch(
             runs=self.storage.runs, run_queries=self.storage.queries, queries=self.queries, clock=clock
         )
+        self.feed = JournalFeed(journal=self.storage.journal, runs=self.storage.runs, clock=clock, telemetry=self.says)
         self.workers: list[Worker] = []
 
     @property
@@ -194,6 +196,7 @@ class Workshop:
                 worker.engine.release_now()
                 await worker.stop()
         await self.results.close()
+        await self.feed.close()
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ def _serve(target: str, lifeline: int | None) -> int:
     from omnidaemon.entrypoints.cli.processes import Lifeline  # noqa: PLC0415 - for a supervised process alone
 
     line = Lifeline(lifeline)
-    run_sdks(load_sdks(target), on_ready=line.say_ready)
+    run_sdks(load_sdks(target), on_ready=line.say_ready, on_drained=line.say_drained)
     return 0
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Protocol, Self
+from typing import Self
 
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.domain.journal import JournalEvent
 
 
-class EventStream(AsyncIterator[JournalEvent], Protocol):
+class EventStream(AsyncIterator[JournalEvent]):
     """Events of the journal, each once and in order. One wait at a time; a wait that is cancelled loses nothing."""
 
+    @abstractmethod
     async def open(self) -> None:
         """Listen from now on, which the first wait does otherwise. Raises what keeps it from doing so. Idempotent."""
 
+    @abstractmethod
     async def aclose(self) -> None:
         """Listen no more. Idempotent."""
 
 
-class FeedStream:
+class FeedStream(EventStream):
     """Events from the feed of the running loop's runtime."""
 
     def __init__(

@@ -172,6 +172,11 @@ def depth(waiting: Depth) -> Shape:
     return {"topic": waiting.topic, "agent": waiting.agent, "waiting": waiting.waiting, "held": waiting.held}
 
 
+def purged(deliveries: int) -> Shape:
+    """How many deliveries were dropped."""
+    return {"purged": deliveries}
+
+
 def health(state: Health) -> Shape:
     """Whether it can work, and what a person should know."""
     return {

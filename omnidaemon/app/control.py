@@ -1,22 +1,26 @@
-"""What people order of agents: start, stop, remove, move."""
+"""What people order of agents, workers and topics: start, stop, remove, move, drain, purge."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 
 from omnidaemon.app.lanes import Lane
-from omnidaemon.domain.errors import AgentBusy, AgentNotFound, InvalidValue
+from omnidaemon.domain.errors import AgentBusy, AgentNotFound, InvalidValue, TaskNotFound, WrongState
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.domain.states import Status
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.clock import Clock, IdSource
+from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Telemetry
 
 _BATCH = 200
+_PURGED_AT_ONCE = 50
 _HEARD_WITHIN_SECONDS = 4.0
 _LOOK_SECONDS = 0.1
 
@@ -42,6 +46,38 @@ class Control:
     async def all_agents(self) -> list[Subscription]:
         """Every subscription there is."""
         return [record.profile.subscription for record in (await self._storage.registry.census()).agents]
+
+    async def drain(self, worker_ids: Sequence[str]) -> None:
+        """Have these workers take nothing more, finish what they run, and leave; `WorkerNotFound`."""
+        await self._storage.registry.drain(worker_ids)
+
+    async def all_workers(self) -> list[str]:
+        """Every worker that lives."""
+        workers = (await self._storage.registry.census()).workers
+        return [worker.report.incarnation for worker in workers if worker.is_alive]
+
+    async def purge(self, topic: str) -> int:
+        """Drop what waits on the topic, on the bus and in the store; how many deliveries that were. What an agent has
+        begun goes on; what is not yet due is left. Those tasks are cancelled, so that nobody waits for them in vain.
+
+        A task that comes in meanwhile may be dropped too, one that is begun meanwhile may be stopped.
+        """
+        dropped = await self._bus.purge(topic)
+        wanted, cursor = TaskFilter(status=Status.QUEUED, topic=topic), None
+        while True:
+            page = await self._storage.queries.find(wanted, cursor, _PURGED_AT_ONCE)
+            dropped += sum(await asyncio.gather(*map(self._cancel_unbegun, page.records)))
+            cursor = page.cursor
+            if cursor is None:
+                return dropped
+
+    async def _cancel_unbegun(self, record: TaskRecord) -> int:
+        """Cancel what nobody has begun of a task; how much of it the store had, not the bus."""
+        commands, task_id = self._storage.commands, record.task.task_id
+        with contextlib.suppress(TaskNotFound, WrongState):  # it has changed meanwhile
+            for agent in record.unbegun_agents if record.runs else [None]:
+                await commands.cancel(task_id, agent)
+        return len(record.held_agents)
 
     async def remove(self, subscription: Subscription, heir: str | None = None) -> int:
         """End a subscription. What waits for it goes to the heir, another agent of the same topic, or is dropped.

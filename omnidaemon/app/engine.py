@@ -65,6 +65,7 @@ class Engine:
             telemetry=telemetry,
             options=options,
             report=self.report,
+            on_drained=self._drain_as_wanted,
         )
 
     # --- life -----------------------------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ class Engine:
         self._loops.start(self._inbox, self._wakeups)
 
     async def asked_to_stop(self) -> None:
-        """Return once it shall stop: somebody wants it, or nobody is left to execute anything."""
+        """Return once it shall stop: somebody here wants it, or by the registry, or nobody is left to execute anything."""
         await self._is_asked_to_stop.wait()
 
     def request_stop(self) -> None:
@@ -96,6 +97,11 @@ class Engine:
     def release_now(self) -> None:
         """Cut the grace short: what still runs is given back at once."""
         self._release_now.set()
+
+    def _drain_as_wanted(self) -> None:
+        if not self._is_asked_to_stop.is_set():
+            self._telemetry.say(Level.INFO, "somebody wants this worker drained: it takes nothing more and leaves")
+            self._is_asked_to_stop.set()
 
     def _hurry_out(self) -> None:
         self.release_now()

@@ -64,6 +64,7 @@ class Loops:
         telemetry: Telemetry,
         options: EngineOptions,
         report: Callable[[], WorkerReport],
+        on_drained: Callable[[], None],
     ) -> None:
         self._bus = bus
         self._storage = storage
@@ -110,6 +111,7 @@ class Loops:
             clock=clock,
             telemetry=telemetry,
             report=report,
+            on_drained=on_drained,
             hint=self._hint(),
         )
 

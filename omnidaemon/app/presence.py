@@ -1,4 +1,5 @@
-"""A worker's heartbeat, and what it learns from it: which agents people want stopped or removed."""
+"""A worker's heartbeat, and what it learns from it: which agents people want stopped or removed, and whether it shall
+leave itself."""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ class Presence:
         clock: Clock,
         telemetry: Telemetry,
         report: Callable[[], WorkerReport],
+        on_drained: Callable[[], None],
         hint: asyncio.Event,
     ) -> None:
         self._registry = registry
@@ -36,6 +38,7 @@ class Presence:
         self._clock = clock
         self._telemetry = telemetry
         self._report = report
+        self._on_drained = on_drained
         self._hint = hint
         self._stopped: frozenset[Subscription] = frozenset()
         self._removed: frozenset[Subscription] = frozenset()
@@ -64,3 +67,5 @@ class Presence:
             self._telemetry.say(Level.WARNING, f"agent {subscription} was removed: it takes nothing more")
         self._stopped, self._removed = desired.stopped, desired.removed
         self._custody.stop(desired.stopped | desired.removed)
+        if desired.is_drained:
+            self._on_drained()

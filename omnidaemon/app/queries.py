@@ -64,6 +64,11 @@ class AgentStatus:
     waiting: int | None
     counts: Mapping[str, int]
 
+    @property
+    def unbegun(self) -> int:
+        """How many tasks wait for it: on the bus, and those that the store holds for it."""
+        return (self.waiting or 0) + sum(self.counts.get(status, 0) for status in _UNBEGUN)
+
 
 @attrs.frozen(kw_only=True)
 class Health:
@@ -75,6 +80,9 @@ class Health:
     workers: int
     agents: int
     notes: tuple[str, ...] = ()
+
+
+_UNBEGUN = (Status.QUEUED, Status.RETRYING)
 
 
 class Queries:
@@ -108,6 +116,17 @@ class Queries:
             events=tuple(await self._storage.journal.read(task_id=task_id)),
             record=record,
         )
+
+    async def last_event(self, task_id: str) -> int | None:
+        """The position of the last event of a task that has ended or is not known, 0 when none is kept; None of one that
+        goes on."""
+        record = (await self._storage.queries.records([task_id])).get(task_id)
+        if record is not None and not record.status.is_end:
+            return None
+        last = 0
+        while events := await self._storage.journal.read(last, task_id):
+            last = events[-1].position
+        return last
 
     def _result(self, record: TaskRecord, agent: str | None) -> TaskResult:
         return TaskResult.of(record, agent, self._codec.decode_value)

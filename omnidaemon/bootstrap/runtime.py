@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from omnidaemon.app.control import Control
+from omnidaemon.app.feed import JournalFeed
 from omnidaemon.app.pairing import mismatch
 from omnidaemon.app.publisher import Publisher
 from omnidaemon.app.queries import Queries
@@ -42,6 +43,7 @@ class Runtime:
         self.queries = Queries(bus=bus, storage=storage, codec=codec)
         self.control = Control(bus=bus, storage=storage, clock=clock, ids=ids, telemetry=telemetry)
         self.results = ResultWatch(runs=storage.runs, run_queries=storage.queries, queries=self.queries)
+        self.feed = JournalFeed(journal=storage.journal, runs=storage.runs, clock=clock, telemetry=telemetry)
         self.publisher = Publisher(
             bus=bus,
             storage=storage,
@@ -61,6 +63,7 @@ class Runtime:
             await stack.enter_async_context(self.storage)
             await stack.enter_async_context(self.bus)
             stack.push_async_callback(self.results.close)
+            stack.push_async_callback(self.feed.close)
             self._stack = stack.pop_all()
         return self
 

@@ -111,10 +111,10 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 def _variables_source(
     environ: Mapping[str, str | None], folder: Path, label: str, variables: Mapping[str, str]
 ) -> Source:
-    given = {name: text for name, text in environ.items() if text}
+    given = {name: text for name, text in environ.items() if text and not _is_of_a_service(name, text)}
     settings = {variable: name for name, variable in variables.items()}
-    for name, text in given.items():
-        if name not in settings and _seems_ours(name, text, settings):
+    for name in given:
+        if name not in settings and _seems_ours(name, settings):
             raise UnknownSetting(name, label, closest(name, settings))
     return Source(
         folder=folder,
@@ -146,11 +146,12 @@ def _as_options(options: Mapping[str, object], label: str) -> Iterator[tuple[str
         yield name.upper(), str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _seems_ours(name: str, text: str, settings: Iterable[str]) -> bool:
+def _seems_ours(name: str, settings: Iterable[str]) -> bool:
     if name.startswith(_SHARED):
         return bool(difflib.get_close_matches(name, list(settings), n=1, cutoff=_SLIP))
-    return name.startswith(_OURS) and not _is_of_others(name, text)
+    return name.startswith(_OURS) and not _NOT_SETTINGS.fullmatch(name)
 
 
-def _is_of_others(name: str, text: str) -> bool:
-    return bool(_NOT_SETTINGS.fullmatch(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)))
+def _is_of_a_service(name: str, text: str) -> bool:
+    """Whether Kubernetes has set it for a Service, be it by the name of a setting."""
+    return bool(name.endswith("_PORT") and _SERVICE_ADDRESS.match(text))

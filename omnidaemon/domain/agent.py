@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import attrs
 
-from omnidaemon.domain.errors import AgentNotFound
+from omnidaemon.domain.errors import AgentNotFound, WorkerNotFound
 from omnidaemon.domain.names import Subscription
 
 
@@ -104,6 +104,22 @@ class WorkerReport:
     is_draining: bool = False
     version: str = ""
 
+    def after(self, before: WorkerReport | None) -> WorkerReport:
+        """As the registry keeps it after the one before: what is to be drained goes on being so, until it leaves."""
+        return self.drained() if before is not None and before.is_draining else self
+
+    def drained(self) -> WorkerReport:
+        """As the registry keeps it once somebody wants the worker drained."""
+        return attrs.evolve(self, is_draining=True)
+
+
+def found_worker(known: Mapping[str, WorkerReport], incarnation: str) -> WorkerReport:
+    """The last heartbeat of this worker, or `WorkerNotFound`."""
+    report = known.get(incarnation)
+    if report is None:
+        raise WorkerNotFound(incarnation)
+    return report
+
 
 ALIVE_SECONDS = 10.0
 """How long a worker is taken for alive after its last heartbeat; it sends one at least each second and a half."""
@@ -128,16 +144,18 @@ class WorkerRecord:
 
 @attrs.frozen(kw_only=True)
 class DesiredState:
-    """What people want of the agents, as a worker learns it from its heartbeat. `removed`: those that the worker runs and
-    the registry does not know any more."""
+    """What people want, as a worker learns it from its heartbeat. `removed`: those agents that the worker runs and the
+    registry does not know any more. `is_drained`: the worker itself shall drain and leave."""
 
     stopped: frozenset[Subscription] = frozenset()
     removed: frozenset[Subscription] = frozenset()
+    is_drained: bool = False
 
     @classmethod
     def of(cls, known: Mapping[Subscription, AgentRecord], report: WorkerReport) -> DesiredState:
-        """What this worker learns, of all agents that are known."""
+        """What this worker learns: of all agents that are known, and of its own report as the registry keeps it."""
         return cls(
             stopped=frozenset(subscription for subscription, record in known.items() if record.is_stopped),
             removed=frozenset(subscription for subscription in report.subscriptions if subscription not in known),
+            is_drained=report.is_draining,
         )

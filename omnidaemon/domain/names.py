@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import TypeGuard
 
 import attrs
@@ -41,3 +42,8 @@ class Subscription:
     def checked(cls, topic: object, agent: object) -> Subscription:
         """A subscription of valid names, or `InvalidName`."""
         return cls(checked_name("topic", topic), checked_name("agent name", agent))
+
+
+def is_topic_like(topic: str, pattern: str) -> bool:
+    """Whether the topic matches a pattern with the wildcards of a shell: `document.*` takes in `document.a.b` too."""
+    return fnmatchcase(topic, pattern)

@@ -40,6 +40,16 @@ class TaskRecord:
         return tuple(agent for agent in self.agents if agent not in begun)
 
     @property
+    def held_agents(self) -> tuple[str, ...]:
+        """The agents whose run the store holds for a worker that begins it."""
+        return tuple(run.subscription.agent for run in self.runs if run.state is RunState.QUEUED)
+
+    @property
+    def unbegun_agents(self) -> tuple[str, ...]:
+        """The agents for which the task waits: on the bus, or in the store."""
+        return (*self.pending_agents, *self.held_agents)
+
+    @property
     def status(self) -> Status:
         """The task's status over all of its agents: that of the least advanced run until all have ended; then
         succeeded if all are, else the gravest end."""

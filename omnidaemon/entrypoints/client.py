@@ -18,6 +18,7 @@ from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
+from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
 from omnidaemon.ports.bus import Depth
 from omnidaemon.ports.run_queries import TaskFilter
 
@@ -172,6 +173,15 @@ class Client:
         """All workers that were heard within the last hour."""
         return await (await self.runtime()).queries.workers()
 
+    async def drain_worker(self, worker_id: str) -> None:
+        """Have a worker take nothing more, finish what it runs, and leave; its process ends. `WorkerNotFound`."""
+        await (await self.runtime()).control.drain([worker_id])
+
+    async def drain_all_workers(self) -> None:
+        """Drain every worker that lives."""
+        control = (await self.runtime()).control
+        await control.drain(await control.all_workers())
+
     # --- the whole ----------------------------------------------------------------------------------------------------
 
     async def metrics(self) -> Mapping[Subscription, Metrics]:
@@ -181,6 +191,20 @@ class Client:
     async def topics(self) -> Sequence[Depth]:
         """What waits on the bus, by topic and agent."""
         return await (await self.runtime()).queries.depths()
+
+    async def purge_topic(self, topic: str) -> int:
+        """Drop what waits on a topic: its tasks are cancelled for the agents that have not begun them. How many
+        deliveries were dropped."""
+        return await (await self.runtime()).control.purge(checked_name("topic", topic))
+
+    def events(self, *, after: int | None = None, task_id: str | None = None, topic: str | None = None) -> EventStream:
+        """What happens, as it happens: `async for event in sdk.events(topic="document.*")`, without an end.
+
+        `after`: the position of the last event that was seen, to go on from there; 0 for all that is kept; None for what
+        happens from now on. `task_id`: of one task only. `topic`: of the topics that match a pattern with the wildcards
+        of a shell. Each event comes once and in order; while the store is away it waits.
+        """
+        return FeedStream(self.runtime, after, task_id, topic)
 
     async def health(self) -> Health:
         """Whether bus and store answer, and what is lossy or degraded."""

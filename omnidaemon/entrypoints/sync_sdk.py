@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from omnidaemon.domain.errors import BlockingCall
+from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.entrypoints.client import Client
+from omnidaemon.entrypoints.event_stream import EventStream
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +42,10 @@ async def _end_calls() -> None:
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def _next_of(stream: EventStream) -> JournalEvent | None:
+    return await anext(stream, None)
 
 
 class SyncSDK:
@@ -89,6 +95,14 @@ class SyncSDK:
         if self._loop not in (None, asyncio.get_running_loop()):
             await asyncio.to_thread(self.close)
 
+    def events(
+        self, *, after: int | None = None, task_id: str | None = None, topic: str | None = None
+    ) -> Iterator[JournalEvent]:
+        """As `events` of the SDK, for a plain loop: `for event in sdk.sync.events(topic="document.*")`."""
+        stream = self.client.events(after=after, task_id=task_id, topic=topic)
+        while (event := self.wait_for(_next_of(stream))) is not None:
+            yield event
+
     publish_task = _blocking(Client.publish_task)
     publish_tasks = _blocking(Client.publish_tasks)
     get_result = _blocking(Client.get_result)
@@ -106,6 +120,9 @@ class SyncSDK:
     stop_all_agents = _blocking(Client.stop_all_agents)
     remove_agent = _blocking(Client.remove_agent)
     list_workers = _blocking(Client.list_workers)
+    drain_worker = _blocking(Client.drain_worker)
+    drain_all_workers = _blocking(Client.drain_all_workers)
     metrics = _blocking(Client.metrics)
     topics = _blocking(Client.topics)
+    purge_topic = _blocking(Client.purge_topic)
     health = _blocking(Client.health)

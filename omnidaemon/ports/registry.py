@@ -63,6 +63,12 @@ class AgentRegistry(ABC):
         none is changed."""
 
     @abstractmethod
+    async def drain(self, incarnations: Sequence[str]) -> None:
+        """Want these workers to take nothing more, finish what they run, and leave. Each learns it from its heartbeats,
+        with a hint before; for the census it is draining from now on. Nobody can want it back: it ends when the worker
+        leaves. `WorkerNotFound` for one that is not known, and then none is drained. Idempotent."""
+
+    @abstractmethod
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """End the subscription: its agent need not answer for any task any more, and its runs that have not ended are
         cancelled (running ones are flagged). Those that nobody executes begin anew under the heir, where there is one.

@@ -15,6 +15,7 @@ from omnidaemon.domain.agent import (
     WorkerRecord,
     WorkerReport,
     found_agent,
+    found_worker,
     registered,
 )
 from omnidaemon.domain.names import Subscription
@@ -45,8 +46,10 @@ class MemoryRegistry(AgentRegistry):
     async def beat(self, report: WorkerReport) -> DesiredState:
         space = self._space
         with space.transaction() as now:
-            space.workers[report.incarnation] = (report, now.at)
-            return DesiredState.of(space.agents, report)
+            before, _ = space.workers.get(report.incarnation, (None, None))
+            kept = report.after(before)
+            space.workers[report.incarnation] = (kept, now.at)
+            return DesiredState.of(space.agents, kept)
 
     async def leave(self, incarnation: str) -> None:
         with self._space.transaction():
@@ -73,6 +76,15 @@ class MemoryRegistry(AgentRegistry):
             records = [found_agent(space.agents, subscription) for subscription in subscriptions]
             for record in records:
                 space.agents[record.profile.subscription] = record.desired(is_stopped=is_stopped)
+        space.bell.ring()
+
+    async def drain(self, incarnations: Sequence[str]) -> None:
+        space = self._space
+        with space.transaction():
+            known = {incarnation: report for incarnation, (report, _) in space.workers.items()}
+            drained = {each: found_worker(known, each).drained() for each in incarnations}
+            for incarnation, report in drained.items():
+                space.workers[incarnation] = (report, space.workers[incarnation][1])
         space.bell.ring()
 
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
@@ -74,5 +75,11 @@ class MemoryJournal(Journal):
 
     async def read(self, after: int = 0, task_id: str | None = None, limit: int = 1000) -> Sequence[JournalEvent]:
         with self._space.transaction():
-            matching = (e for e in self._space.journal if e.position > after and task_id in (None, e.task_id))
-            return [event for event, _ in zip(matching, range(limit), strict=False)]
+            journal = self._space.journal
+            first = bisect.bisect_right(journal, after, key=lambda event: event.position)
+            later = islice(journal, first, None)
+            return list(islice((event for event in later if task_id in (None, event.task_id)), limit))
+
+    async def latest(self) -> int:
+        with self._space.transaction():
+            return self._space.latest_event

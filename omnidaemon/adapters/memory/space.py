@@ -61,13 +61,13 @@ class MemorySpace:
         self.guard = LapseGuard()
         self.metrics: dict[Subscription, Metrics] = {}
         self.journal: list[JournalEvent] = []
+        self.latest_event = 0
         self.tombstones: dict[RunKey, datetime] = {}
         self.agents: dict[Subscription, AgentRecord] = {}
         self.workers: dict[str, tuple[WorkerReport, datetime]] = {}
         self.due_queues: dict[Subscription, list[tuple[datetime, int, RunKey]]] = {}
         self._lock = threading.RLock()
         self._positions = itertools.count(1)
-        self._event_positions = itertools.count(1)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Instant]:
@@ -151,7 +151,9 @@ class MemorySpace:
 
     def write_events(self, events: Iterable[JournalEvent]) -> None:
         """Append to the journal."""
-        self.journal.extend(attrs.evolve(event, position=next(self._event_positions)) for event in events)
+        for event in events:
+            self.latest_event += 1
+            self.journal.append(attrs.evolve(event, position=self.latest_event))
 
     def _put(self, run: Run) -> None:
         self.runs[run.key] = run

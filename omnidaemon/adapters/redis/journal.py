@@ -14,7 +14,10 @@ from omnidaemon.ports.journal import Journal
 
 
 class RedisJournal(Journal):
-    """Trimmed by retention alone. Of each task there is a list of its positions beside the stream."""
+    """Trimmed by retention alone. Of each task there is a list of its positions beside the stream.
+
+    Positions are counted in the script that adds the entries, so nobody sees a higher one before a lower one.
+    """
 
     def __init__(self, space: RedisSpace) -> None:
         self._space = space
@@ -36,3 +39,6 @@ class RedisJournal(Journal):
             return [event_of(int(position), entry) for position, entry in zip(flat[::2], flat[1::2], strict=True)]
         entries = await space.connection.command("XRANGE", space.keys.of("journal"), f"({after}", "+", "COUNT", limit)
         return [event_of(int(i.partition(b"-")[0]), fields[b"e"]) for i, fields in entries]
+
+    async def latest(self) -> int:
+        return int(await self._space.connection.command("GET", self._space.keys.of("journal:latest")) or 0)

@@ -22,7 +22,7 @@ from omnidaemon.domain.agent import (
     WorkerReport,
     registered,
 )
-from omnidaemon.domain.errors import AgentNotFound
+from omnidaemon.domain.errors import AgentNotFound, WorkerNotFound
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import abandoned, withdrawn
@@ -79,31 +79,37 @@ class RedisRegistry(AgentRegistry):
 
     async def beat(self, report: WorkerReport) -> DesiredState:
         space = self._space
-        told = await space.script("beat", report.incarnation, space.codec.dump(report), space.revision)
+        words = (report.incarnation, space.codec.dump(report), space.revision)
+        is_drained, *told = await space.script("beat", *words)
         if len(told) > 1:
             space.know_agents(*told)
-        return DesiredState(
-            stopped=frozenset(s for s, record in space.agents.items() if record.is_stopped),
-            removed=frozenset(s for s in report.subscriptions if s not in space.agents),
-        )
+        return DesiredState.of(space.agents, report.drained() if is_drained else report)
 
     async def leave(self, incarnation: str) -> None:
         keys, command = self._space.keys, self._space.connection.command
         await command("HDEL", keys.of("workers"), incarnation)
+        await command("SREM", keys.of("drains"), incarnation)
         await command("UNLINK", keys.of("lanes", incarnation))
 
     async def census(self) -> Census:
         space = self._space
-        now, heartbeats = await space.census()
+        now, heartbeats, drains = await space.census()
         workers: list[WorkerRecord] = []
-        for _, heartbeat in sorted(heartbeats.items()):
+        for incarnation, heartbeat in sorted(heartbeats.items()):
             seen, _, report = heartbeat.partition(b" ")
             seen_at = moment(int(seen))
             if seen_at >= now.at - _REMEMBERED:
                 is_alive = seen_at >= now.at - timedelta(seconds=ALIVE_SECONDS)
-                report_ = space.codec.load(report, WorkerReport)
-                workers.append(WorkerRecord(report=report_, seen_at=seen_at, is_alive=is_alive))
+                told = space.codec.load(report, WorkerReport)
+                kept = told.drained() if incarnation in drains else told
+                workers.append(WorkerRecord(report=kept, seen_at=seen_at, is_alive=is_alive))
         return Census(agents=tuple(space.agents.values()), workers=tuple(workers))
+
+    async def drain(self, incarnations: Sequence[str]) -> None:
+        if incarnations:
+            unknown = await self._space.script("drain", *incarnations)
+            if unknown is not None:
+                raise WorkerNotFound(unknown.decode())
 
     # --- removal ------------------------------------------------------------------------------------------------------
 

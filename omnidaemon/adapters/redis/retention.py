@@ -77,8 +77,9 @@ class Retention:
                 await space.script("trim", old[-1])
             if len(old) < _AT_ONCE:
                 break
-        _, workers = await space.census()
+        _, workers, _ = await space.census()
         until = micros(now.at - _WORKERS_KEPT)
         gone = [name for name, report in workers.items() if int(report.partition(b" ")[0]) < until]
         if gone:
             await command("HDEL", keys.of("workers"), *gone)
+            await command("SREM", keys.of("drains"), *gone)

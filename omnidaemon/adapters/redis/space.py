@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
@@ -170,8 +170,8 @@ class RedisSpace:
             self.agents = dict(sorted(loaded, key=lambda each: each[0]))
             self._revision = revision.decode()
 
-    async def census(self) -> tuple[Instant, Mapping[bytes, bytes]]:
-        """Read the registry; gives the time and the workers' heartbeats."""
-        seconds, microseconds, revision, agents, workers = await self.script("census")
+    async def census(self) -> tuple[Instant, Mapping[bytes, bytes], Collection[bytes]]:
+        """Read the registry; gives the time, the workers' heartbeats, and which of them shall drain."""
+        seconds, microseconds, revision, agents, workers, drains = await self.script("census")
         self.know_agents(revision, agents)
-        return self.clock.note(seconds, microseconds), pairs(workers)
+        return self.clock.note(seconds, microseconds), pairs(workers), frozenset(drains)

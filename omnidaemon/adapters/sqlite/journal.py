@@ -14,6 +14,7 @@ _ALL: Final = f"SELECT {EVENT_COLUMNS} FROM journal WHERE position > ? ORDER BY 
 _OF_TASK: Final = f"""
     SELECT {EVENT_COLUMNS} FROM journal WHERE task_id = ? AND position > ? ORDER BY position LIMIT ?
 """
+_LATEST: Final = "SELECT latest FROM counters WHERE name = 'journal'"
 
 
 class SqliteJournal(Journal):
@@ -28,3 +29,6 @@ class SqliteJournal(Journal):
     async def read(self, after: int = 0, task_id: str | None = None, limit: int = 1000) -> Sequence[JournalEvent]:
         statement, bindings = (_ALL, (after, limit)) if task_id is None else (_OF_TASK, (task_id, after, limit))
         return await self._space.read(lambda reading: [event_of(row) for row in reading.rows(statement, bindings)])
+
+    async def latest(self) -> int:
+        return int(await self._space.read(lambda reading: reading.value(_LATEST)) or 0)

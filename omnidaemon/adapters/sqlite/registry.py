@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from omnidaemon.adapters.sqlite.ledger import Ledger
-from omnidaemon.adapters.sqlite.reading import Reading
+from omnidaemon.adapters.sqlite.reading import Reading, as_array
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, micros, moment
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.domain.agent import (
@@ -20,6 +20,7 @@ from omnidaemon.domain.agent import (
     WorkerRecord,
     WorkerReport,
     found_agent,
+    found_worker,
     registered,
 )
 from omnidaemon.domain.names import Subscription
@@ -41,6 +42,7 @@ _UNBEGUN: Final = f"""
     WHERE unbegun.topic = ? AND unbegun.agent = ? AND unbegun.position > ?
     ORDER BY unbegun.position LIMIT {_CANCELLED_AT_ONCE}
 """
+_WORKERS: Final = "SELECT incarnation, report FROM json_each(?) AS wanted CROSS JOIN workers ON incarnation = value"
 _FORGET_UNBEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position <= ?"
 
 
@@ -66,13 +68,11 @@ class SqliteRegistry(AgentRegistry):
         await self._space.write(work)
 
     async def beat(self, report: WorkerReport) -> DesiredState:
-        row = self._space.codec.dump(report)
-
         def work(ledger: Ledger) -> DesiredState:
-            ledger.cursor.execute(
-                "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)", (report.incarnation, micros(ledger.now.at), row)
-            )
-            return DesiredState.of(ledger.agents(), report)
+            kept = report.after(_workers(ledger, [report.incarnation]).get(report.incarnation))
+            row = (report.incarnation, micros(ledger.now.at), ledger.codec.dump(kept))
+            ledger.cursor.execute("INSERT OR REPLACE INTO workers VALUES (?, ?, ?)", row)
+            return DesiredState.of(ledger.agents(), kept)
 
         return await self._space.write(work, durable=False)
 
@@ -105,6 +105,17 @@ class SqliteRegistry(AgentRegistry):
             _keep(
                 ledger,
                 [found_agent(known, subscription).desired(is_stopped=is_stopped) for subscription in subscriptions],
+            )
+
+        await self._space.write(work, rings=True)
+
+    async def drain(self, incarnations: Sequence[str]) -> None:
+        def work(ledger: Ledger) -> None:
+            known = _workers(ledger, incarnations)
+            drained = {each: found_worker(known, each).drained() for each in incarnations}
+            ledger.cursor.executemany(
+                "UPDATE workers SET report = ? WHERE incarnation = ?",
+                [(ledger.codec.dump(report), incarnation) for incarnation, report in drained.items()],
             )
 
         await self._space.write(work, rings=True)
@@ -148,6 +159,12 @@ def _remove_some(ledger: Ledger, subscription: Subscription, heir: Subscription 
         return False
     ledger.cursor.execute("DELETE FROM agents WHERE topic = ? AND agent = ?", key)
     return True
+
+
+def _workers(reading: Reading, incarnations: Sequence[str]) -> dict[str, WorkerReport]:
+    """The last heartbeats of those of the workers that are known."""
+    rows = reading.rows(_WORKERS, [as_array(incarnations)])
+    return {incarnation: reading.codec.load(report, WorkerReport) for incarnation, report in rows}
 
 
 def _keep(ledger: Ledger, records: Iterable[AgentRecord]) -> None:

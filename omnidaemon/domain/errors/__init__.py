@@ -30,6 +30,7 @@ from omnidaemon.domain.errors.states import (
     StaleRequest,
     TaskNotFound,
     WaitTimedOut,
+    WorkerNotFound,
     WrongState,
 )
 
@@ -62,5 +63,6 @@ __all__ = [
     "UnknownBackend",
     "UnknownSetting",
     "WaitTimedOut",
+    "WorkerNotFound",
     "WrongState",
 ]

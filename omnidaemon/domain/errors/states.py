@@ -36,6 +36,16 @@ class AgentNotFound(NotFound):
         return f"no agent {self.agent!r} on topic {self.topic!r}; `omni agent list` shows those that exist"
 
 
+@attrs.define(slots=False)
+class WorkerNotFound(NotFound):
+    """No such worker: it has left, or was never heard of."""
+
+    worker_id: str
+
+    def __str__(self) -> str:
+        return f"no worker {self.worker_id!r}; `omni worker list` shows those that were heard within the last hour"
+
+
 class Conflict(OmniDaemonError):
     """The call does not fit the state that it met; nothing was changed."""
 

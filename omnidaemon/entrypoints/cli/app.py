@@ -39,10 +39,18 @@ _GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "remove": "End an agent's subscription, or hand it to another agent.",
         },
     ),
-    "worker": ("See the processes that run agents.", {"list_": "List workers."}),
+    "worker": (
+        "See the processes that run agents, and have them leave.",
+        {"list_": "List workers.", "drain": "Have workers finish what they run, and leave."},
+    ),
     "bus": (
-        "See what waits on the event bus.",
-        {"list_": "List topics and what waits on them.", "dlq": "List the dead letters of a topic."},
+        "See what waits on the event bus, and what happens.",
+        {
+            "list_": "List topics and what waits on them.",
+            "dlq": "List the dead letters of a topic.",
+            "watch": "Show what happens, as it happens.",
+            "purge": "Drop what waits on a topic.",
+        },
     ),
     "dlq": (
         "Handle dead letters: tasks that failed for good.",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import attrs
+
 from omnidaemon.app.queries import AgentStatus, Health
 from omnidaemon.domain.agent import WorkerRecord
+from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.values import summary
-from omnidaemon.entrypoints.cli.views import Card, Cell, Table
+from omnidaemon.entrypoints.cli.views import Card, Cell, Table, Tick
 from omnidaemon.ports.bus import Depth
 
 
@@ -25,7 +28,7 @@ def agents_table(agents: Sequence[AgentStatus]) -> Table:
                 views.plain(agent.name),
                 views.status(agent.status),
                 views.count(agent.workers),
-                views.count(unbegun(agent)),
+                views.count(agent.unbegun),
                 views.count(agent.counts.get("dead", 0), "bold red"),
                 summary(agent.description or None),
             )
@@ -58,17 +61,13 @@ def agent_card(agent: AgentStatus) -> Card:
     )
 
 
-def unbegun(agent: AgentStatus) -> int:
-    """How many tasks wait for the agent: on the bus, and those that the store holds for it."""
-    return (agent.waiting or 0) + sum(agent.counts.get(status, 0) for status in ("queued", "retrying"))
-
-
 def workers_table(workers: Sequence[WorkerRecord]) -> Table:
     """All workers that were heard lately."""
     return Table(
-        columns=("status", "host", "pid", "started", "heard", "running", "agents"),
+        columns=("id", "status", "host", "pid", "started", "heard", "running", "agents"),
         rows=[
             (
+                views.plain(worker.report.incarnation),
                 views.status(shapes.worker_status(worker)),
                 views.plain(worker.report.host),
                 views.plain(worker.report.pid),
@@ -81,8 +80,13 @@ def workers_table(workers: Sequence[WorkerRecord]) -> Table:
         ],
         empty="no workers: `omni run agents.py` starts one",
         wide="agents",
-        spare=("started", "pid"),
+        spare=("started", "pid", "heard", "host"),
     )
+
+
+def drained_table(workers: Sequence[WorkerRecord]) -> Table:
+    """Workers that were told to leave, and are still there."""
+    return attrs.evolve(workers_table(workers), empty="no worker is left")
 
 
 def depths_table(depths: Sequence[Depth]) -> Table:
@@ -102,6 +106,39 @@ def depths_table(depths: Sequence[Depth]) -> Table:
         ],
         empty="nothing is known on this bus, or it cannot tell",
     )
+
+
+def event_tick(event: JournalEvent) -> Tick:
+    """What happened, in a line."""
+    return Tick(
+        cells=(
+            ("position", views.plain(event.position)),
+            ("at", views.by_the_clock(event.at)),
+            ("event", Cell(text=event.kind.value, style=_EVENT_STYLES.get(event.kind, ""))),
+            ("topic", views.plain(event.topic)),
+            ("agent", views.plain(event.agent)),
+            ("attempt", Cell(text=str(event.attempt or ""), shown=f"#{event.attempt}" if event.attempt else "")),
+            ("task", Cell(text=event.task_id, style="dim")),
+            ("detail", summary(event.detail or None)),
+        ),
+        spoken=frozenset({"at", "event", "topic", "agent", "attempt", "task", "detail"}),
+    )
+
+
+_EVENT_STYLES = {
+    EventKind.PUBLISHED: "blue",
+    EventKind.SCHEDULED: "blue",
+    EventKind.REQUEUED: "blue",
+    EventKind.STARTED: "cyan",
+    EventKind.RETRIED: "yellow",
+    EventKind.CRASHED: "red",
+    EventKind.WAITED: "magenta",
+    EventKind.SUCCEEDED: "green",
+    EventKind.DEAD: "bold red",
+    EventKind.CANCELLED: "yellow",
+    EventKind.CANCEL_REQUESTED: "yellow",
+    EventKind.SKIPPED: "yellow",
+}
 
 
 def health_card(health: Health) -> Card:

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
-_READY = b"r"
+_READY, _DRAINED = b"r", b"d"
 _COMMAND = "omnidaemon.entrypoints.cli"
 
 
@@ -19,20 +20,21 @@ class Child:
     """One `omni run` in a process of its own. In a process group of its own too, so that Ctrl-C reaches it through its
     supervisor alone: a signal that came twice would end the draining."""
 
-    def __init__(self, target: str, *, is_changing: bool = False) -> None:
-        """Start it. `is_changing`: its code is being written, so that no compiled form of it is kept: Python would take
+    def __init__(self, target: str, options: Sequence[str] = (), *, is_changing: bool = False) -> None:
+        """Start it, with these options. `is_changing`: its code is being written, so that no compiled form of it is kept: Python would take
         one of the same second and size for the newer code."""
         self._line, theirs = socket.socketpair()
         self._line.settimeout(0)
         # Without -P a module of the current folder could take the place of one that we import.
         flags = ["-P", "-B"] if is_changing else ["-P"]
-        command = [sys.executable, *flags, "-m", _COMMAND, "run", target, "--lifeline", str(theirs.fileno())]
+        command = [sys.executable, *flags, "-m", _COMMAND, "run", target, *options]
+        command += ["--lifeline", str(theirs.fileno())]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves, with the target that we were given
                 command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], process_group=0
             )
         self.started = time.monotonic()
-        self._is_ready = False
+        self._said = b""
         self._is_line_open = True
 
     @property
@@ -44,15 +46,26 @@ class Child:
     def is_ready(self) -> bool:
         """Whether it has come to take tasks, be it that it has ended since."""
         if self.is_starting:
-            with contextlib.suppress(BlockingIOError):
-                said = self._line.recv(1)
-                self._is_ready, self._is_line_open = said == _READY, bool(said)
-        return self._is_ready
+            self._hear()
+        return _READY in self._said
 
     @property
     def is_starting(self) -> bool:
         """Whether it may still become ready."""
-        return not self._is_ready and self._is_line_open
+        return _READY not in self._said and self._is_line_open
+
+    @property
+    def was_drained(self) -> bool:
+        """Whether it has ended since somebody wanted it to, by the registry and not by a signal."""
+        self._hear()
+        return _DRAINED in self._said
+
+    def _hear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._is_line_open:
+                said = self._line.recv(16)
+                self._said += said
+                self._is_line_open = bool(said)
 
     def fileno(self) -> int:
         """Readable when it becomes ready."""
@@ -90,6 +103,11 @@ class Lifeline:
         with contextlib.suppress(OSError):
             self._line.send(_READY)
         threading.Thread(target=self._watch, name="omnidaemon-lifeline", daemon=True).start()
+
+    def say_drained(self) -> None:
+        """Tell the supervisor that this worker has left because somebody wanted it to: nobody shall take its place."""
+        with contextlib.suppress(OSError):
+            self._line.send(_DRAINED)
 
     def _watch(self) -> None:
         with contextlib.suppress(OSError):

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from omnidaemon.entrypoints.cli.values import json_text
-from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, View
+from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, Tick, View
 from omnidaemon.entrypoints.safe_text import printable
 
 
@@ -18,6 +18,10 @@ class Screen(ABC):
     @abstractmethod
     def show(self, data: object, *views: View) -> None:
         """Show an answer: `data` is its JSON-able form, `views` the one for people, top to bottom."""
+
+    @abstractmethod
+    def tell(self, data: object, tick: Tick) -> None:
+        """Show one line of a stream, at once: `data` is its JSON-able form."""
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -51,15 +55,32 @@ class JsonScreen(Screen):
         """Print the data as JSON."""
         sys.stdout.write(json_text(data, indent=2) + "\n")
 
+    def tell(self, data: object, tick: Tick) -> None:  # noqa: ARG002 - as above
+        """Print the data as one line of JSON."""
+        sys.stdout.write(json_text(data) + "\n")
+        sys.stdout.flush()
+
 
 class PlainScreen(Screen):
     """For `grep`, `cut` and files: one thing a line, cells between tabs, times and durations in full. What counts
     something is named with its unit (`took_seconds`); a blank line lies between one thing and the next."""
 
+    def __init__(self) -> None:
+        self._has_told = False
+
     def show(self, data: object, *views: View) -> None:  # noqa: ARG002 - the same, in another form
         """Print the views as lines."""
         blocks = ["".join(f"{line}\n" for line in _plain_lines(view)) for view in views]
         sys.stdout.write("\n".join(filter(None, blocks)))
+
+    def tell(self, data: object, tick: Tick) -> None:  # noqa: ARG002 - as above
+        """Print the cells, after the names of their columns the first time."""
+        labels, cells = zip(*tick.cells, strict=True)
+        if not self._has_told:
+            sys.stdout.write("\t".join(map(_label, labels, cells)).upper() + "\n")
+            self._has_told = True
+        sys.stdout.write(_row(cells) + "\n")
+        sys.stdout.flush()
 
 
 def _plain_lines(view: View) -> Iterator[str]:

@@ -21,7 +21,7 @@ _MOST_FAILED_STARTS = 5
 
 
 class _Post:
-    """One of the places to be filled. `failed_starts` counts those in a row that never took a task, `deaths` all ends
+    """One of the places to be filled, unless it `is_given_up`. `failed_starts` counts those in a row that never took a task, `deaths` all ends
     since it last lived for a while."""
 
     def __init__(self, number: int) -> None:
@@ -30,6 +30,7 @@ class _Post:
         self.deaths = 0
         self.failed_starts = 0
         self.start_at = 0.0
+        self.is_given_up = False
 
     def bury(self, child: Child) -> None:
         """Note that the child has ended, and when to start the next."""
@@ -54,6 +55,7 @@ class Supervisor:
     At first one worker is started alone: a file with a mistake in it ends everything with one message and its exit
     code. A worker that dies after it was ready, by a poison task for instance, is replaced for ever, after growing
     pauses; workers that cannot start any more, once none is left, end the supervisor too, unless the backend is away.
+    A worker that somebody has drained is not replaced; with the last of them the supervisor ends.
     """
 
     def __init__(self, processes: int, start: Callable[[], Child]) -> None:
@@ -88,6 +90,7 @@ class Supervisor:
             code = child.ended()
             self._has_been_ready |= child.is_ready
             if code is not None:
+                post.is_given_up = not self._is_stopping and child.was_drained
                 post.bury(child)
                 self._judge(post, child, code)
 
@@ -98,6 +101,9 @@ class Supervisor:
             if child.is_ready and code != ExitCode.DONE:
                 self._verdict = self._verdict or ExitCode.FAILED
                 note(told)
+        elif post.is_given_up:
+            note(f"process {post.number} ({child.pid}) was drained; nothing takes its place")
+            self._is_stopping = all(post.is_given_up for post in self._posts)
         elif not child.is_ready and self._is_hopeless(code):
             self._give_up(code)
         else:
@@ -110,7 +116,7 @@ class Supervisor:
         return (
             code != ExitCode.UNREACHABLE
             and not self._children()
-            and all(post.failed_starts >= _MOST_FAILED_STARTS for post in self._posts)
+            and all(post.failed_starts >= _MOST_FAILED_STARTS or post.is_given_up for post in self._posts)
         )
 
     def _give_up(self, code: int) -> None:
@@ -122,7 +128,7 @@ class Supervisor:
         now = time.monotonic()
         posts = self._posts if self._has_been_ready else self._posts[:1]
         for post in posts:
-            if post.child is None and post.start_at <= now:
+            if post.child is None and not post.is_given_up and post.start_at <= now:
                 post.child = self._start()
 
     # --- signals and sleep --------------------------------------------------------------------------------------------
@@ -130,7 +136,8 @@ class Supervisor:
     def _sleep(self, wakeup: int) -> None:
         """Until a signal, a child's end (which is one, too), a child that becomes ready, or the next start."""
         now = time.monotonic()
-        starts = [post.start_at - now for post in self._posts if post.child is None and self._has_been_ready]
+        empty = [post for post in self._posts if post.child is None and not post.is_given_up]
+        starts = [post.start_at - now for post in empty if self._has_been_ready]
         timeout = None if self._is_stopping or not starts else max(0.0, min(starts))
         watched = [wakeup, *(child.fileno() for child in self._children() if child.is_starting)]
         select.select(watched, [], [], 0.0 if self._arrived else timeout)

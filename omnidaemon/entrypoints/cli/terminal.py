@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from omnidaemon.entrypoints.cli.screen import Screen
-from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, View
+from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, Tick, View
 
 
 class TerminalScreen(Screen):
@@ -21,12 +21,25 @@ class TerminalScreen(Screen):
 
     def __init__(self) -> None:
         self._console = Console(markup=False, highlight=False, emoji=False)
+        self._widths: dict[str, int] = {}
         self._errors = Console(stderr=True, markup=False, highlight=False, emoji=False)
 
     def show(self, data: object, *views: View) -> None:  # noqa: ARG002 - the same, in another form
         """Print the views in colour."""
         for view in views:
             self._console.print(_rendered(view, self._console.width))
+
+    def tell(self, data: object, tick: Tick) -> None:  # noqa: ARG002 - the same, in another form
+        """Print one line, each cell as wide as the widest of its column so far."""
+        line = Text(no_wrap=True, overflow="ellipsis")
+        for column, cell in tick.cells:
+            if column in tick.spoken:
+                width = min(cell_len(cell.for_people), _MOST_OF_A_CELL)
+                self._widths[column] = max(self._widths.get(column, 0), width)
+                line.append(cell.for_people, style=cell.style)
+                line.append(" " * (self._widths[column] - width + 2))
+        line.rstrip()
+        self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -61,6 +74,7 @@ def _table(view: Table, width: int) -> RichTable:
 # What is copied into the next command stays in one piece; so does what is read at a glance.
 _WHOLE = frozenset({"id", "status"})
 _LEAST_OF_WIDE = 12
+_MOST_OF_A_CELL = 30
 
 
 def _shown_columns(view: Table, width: int) -> list[str]:

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import attrs
 
-from omnidaemon.entrypoints.cli.spans import relative, span
 from omnidaemon.entrypoints.safe_text import one_line, printable
+from omnidaemon.entrypoints.spans import relative, span
 
 
 @attrs.frozen(kw_only=True)
@@ -74,6 +74,14 @@ class Lines:
         return cls(lines=tuple(Cell(text=text, style=style) for text in texts))
 
 
+@attrs.frozen(kw_only=True)
+class Tick:
+    """One line of a stream that goes on: its cells, each under the name of its column; for people those of `spoken` alone."""
+
+    cells: tuple[tuple[str, Cell], ...]
+    spoken: frozenset[str]
+
+
 View = Table | Card | Lines
 
 
@@ -121,6 +129,12 @@ def exactly(at: datetime) -> Cell:
     """A time by the clock, for people too: what happened within a second can be told apart."""
     utc = at.astimezone(UTC)
     return Cell(text=at.isoformat(), shown=f"{utc:%Y-%m-%d %H:%M:%S}.{utc.microsecond // 1000:03}Z", style="dim")
+
+
+def by_the_clock(at: datetime) -> Cell:
+    """A time of today: by this machine's clock for people."""
+    local = at.astimezone()
+    return Cell(text=at.isoformat(), shown=f"{local:%H:%M:%S}.{local.microsecond // 1000:03}", style="dim")
 
 
 def lasting(seconds: float | None) -> Cell:

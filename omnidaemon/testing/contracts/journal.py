@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+
 import attrs
 import pytest
 
@@ -77,3 +80,47 @@ class JournalContract(StorageOpening):
             "requeued",
         ]
         assert {event.agent for event in events[1:]} == {"greeter"}
+
+    async def test_journal_knows_its_latest_position(self, place: Place, storage: Storage, peer: Storage) -> None:
+        """Nothing at first; then that of the newest event, whoever wrote it and over whatever connection."""
+        assert await storage.journal.latest() == 0
+        await storage.log.add([place.task(f"t{number}") for number in range(3)])
+        latest = await peer.journal.latest()
+        assert latest == (await storage.journal.read())[-1].position
+        await peer.journal.append([_event(place, "later")])
+        assert [event.task_id for event in await storage.journal.read(after=latest)] == ["later"]
+
+    async def test_journal_gives_no_position_twice(self, place: Place, storage: Storage) -> None:
+        """Retention takes events away, not the count of them."""
+        old = [attrs.evolve(_event(place, f"t{number}"), at=place.now() - timedelta(days=2)) for number in range(3)]
+        await storage.journal.append(old)
+        latest = await storage.journal.latest()
+        await storage.commands.prune(timedelta(days=1), None, 100)
+        assert list(await storage.journal.read()) == []
+        assert await storage.journal.latest() == latest
+        await storage.journal.append([_event(place, "new")])
+        assert [event.position > latest for event in await storage.journal.read()] == [True]
+
+    async def test_journal_is_visible_in_order(self, place: Place, storage: Storage, peer: Storage) -> None:
+        """Who reads on while many write, over several connections and by several calls, passes over nothing."""
+
+        async def write(writer: Storage, name: str) -> None:
+            for number in range(20):
+                await writer.journal.append([_event(place, f"{name}-{number}-{part}") for part in range(3)])
+                await writer.log.add([place.task(f"{name}-{number}")])
+
+        writing = asyncio.gather(*(write(each, f"{i}") for i, each in enumerate((storage, peer, storage, peer))))
+        seen: list[JournalEvent] = []
+        is_over = False
+        while not is_over:
+            is_over = writing.done()
+            while page := await storage.journal.read(after=seen[-1].position if seen else 0, limit=7):
+                seen += page
+            await asyncio.sleep(0)
+        await writing
+        assert len(seen) == 4 * 20 * 4
+        assert seen == list(await storage.journal.read(limit=1000))
+
+
+def _event(place: Place, task_id: str) -> JournalEvent:
+    return JournalEvent(kind=EventKind.PUBLISHED, task_id=task_id, topic=TOPIC, at=place.now())

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from omnidaemon.domain.agent import AgentProfile, Start, WhenStopped, WorkerReport
-from omnidaemon.domain.errors import AgentNotFound
+from omnidaemon.domain.errors import AgentNotFound, WorkerNotFound
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import RetryAfter
 from omnidaemon.domain.requests import HoldRun
@@ -122,6 +122,31 @@ class AgentRegistryContract(StorageOpening):
         assert alive == {"w1": False, "w3": True}
         await place.pass_time(3600)
         assert [each.report.incarnation for each in (await storage.registry.census()).workers] == ["w3"]
+
+    async def test_a_drained_worker_hears_of_it(self, place: Place, storage: Storage, peer: Storage) -> None:
+        """With every heartbeat until it leaves, and with a hint before; the others do not. A new worker begins anew."""
+        for name in ("w1", "w2"):
+            assert not (await storage.registry.beat(report(place, name))).is_drained
+        wakeups = storage.runs.wakeups()
+        await peer.registry.drain(["w1"])
+        assert await asyncio.wait_for(wakeups.wait(60), 10)
+        wakeups.close()
+        await peer.registry.drain(["w1"])
+        workers = {each.report.incarnation: each.report for each in (await peer.registry.census()).workers}
+        assert {name: told.is_draining for name, told in workers.items()} == {"w1": True, "w2": False}
+        for _ in range(2):  # the first answer may be lost
+            assert (await storage.registry.beat(report(place, "w1"))).is_drained
+        assert not (await storage.registry.beat(report(place, "w2"))).is_drained
+        await storage.registry.leave("w1")
+        assert not (await storage.registry.beat(report(place, "w1"))).is_drained
+
+    async def test_draining_an_unknown_worker_drains_none(self, place: Place, storage: Storage) -> None:
+        """All or nothing."""
+        await storage.registry.beat(report(place, "w1"))
+        with pytest.raises(WorkerNotFound):
+            await storage.registry.drain(["w1", "w2"])
+        await storage.registry.drain([])
+        assert not (await storage.registry.beat(report(place, "w1"))).is_drained
 
     async def test_remove_ends_a_subscription(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
         """Its runs are cancelled, running ones flagged; its workers are told; other agents keep theirs."""

@@ -10,7 +10,14 @@ from omnidaemon.app.custody import Custody
 from omnidaemon.app.pairing import mismatch
 from omnidaemon.app.presence import Presence
 from omnidaemon.domain.agent import WorkerReport
-from omnidaemon.domain.errors import AgentBusy, AgentNotFound, BackendUnavailable, InvalidName, InvalidValue
+from omnidaemon.domain.errors import (
+    AgentBusy,
+    AgentNotFound,
+    BackendUnavailable,
+    InvalidName,
+    InvalidValue,
+    WorkerNotFound,
+)
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import BusCapabilities
 from omnidaemon.ports.storage import StorageCapabilities
@@ -185,6 +192,80 @@ async def test_a_worker_stops_an_agent_that_was_removed(shop: Workshop):
     assert len(shop.says.having("greet.user/greeter was removed")) == 1
 
 
+# --- draining and purging ---------------------------------------------------------------------------------------------
+
+
+async def test_a_drained_worker_finishes_what_it_runs_and_leaves(shop: Workshop):
+    """Another one takes what comes in meanwhile; nothing is given back."""
+    let_go = asyncio.Event()
+
+    async def slow(payload):
+        await let_go.wait()
+        return payload
+
+    worker = await shop.start(agent_of(slow))
+    task_id = await shop.publish("x")
+    await shop.until(lambda: shop.state(task_id) == "running")
+    assert await shop.control.all_workers() == ["w1"]
+    await shop.control.drain(["w1"])
+    asked = asyncio.create_task(worker.engine.asked_to_stop())
+    await shop.until(asked.done, moving=0.25)
+    stopping = asyncio.create_task(worker.stop())
+    await shop.rest()
+    other = await shop.publish("y")
+    await shop.start(agent_of(lambda payload: payload), incarnation="w2")
+    await shop.ended(other, moving=0.25)
+    let_go.set()
+    await shop.until(stopping.done, moving=0.1)
+    assert stopping.result() == 0
+    assert (await shop.ended(task_id)).result == "x"
+    assert len(shop.says.having("wants this worker drained")) == 1
+    assert await shop.control.all_workers() == ["w2"]
+
+
+async def test_an_unknown_worker_is_an_error(shop: Workshop):
+    """And so is one that has left."""
+    await (await shop.start(agent_of(len))).stop()
+    with pytest.raises(WorkerNotFound, match="omni worker list"):
+        await shop.control.drain(["w1"])
+
+
+async def test_purging_drops_what_waits_and_nothing_else(shop: Workshop):
+    """On the bus and in the store; what runs, what is not yet due, and other topics go on. Nobody waits in vain."""
+    began, let_go = asyncio.Event(), asyncio.Event()
+
+    async def slow(payload):
+        began.set()
+        await let_go.wait()
+        return payload
+
+    worker = await shop.start(agent_of(slow, concurrency=1), agent_of(len, "heir"))
+    await shop.control.stop([HEIR])
+    await shop.pass_time(2.0)
+    running = await shop.publish("x")
+    await asyncio.wait_for(began.wait(), 5)
+    waiting = [await shop.publish("y") for _ in range(60)]
+    delayed, other = await shop.publish("z", delay=100.0), await shop.publish("z", topic="other")
+    await shop.pass_time(1.0)
+    # 61 deliveries to the stopped agent, 60 to the busy one, be they on the bus or held by the store.
+    assert await shop.control.purge(TOPIC) == 121
+    assert await shop.control.purge(TOPIC) == 0
+    assert {(await shop.ended(task_id)).status for task_id in waiting} == {"cancelled"}
+    let_go.set()
+    await shop.until(lambda: shop.state(running) == "succeeded", moving=0.25)
+    assert shop.state(running, "heir") == "cancelled"
+    for task_id, status in ((delayed, "scheduled"), (other, "queued")):
+        result = await shop.queries.result(task_id)
+        assert result is not None
+        assert result.status == status
+    assert await shop.control.purge("other") == 1
+    assert (await shop.ended(other)).status == "cancelled"
+    await shop.control.start([HEIR])
+    await shop.pass_time(6.0)
+    assert worker.held == 0
+    assert shop.state(waiting[0], "heir") == shop.state(waiting[0]) in {None, "cancelled"}
+
+
 # --- hearing of it ----------------------------------------------------------------------------------------------------
 
 
@@ -203,6 +284,7 @@ def presence(shop: Workshop, custody: Custody):
         report=lambda: WorkerReport(
             incarnation="w1", host="h", pid=1, started_at=shop.clock.now().at, subscriptions=(GREETER,)
         ),
+        on_drained=lambda: None,
         hint=asyncio.Event(),
     )
 

@@ -13,6 +13,7 @@ from omnidaemon.app.agents import Agent, Handler
 from omnidaemon.app.control import Control
 from omnidaemon.app.engine import Engine
 from omnidaemon.app.executor import Executor
+from omnidaemon.app.feed import JournalFeed
 from omnidaemon.app.loops import EngineOptions
 from omnidaemon.app.publisher import Draft, Publisher
 from omnidaemon.app.queries import Queries
@@ -121,6 +122,7 @@ class Workshop:
             bus=self.as_bus, storage=self.storage, clock=clock, ids=SequentialIds("move"), telemetry=self.says
         )
         self.results = ResultWatch(runs=self.storage.runs, run_queries=self.storage.queries, queries=self.queries)
+        self.feed = JournalFeed(journal=self.storage.journal, runs=self.storage.runs, clock=clock, telemetry=self.says)
         self.workers: list[Worker] = []
 
     @property
@@ -192,6 +194,7 @@ class Workshop:
                 worker.engine.release_now()
                 await worker.stop()
         await self.results.close()
+        await self.feed.close()
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 

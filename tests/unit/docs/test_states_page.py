@@ -11,6 +11,7 @@ from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.errors import Conflict, NotFound
 from omnidaemon.domain.gates import Gates, Marks
 from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.journal import EventKind
 from omnidaemon.domain.lapse_guard import LapseGuard
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait
@@ -124,3 +125,8 @@ def test_a_run_without_an_end_stays_known():
     """The ends of the page are those of runs."""
     assert {state.value for state in ENDS} == {code(row[0]) for row in rows(_PAGE, "Task states") if row[2] == "yes"}
     assert attrs.fields_dict(Run)["state"] is not None
+
+
+def test_page_lists_every_event():
+    """Each kind of event, and no other."""
+    assert [code(row[0]) for row in rows(_PAGE, "Events")] == list(EventKind)

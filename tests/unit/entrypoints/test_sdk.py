@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Iterator
 
@@ -20,7 +21,9 @@ from omnidaemon.domain.errors import (
     InvalidValue,
     TaskNotFound,
     WaitTimedOut,
+    WorkerNotFound,
 )
+from omnidaemon.domain.journal import JournalEvent
 
 
 @pytest.fixture
@@ -223,3 +226,57 @@ def test_one_sdk_over_several_loops(greeting: OmniDaemonSDK) -> None:
     result = asyncio.run(greeting.get_result(first))
     assert result is not None
     assert result.status == "queued"
+
+
+async def test_events_are_given_as_they_happen(greeting: OmniDaemonSDK) -> None:
+    """From when it listens, of the topics that match; a wait that is cut short loses nothing. Later from a position."""
+    async with greeting as sdk:
+        await sdk.publish_task("greet", "before")
+        events = sdk.events(topic="gr*")
+        await events.open()
+        await sdk.publish_task("other", "x")
+        task_id = await sdk.publish_task("greet", "Alice")
+        await sdk.wait_for_result(task_id, timeout=10)
+        seen: list[JournalEvent] = []
+        while not (seen and seen[-1].kind == "succeeded" and seen[-1].task_id == task_id):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    seen.append(await anext(events))
+        await events.aclose()
+        assert {event.topic for event in seen} == {"greet"}
+        own = [event for event in seen if event.task_id == task_id]
+        assert sorted(event.kind for event in own) == ["published", "started", "succeeded"]
+        again = []
+        async for event in sdk.events(after=own[0].position, task_id=task_id):
+            again.append(event)
+            if event.kind == "succeeded":
+                break
+        assert again == own[1:]
+
+
+def test_events_can_be_waited_for_without_a_loop(greeting: OmniDaemonSDK) -> None:
+    """In a plain loop, which is left by a break."""
+    ids = greeting.sync.publish_tasks([("greet", "Carol"), ("greet", "Dave")])
+    seen = []
+    for event in greeting.sync.events(after=0):
+        seen.append((event.kind.value, event.task_id))
+        if len(seen) == 2:
+            break
+    assert seen == [("published", task_id) for task_id in ids]
+    assert greeting.sync.purge_topic("greet") == 2
+    assert {result.status for result in greeting.sync.list_tasks().results} == {"cancelled"}
+    greeting.sync.close()
+
+
+async def test_workers_are_drained_and_the_program_goes_on(greeting: OmniDaemonSDK) -> None:
+    """The agents leave; the SDK can still publish, and stops as ever."""
+    async with greeting as sdk:
+        (worker,) = await sdk.list_workers()
+        await sdk.drain_all_workers()
+        await sdk.drain_worker(worker.report.incarnation)
+        assert sdk.worker is not None
+        assert await asyncio.wait_for(sdk.worker.wait(), 10) == 0
+        task_id = await sdk.publish_task("greet", "Alice")
+        assert (await sdk.get_result(task_id)).status == "queued"  # type: ignore[union-attr]
+        with pytest.raises(WorkerNotFound):
+            await sdk.drain_worker(worker.report.incarnation)

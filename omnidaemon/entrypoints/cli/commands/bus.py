@@ -1,13 +1,36 @@
-"""`omni bus`: see what waits on the event bus."""
+"""`omni bus`: see what waits on the event bus and what happens, and drop what nobody shall begin."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import shlex
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import fleet_views
 from omnidaemon.entrypoints.cli.commands import dlq as dead_letters
+from omnidaemon.entrypoints.cli.confirmation import confirm
+from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, TaskTopic
-from omnidaemon.entrypoints.cli.screen import screen
+from omnidaemon.entrypoints.cli.reader import while_somebody_reads
+from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import session
+from omnidaemon.entrypoints.cli.views import Lines
+
+Pattern = Annotated[
+    str | None,
+    Parameter(help="The topics to watch, with the wildcards of a shell, such as 'document.*'. All unless given."),
+]
+WatchedTask = Annotated[str | None, Parameter(name="--task", help="One task alone, by its id.")]
+After = Annotated[
+    int | None,
+    Parameter(help="Go on after the event of this position; 0 begins with the oldest that is kept."),
+]
+Yes = Annotated[bool, Parameter(help="Do not ask.")]
 
 
 async def list_(*, as_json: Json = False) -> None:
@@ -20,3 +43,56 @@ async def list_(*, as_json: Json = False) -> None:
 async def dlq(topic: TaskTopic, /, *, limit: Limit = 100, cursor: Cursor = None, as_json: Json = False) -> None:
     """List the dead letters of a topic, as `omni dlq list TOPIC`."""
     await dead_letters.list_(topic, limit=limit, cursor=cursor, as_json=as_json)
+
+
+async def watch(
+    pattern: Pattern = None, /, *, task: WatchedTask = None, after: After = None, as_json: Json = False
+) -> None:
+    """Show what happens, as it happens, until Ctrl-C: tasks that are published, begin, are tried again, end.
+
+    With --json each event is one object on one line.
+    """
+    if after is not None and after < 0:
+        raise InvalidValue("--after", after, "a position from 0")
+    await while_somebody_reads(_watch(pattern, task, after, as_json=as_json))
+
+
+async def _watch(pattern: str | None, task: str | None, after: int | None, *, as_json: bool) -> None:
+    answer = screen(as_json=as_json)
+    position = after
+    async with (
+        session() as opened,
+        contextlib.aclosing(opened.client.events(after=after, task_id=task, topic=pattern)) as events,
+    ):
+        await events.open()
+        note(f"watching {pattern or 'all topics'}; Ctrl-C ends it")
+        try:
+            async for event in events:
+                answer.tell(shapes.journal_event(event), fleet_views.event_tick(event))
+                position = event.position
+        except asyncio.CancelledError:
+            if position is not None:
+                note(f"to go on from here: {_again(pattern, task, position)}")
+            raise
+
+
+def _again(pattern: str | None, task: str | None, position: int) -> str:
+    chosen = [*([pattern] if pattern else []), *(["--task", task] if task else [])]
+    return shlex.join(["omni", "bus", "watch", *chosen, "--after", str(position)])
+
+
+def purge(topic: TaskTopic, /, *, yes: Yes = False, as_json: Json = False) -> ExitCode:
+    """Drop what waits on a topic: its tasks are cancelled for the agents that have not begun them."""
+    if not confirm(f"drop everything that waits on {topic}", is_agreed=yes):
+        note("nothing was dropped")
+        return ExitCode.FAILED
+    # Asked before any loop runs: Ctrl-C ends a question, but not one that blocks a loop.
+    return asyncio.run(_purge(topic, as_json=as_json))
+
+
+async def _purge(topic: str, *, as_json: bool) -> ExitCode:
+    async with session() as opened:
+        dropped = await opened.client.purge_topic(topic)
+    told = "1 delivery" if dropped == 1 else f"{dropped} deliveries"
+    screen(as_json=as_json).show(shapes.purged(dropped), Lines.of(f"dropped {told} of {topic}"))
+    return ExitCode.DONE

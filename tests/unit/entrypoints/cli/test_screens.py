@@ -13,7 +13,7 @@ import pytest
 from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.screen import JsonScreen, PlainScreen, note, screen
 from omnidaemon.entrypoints.cli.terminal import TerminalScreen
-from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table
+from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, Tick
 
 TABLE = Table(
     columns=("id", "text"),
@@ -171,3 +171,36 @@ def test_times_are_exact_for_programs_and_relative_for_people():
     assert (views.when(None).text, views.when(None).for_people) == ("", "-")
     assert (views.lasting(0.0125).text, views.lasting(0.0125).for_people) == ("0.0125", "12 ms")
     assert (views.lasting(None).text, views.lasting(None).for_people) == ("", "-")
+
+
+def tick(number, text):
+    """One line of a stream; nobody says its number aloud."""
+    return Tick(
+        cells=(("number", Cell(text=str(number))), ("event", Cell(text=text, style="green")), ("task", Cell(text="t"))),
+        spoken=frozenset({"event", "task"}),
+    )
+
+
+def test_a_stream_is_one_line_for_each_thing(capsys):
+    """At once, on every screen; a pipe gets the names of the columns first, JSON one object a line."""
+    plain, as_json = PlainScreen(), JsonScreen()
+    for number, text in enumerate(("a\tb", "c")):
+        plain.tell({}, tick(number, text))
+    assert capsys.readouterr().out == "NUMBER\tEVENT\tTASK\n0\ta b\tt\n1\tc\tt\n"
+    for number in range(2):
+        as_json.tell({"number": number}, tick(number, "a"))
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [{"number": 0}, {"number": 1}]
+
+
+def test_a_stream_on_a_terminal_keeps_its_columns(monkeypatch):
+    """A column is as wide as its widest cell so far, and a line is never broken."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    with contextlib.redirect_stdout(Terminal()) as stream:
+        terminal = TerminalScreen()
+        for text in ("published", "dead", "[red]" * 30):
+            terminal.tell({}, tick(1, text))
+    shown = stream.getvalue().splitlines()
+    assert shown[:2] == ["published  t", "dead       t"]
+    assert len(shown) == 3
+    assert shown[2].startswith("[red][red]")
+    assert len(shown[2]) == 80

@@ -16,11 +16,12 @@ from omnidaemon.entrypoints.cli.supervisor import Supervisor, pause_seconds
 class Scripted:
     """A child that never existed: ready or not, ended or not, as the test says. It obeys a signal at once."""
 
-    def __init__(self, *, is_ready=True, code=None, obeys=0):
+    def __init__(self, *, is_ready=True, code=None, obeys=0, was_drained=False):
         self.becomes_ready = is_ready
         self.is_starting = True
         self.code = code
         self.obeys = obeys
+        self.was_drained = was_drained
         self.started = time.monotonic()
         self.pid = 4711
         self.received = []
@@ -88,6 +89,24 @@ def test_a_child_that_died_is_replaced(capsys):
     assert Supervisor(1, cast.start).run() == 0
     assert not cast.waiting
     assert "process 1 (4711) ended with exit code 9; starting it again in 0.5 s" in capsys.readouterr().err
+
+
+def test_a_child_that_somebody_drained_is_not_replaced(capsys):
+    """Its place stays empty, while the other one goes on; with the last one the supervisor ends well."""
+
+    class Last(Scripted):
+        """When it is buried, the supervisor is told to stop."""
+
+        def close(self):
+            super().close()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    cast = Cast(Scripted(), Last(code=0, was_drained=True), then=None)
+    assert Supervisor(2, cast.start).run() == 0
+    assert cast.all[0].received == [signal.SIGTERM]
+    cast = Cast(Scripted(code=0, was_drained=True), Scripted(code=0, was_drained=True), then=None)
+    assert Supervisor(2, cast.start).run() == 0
+    assert capsys.readouterr().err.count("was drained; nothing takes its place") == 3
 
 
 def test_a_bad_end_while_stopping_is_told_by_the_exit_code():

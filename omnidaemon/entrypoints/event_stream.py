@@ -1,0 +1,55 @@
+"""Events as a program takes them, wherever they come from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Self
+
+from omnidaemon.bootstrap.runtime import Runtime
+from omnidaemon.domain.journal import JournalEvent
+
+
+class EventStream(AsyncIterator[JournalEvent]):
+    """Events of the journal, each once and in order. One wait at a time; a wait that is cancelled loses nothing."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Listen from now on, which the first wait does otherwise. Raises what keeps it from doing so. Idempotent."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Listen no more. Idempotent."""
+
+
+class FeedStream(EventStream):
+    """Events from the feed of the running loop's runtime."""
+
+    def __init__(
+        self, runtime: Callable[[], Awaitable[Runtime]], after: int | None, task_id: str | None, topic: str | None
+    ) -> None:
+        self._runtime = runtime
+        self._after = after
+        self._task_id = task_id
+        self._topic = topic
+        self._events: AsyncIterator[JournalEvent] | None = None
+
+    async def open(self) -> None:
+        """Begin to follow at the newest position, unless another was given."""
+        await self._following()
+
+    async def aclose(self) -> None:
+        """Following leaves nothing behind."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> JournalEvent:
+        return await anext(await self._following())
+
+    async def _following(self) -> AsyncIterator[JournalEvent]:
+        if self._events is None:
+            feed = (await self._runtime()).feed
+            after = await feed.latest() if self._after is None else self._after
+            self._events = feed.follow(after, self._task_id, self._topic)
+        return self._events

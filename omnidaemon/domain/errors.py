@@ -115,14 +115,21 @@ class UnknownSetting(ConfigurationError):
 
 @attrs.define(slots=False)
 class UnknownBackend(ConfigurationError):
-    """No installed adapter has this name."""
+    """No installed adapter has this name. `origin` is where the name came from, as far as that is known."""
 
     kind: str
     name: str
     known: tuple[str, ...]
+    origin: str | None = None
+    suggestion: str | None = None
+    is_planned: bool = False
 
     def __str__(self) -> str:
-        return f"unknown {self.kind} {self.name!r}; installed: {', '.join(self.known)}"
+        named = f"{self.kind} {self.name!r}{f' (from {self.origin})' if self.origin else ''}"
+        installed = f"installed: {', '.join(self.known)}"
+        if self.is_planned:
+            return f"the {named} is planned, not there yet; {installed}"
+        return f"unknown {named}; {installed}{f'; did you mean {self.suggestion}?' if self.suggestion else ''}"
 
 
 @attrs.define(slots=False)
@@ -274,7 +281,8 @@ class WaitTimedOut(OmniDaemonError, TimeoutError):
 
     def __str__(self) -> str:
         return (
-            f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s; it goes on in the background"
+            f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s; "
+            "it is not lost: ask for its result again later"
         )
 
 

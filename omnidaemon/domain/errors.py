@@ -198,6 +198,16 @@ class AgentNotFound(NotFound):
         return f"no agent {self.agent!r} on topic {self.topic!r}; `omni agent list` shows those that exist"
 
 
+@attrs.define(slots=False)
+class NotificationNotFound(NotFound):
+    """No such webhook or reply: it was never in the outbox, or was settled so long ago that it has expired."""
+
+    notification_id: str
+
+    def __str__(self) -> str:
+        return f"no webhook or reply {self.notification_id!r}; `omni webhook list` shows those that are known"
+
+
 class Conflict(OmniDaemonError):
     """The call does not fit the state that it met; nothing was changed."""
 

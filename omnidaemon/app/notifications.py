@@ -26,7 +26,7 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 
 _REPLIES_AT_ONCE = 200
 _WEBHOOKS_AT_ONCE = 32
-_HOLD_SECONDS = 30.0
+_HOLD_SECONDS = 20.0
 _SHORTEST_PAUSE_SECONDS = 0.05
 _BACKSTOP_SECONDS = 5.0
 
@@ -65,11 +65,11 @@ class Notifications:
         self._store = Persistence("notifications", clock, telemetry)
         self._sending = 0
         self._unsettled: list[Settlement] = []
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
 
     def stop(self) -> None:
         """Have run() return once it has told what was due by now."""
-        self._is_stopping = True
+        self._stopping.set()
         self._hint.set()
 
     async def run(self) -> None:
@@ -86,11 +86,11 @@ class Notifications:
     async def _tell_all(self, sending: asyncio.TaskGroup) -> None:
         while True:
             self._hint.clear()
-            is_last = self._is_stopping
+            is_last = self._stopping.is_set()
             pause = await self._store.call(lambda: self._round(sending))
             if is_last:
                 break
-            await self._clock.wait(asyncio.Event(), _SHORTEST_PAUSE_SECONDS)
+            await self._clock.wait(self._stopping, _SHORTEST_PAUSE_SECONDS)
             if pause > _SHORTEST_PAUSE_SECONDS:
                 await self._clock.wait(self._hint, pause - _SHORTEST_PAUSE_SECONDS)
         while self._sending or self._unsettled:

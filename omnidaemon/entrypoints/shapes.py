@@ -52,6 +52,8 @@ def task_details(details: TaskDetails) -> Shape:
         "correlation_id": task.correlation_id if task else None,
         "causation_id": task.causation_id if task else None,
         "idempotency_key": task.idempotency_key if task else None,
+        "webhook": without_secrets("webhook", task.webhook) if task and task.webhook else None,
+        "reply_to": task.reply_to if task else None,
         "unreadable": unreadable
         and {"reason": unreadable.reason, "raw_base64": base64.b64encode(unreadable.raw).decode()},
         "errors": [

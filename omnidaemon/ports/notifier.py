@@ -37,7 +37,7 @@ class Notifier(ABC):
 
     @abstractmethod
     async def send(self, message: WebhookMessage) -> Answer:
-        """Make one attempt, of at most twenty seconds, and say what came of it.
+        """Make one attempt, of at most fifteen seconds, and say what came of it.
 
         Never raises for what a URL, a network or a receiver can do: that is an `Answer`. One that no further attempt
         can help, such as an address that may not be reached, is final. Cancelled, it may have been sent or not.

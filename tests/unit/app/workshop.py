@@ -103,6 +103,7 @@ class Workshop:
         self.codec = JsonCodec()
         self.ids = SequentialIds("task")
         self.notifier = RecordingNotifier()
+        self.replies = ReplyPolicy()
         self.says = Sayings()
         self.space = MemorySpace(clock)
         self.storage = MemoryStorage(self.space)
@@ -177,7 +178,7 @@ class Workshop:
             clock=self.clock,
             telemetry=self.says,
             notifying=NotifyingTerms(
-                notifier=self.notifier, codec=self.codec, webhooks=WebhookPolicy(jitter=0.0), replies=ReplyPolicy()
+                notifier=self.notifier, codec=self.codec, webhooks=WebhookPolicy(jitter=0.0), replies=self.replies
             ),
             options=EngineOptions(
                 incarnation=incarnation,
@@ -210,7 +211,7 @@ class Workshop:
 
     async def publish_from(self, cause: Task, topic: str, payload: object, **options: Any) -> str:
         """As a handler publishes by its context."""
-        return await self.publish(payload, topic=topic, causation_id=cause.task_id, **options)
+        return await self.publish(payload, topic=topic, causation_id=cause.task_id, hops=cause.hops, **options)
 
     def run_of(self, task_id: str, agent: str = "greeter") -> Run | None:
         """The run as the store has it."""

@@ -250,15 +250,16 @@ async def test_nothing_is_kept_between_two_requests(receiving):
 
 
 async def test_many_are_sent_at_once(receiving):
+    waiting: list[asyncio.StreamWriter] = []
+    all_here = asyncio.Event()
+
     async def speak(writer):
-        nonlocal waiting
-        waiting += 1
-        if waiting == 20:
+        waiting.append(writer)
+        if len(waiting) == 20:
             all_here.set()
         await all_here.wait()
         await says("200 OK")(writer)
 
-    waiting, all_here = 0, asyncio.Event()
     async with receiving(speak) as receiver, HttpNotifier(HERE) as notifier:
         answers = await asyncio.gather(*(notifier.send(message(receiver.url())) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}

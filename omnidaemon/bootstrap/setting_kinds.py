@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,9 +15,9 @@ import attrs
 
 from omnidaemon.bootstrap.api_keys import SHORTEST_KEY, ApiKey, Scope
 from omnidaemon.bootstrap.durations import EXPECTED, parse_duration
-from omnidaemon.bootstrap.secrets import Secret
 from omnidaemon.domain.errors import InvalidSetting
 from omnidaemon.domain.names import checked_name
+from omnidaemon.domain.secret import Secret
 
 _LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 _LAST_PORT = 65535
@@ -36,7 +39,7 @@ class Kind:
             return self.parse(given)
         except (TypeError, ValueError) as error:
             if self.is_secret:
-                raise InvalidSetting(variable, "***", self.expected, origin) from None
+                raise InvalidSetting(variable, Secret(""), self.expected, origin) from None
             raise InvalidSetting(variable, given, self.expected, origin) from error
 
 
@@ -101,9 +104,9 @@ def _host(value: object) -> str:
 
 
 def _items(value: object) -> list[Any]:
-    """The items of a list, or of a text that separates them by commas."""
+    """The items of a list, or of a text that separates them by commas or spaces."""
     if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
+        return value.replace(",", " ").split()
     if not isinstance(value, Iterable):
         raise TypeError(value)
     return list(value)
@@ -135,6 +138,24 @@ def _secret(value: object) -> Secret | None:
     return Secret(text)
 
 
+def _secrets(value: object) -> tuple[Secret, ...]:
+    texts = [item.reveal() if isinstance(item, Secret) else str(item) for item in _items(value)]
+    if not all(len(base64.b64decode(text.removeprefix("whsec_"), validate=True)) in _SECRET_BYTES for text in texts):
+        raise ValueError("too short or too long")
+    return tuple(map(Secret, texts))
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    texts = tuple(map(str, _items(value)))
+    for text in texts:
+        if not _HOST.fullmatch(text):
+            ip_network(text, strict=False)
+    return texts
+
+
+_HOST = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_SECRET_BYTES = range(24, 65)
+
 BACKEND = Kind(parse=_backend, expected="the name of an adapter, such as sqlite")
 NAMESPACE = Kind(
     parse=lambda value: checked_name("namespace", value), expected="1 to 200 of the characters A-Z a-z 0-9 . _ -"
@@ -156,4 +177,11 @@ API_KEYS = Kind(
     expected=f"keys of at least {SHORTEST_KEY} characters, separated by commas, each plain or as name:scopes:secret "
     f"with scopes such as {Scope.READ}+{Scope.PUBLISH} out of {', '.join(Scope)}",
     is_secret=True,
+)
+COUNT = Kind(parse=_whole_number, expected="a whole number above 0")
+NETWORKS = Kind(
+    parse=_networks, expected="names of hosts, addresses or networks such as 10.1.0.0/16, with commas between them"
+)
+SECRETS = Kind(
+    parse=_secrets, expected="whsec_ and 24 to 64 bytes in base64; several with a space between them", is_secret=True
 )

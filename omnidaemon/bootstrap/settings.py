@@ -17,7 +17,6 @@ from omnidaemon.bootstrap import setting_kinds as kinds
 from omnidaemon.bootstrap.api_keys import ApiKey
 from omnidaemon.bootstrap.data_dir import default_data_dir
 from omnidaemon.bootstrap.plugins import checked_backend, store_of_bus
-from omnidaemon.bootstrap.secrets import Secret
 from omnidaemon.bootstrap.setting_kinds import Kind
 from omnidaemon.bootstrap.settings_sources import (
     ENV_FILE,
@@ -30,6 +29,7 @@ from omnidaemon.bootstrap.settings_sources import (
     settings_file_source,
 )
 from omnidaemon.domain.errors import InvalidSetting, UnknownBackend
+from omnidaemon.domain.secret import Secret
 
 _DEFAULT = "default"
 _MADE_HERE = "Settings()"
@@ -78,7 +78,8 @@ class Settings:
     them). `drain_seconds` is how long a worker that stops lets its handlers finish. `allow_mismatch` permits a bus and
     a store whose guarantees do not fit together. `api_host`, `api_port` and `api_keys` are what the HTTP API is served on
     and lets in, `api_hosts` further names that it may be called by; `api_url` and `api_key` are what clients of it
-    use. `origins` says of each setting where its value came from.
+    use. `notifier` sends webhooks, signed with each `webhook_secret`, and to a private address only if `webhook_allow`
+    names it; `reply_hops_max` ends circles of replies. `origins` says of each setting where its value came from.
     """
 
     event_bus_type: str = _setting("EVENT_BUS_TYPE", kinds.BACKEND, default="sqlite")
@@ -99,6 +100,10 @@ class Settings:
     api_keys: tuple[ApiKey, ...] = _setting("OMNIDAEMON_API_KEYS", kinds.API_KEYS, default=())
     api_url: str | None = _setting("OMNIDAEMON_API_URL", kinds.URL, default=None)
     api_key: Secret | None = _setting("OMNIDAEMON_API_KEY", kinds.SECRET, default=None)
+    notifier: str = _setting("OMNIDAEMON_NOTIFIER", kinds.BACKEND, default="http")
+    webhook_secret: tuple[Secret, ...] = _setting("OMNIDAEMON_WEBHOOK_SECRET", kinds.SECRETS, default=())
+    webhook_allow: tuple[str, ...] = _setting("OMNIDAEMON_WEBHOOK_ALLOW", kinds.NETWORKS, default=())
+    reply_hops_max: int = _setting("OMNIDAEMON_REPLY_HOPS_MAX", kinds.COUNT, default=16)
     origins: Mapping[str, str] = attrs.field(default=_NOTHING, eq=False, repr=False)
     # Strongest first. Holds the whole environment, so it is neither printed nor compared.
     _sources: Sequence[Source] = attrs.field(default=(), alias="sources", eq=False, repr=False)

@@ -46,6 +46,16 @@ class WorkerNotFound(NotFound):
         return f"no worker {self.worker_id!r}; `omni worker list` shows those that were heard within the last hour"
 
 
+@attrs.define(slots=False)
+class NotificationNotFound(NotFound):
+    """No such webhook or reply: it was never in the outbox, or was settled so long ago that it has expired."""
+
+    notification_id: str
+
+    def __str__(self) -> str:
+        return f"no webhook or reply {self.notification_id!r}; `omni webhook list` shows those that are known"
+
+
 class Conflict(OmniDaemonError):
     """The call does not fit the state that it met; nothing was changed."""
 

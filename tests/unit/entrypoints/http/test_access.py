@@ -134,7 +134,8 @@ async def test_names_of_this_machine(api, host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example:80", "", "[::2]", "0.0.0.0", "[", "a b"]
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example:80", "", "[::2]", "0.0.0.0", "[", "a b"],  # noqa: S104
 )
 @pytest.mark.parametrize("path", ["/livez", "/tasks", "/nowhere"])
 async def test_other_names_are_refused_on_every_path(api, host, path):

@@ -21,7 +21,7 @@ def leading_to(address):
     return lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), 0))]
 
 
-SIX_WAYS = ["0.0.0.0", "::", "192.168.1.20", "", "*", "::ffff:192.168.1.20"]
+SIX_WAYS = ["0.0.0.0", "::", "192.168.1.20", "", "*", "::ffff:192.168.1.20"]  # noqa: S104 - to be refused
 
 
 @pytest.mark.parametrize("host", [*SIX_WAYS, "169.254.1.1", "::ffff:0:0"])

@@ -92,7 +92,7 @@ def _resolved(host: str, port: int, resolve: Resolve) -> tuple[socket.AddressFam
     if wanted is None:
         found.sort(key=lambda one: one[0] != socket.AF_INET6)  # which can take IPv4 along
     family, _, _, _, address = found[0]
-    return family, address  # type: ignore[return-value]
+    return family, address
 
 
 def _is_loopback(address: str) -> bool:

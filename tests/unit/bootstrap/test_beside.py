@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def agent_of(sdk):
 async def test_it_stands_on_the_engines_runtime(sdk):
     """One set of opened adapters per loop: the SDK's calls find the engine's."""
     agent_of(sdk)
-    seen = {}
+    seen: dict[str, Any] = {}
 
     async def look():
         seen["thread"] = threading.current_thread().name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ class Stream:
     """One request to the app, whose parts are read as they come."""
 
     def __init__(self, app, path, query="", headers=()):
-        self._parts = asyncio.Queue()
+        self._parts: asyncio.Queue[Any] = asyncio.Queue()
         self._gone = asyncio.Event()
         self._text = ""
         self._is_over = False
@@ -169,7 +170,7 @@ async def test_all_events_from_now_on(app, sdk):
 
 async def test_comments_keep_it_alive(app, sdk):
     """While nothing happens."""
-    app.state.streams = Streams(keep_alive_seconds=0.01)
+    app.state.streams = Streams(keep_alive_seconds=0.2)
     async with stream(app, "/events") as events:
         assert await events.block() == ": keep-alive"
         assert await events.block() == ": keep-alive"
@@ -210,7 +211,7 @@ async def test_a_removed_agent_ends_a_wait_without_an_event():
         pass
     task_id = await sdk.publish_task("greet.user", "Alice")
     app = create_app(sdk)
-    app.state.streams = Streams(keep_alive_seconds=0.01)
+    app.state.streams = Streams(keep_alive_seconds=0.2)
     async with stream(app, f"/tasks/{task_id}/events") as events:
         assert (await events.event())["kind"] == "published"
         await sdk.delete_task(task_id)

@@ -1,6 +1,7 @@
 """The import path of everything that OmniDaemon raises."""
 
 from omnidaemon.app.agents import NotAHandler
+from omnidaemon.app.publisher import NobodyListens
 from omnidaemon.domain.errors import (
     AgentBusy,
     AgentFileError,
@@ -52,6 +53,7 @@ __all__ = [
     "InvalidValue",
     "MismatchedPair",
     "MissingExtra",
+    "NobodyListens",
     "NotAHandler",
     "NotFound",
     "OmniDaemonError",

@@ -65,6 +65,7 @@ class Engine:
             telemetry=telemetry,
             options=options,
             report=self.report,
+            declare=self._declare,
         )
 
     # --- life -----------------------------------------------------------------------------------------------------------

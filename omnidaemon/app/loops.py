@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -64,6 +64,7 @@ class Loops:
         telemetry: Telemetry,
         options: EngineOptions,
         report: Callable[[], WorkerReport],
+        declare: Callable[[], Awaitable[None]],
     ) -> None:
         self._bus = bus
         self._storage = storage
@@ -110,6 +111,7 @@ class Loops:
             clock=clock,
             telemetry=telemetry,
             report=report,
+            declare=declare,
             hint=self._hint(),
         )
 

@@ -29,6 +29,11 @@ _LONGEST_TEXT = 1000
 _TEXT = f"a text of at most {_LONGEST_TEXT} characters that UTF-8 can carry"
 
 
+@attrs.define(slots=False)
+class NobodyListens(PublishFailed):
+    """A task reached no agent, on a bus where nothing waits. One with an idempotency key is tried again by a worker."""
+
+
 class PublishOptions(TypedDict, total=False):
     """What may be said of a task beside its topic and payload."""
 
@@ -136,7 +141,8 @@ class Publisher:
             refused = {r.task_id for r in failed if r.confirmation is Confirmation.FAILED} - keyed
             await asyncio.gather(*map(self._storage.commands.delete, refused), return_exceptions=True)
             first = failed[0]
-            raise PublishFailed(first.task_id, first.reason, is_unknown=first.task_id not in refused)
+            failure = NobodyListens if first.receivers == 0 else PublishFailed
+            raise failure(first.task_id, first.reason, is_unknown=first.task_id not in refused)
 
     # --- from a draft to a task ---------------------------------------------------------------------------------------
 

@@ -129,10 +129,11 @@ class WorkerRecord:
 @attrs.frozen(kw_only=True)
 class DesiredState:
     """What people want of the agents, as a worker learns it from its heartbeat. `removed`: those that the worker runs and
-    the registry does not know any more."""
+    the registry does not know any more. `has_lost_data`: it knows none, since the store was emptied; nobody wanted it."""
 
     stopped: frozenset[Subscription] = frozenset()
     removed: frozenset[Subscription] = frozenset()
+    has_lost_data: bool = False
 
     @classmethod
     def of(cls, known: Mapping[Subscription, AgentRecord], report: WorkerReport) -> DesiredState:

@@ -35,7 +35,7 @@ class BusCapabilities:
 
 
 class Confirmation(StrEnum):
-    """What the bus said of a publication. `UNKNOWN`: it may or may not have arrived."""
+    """What the bus said of a publication. `FAILED`: nobody has it, and nobody will. `UNKNOWN`: it may have arrived."""
 
     CONFIRMED = "confirmed"
     FAILED = "failed"
@@ -44,7 +44,8 @@ class Confirmation(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Receipt:
-    """The answer to one published task. `receivers` is how many agents got it, where the bus knows."""
+    """The answer to one published task. `receivers` is how many agents got it, where the bus knows; where nothing waits
+    and there are none, it has failed."""
 
     task_id: str
     confirmation: Confirmation

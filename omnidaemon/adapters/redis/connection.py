@@ -58,7 +58,7 @@ class RedisConnection:
 
     async def open(self) -> None:
         """Connect, or say why not; a server that may delete tasks by itself is refused."""
-        self._client = self._made(redis.BlockingConnectionPool, _POOLED, self.deadline_seconds)
+        self._client = self._made(redis.BlockingConnectionPool, _POOLED)
         try:
             policy = await self._eviction_policy()
             if policy not in (b"noeviction", b""):
@@ -105,10 +105,10 @@ class RedisConnection:
                     return await _exchange(client, ("EVAL", script.text, len(keys), *keys, *args))
 
     @asynccontextmanager
-    async def apart(self, *, read_seconds: float | None = None) -> AsyncIterator[redis.Redis]:
-        """A client with a connection of its own, for blocking reads and listening. Without `read_seconds` a read waits
-        for ever; with it, the time must be above that of any BLOCK. Wrap what is done with it in `translating()`."""
-        client = self._made(redis.ConnectionPool, 1, read_seconds)
+    async def apart(self) -> AsyncIterator[redis.Redis]:
+        """A client with a connection of its own, for blocking reads and listening, where only the caller knows how long
+        to wait. Wrap what is done with it in `translating()`."""
+        client = self._made(redis.ConnectionPool, 1)
         try:
             yield client
         finally:
@@ -120,13 +120,14 @@ class RedisConnection:
             raise not_open(self.location)
         return self._client
 
-    def _made(self, kind: type[redis.ConnectionPool], most: int, read_seconds: float | None) -> redis.Redis:
+    def _made(self, kind: type[redis.ConnectionPool], most: int) -> redis.Redis:
         more: dict[str, Any] = {"timeout": self.deadline_seconds} if kind is redis.BlockingConnectionPool else {}
         try:
             pool = kind.from_url(
                 self.url,
                 max_connections=most,
-                socket_timeout=read_seconds,
+                # With one, redis-py sends by asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
+                socket_timeout=None,
                 socket_connect_timeout=self.deadline_seconds,
                 socket_keepalive=True,
                 # A dead pooled connection is noticed when it is taken from the pool, and made anew.

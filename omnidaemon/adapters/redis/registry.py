@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Final
 
 import attrs
@@ -14,22 +14,22 @@ from omnidaemon.adapters.redis.space import Outdated, RedisSpace
 from omnidaemon.adapters.redis.view import View
 from omnidaemon.adapters.redis.writes import Writes
 from omnidaemon.domain.agent import (
+    WORKERS_REMEMBERED,
     AgentProfile,
     AgentRecord,
     DesiredState,
     Start,
     WorkerRecord,
     WorkerReport,
+    found_agent,
     registered,
 )
-from omnidaemon.domain.errors import AgentNotFound
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import abandoned, withdrawn
 from omnidaemon.domain.states import RunState
-from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
+from omnidaemon.ports.registry import AgentRegistry, Census
 
-_REMEMBERED: Final = timedelta(hours=1)
 _WITHDRAWN_AT_ONCE: Final = 200
 _ABANDONED_AT_ONCE: Final = 200
 _MOST_LOST_ROUNDS: Final = 30
@@ -40,6 +40,7 @@ class RedisRegistry(AgentRegistry):
 
     def __init__(self, space: RedisSpace) -> None:
         self._space = space
+        self._epoch: bytes | None = None
 
     async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
         records = await self._change(lambda known, now: registered(profiles, known, now.at))
@@ -52,7 +53,7 @@ class RedisRegistry(AgentRegistry):
 
     async def desire(self, subscriptions: Sequence[Subscription], *, is_stopped: bool) -> None:
         def wanted(known: Mapping[Subscription, AgentRecord], _: Instant) -> dict[Subscription, AgentRecord]:
-            return {s: _known(known, s).desired(is_stopped=is_stopped) for s in subscriptions}
+            return {s: found_agent(known, s).desired(is_stopped=is_stopped) for s in subscriptions}
 
         await self._change(wanted, rings=True)
 
@@ -79,13 +80,15 @@ class RedisRegistry(AgentRegistry):
 
     async def beat(self, report: WorkerReport) -> DesiredState:
         space = self._space
-        told = await space.script("beat", report.incarnation, space.codec.dump(report), space.revision)
+        words = (report.incarnation, space.codec.dump(report), space.revision, secrets.token_hex(8))
+        epoch, *told = await space.script("beat", *words)
         if len(told) > 1:
             space.know_agents(*told)
-        return DesiredState(
-            stopped=frozenset(s for s, record in space.agents.items() if record.is_stopped),
-            removed=frozenset(s for s in report.subscriptions if s not in space.agents),
-        )
+        known, self._epoch = self._epoch, epoch
+        if known not in (None, epoch):
+            await space.claim_schema()
+            return DesiredState(has_lost_data=True)
+        return DesiredState.of(space.agents, report)
 
     async def leave(self, incarnation: str) -> None:
         keys, command = self._space.keys, self._space.connection.command
@@ -99,10 +102,8 @@ class RedisRegistry(AgentRegistry):
         for _, heartbeat in sorted(heartbeats.items()):
             seen, _, report = heartbeat.partition(b" ")
             seen_at = moment(int(seen))
-            if seen_at >= now.at - _REMEMBERED:
-                is_alive = seen_at >= now.at - timedelta(seconds=ALIVE_SECONDS)
-                report_ = space.codec.load(report, WorkerReport)
-                workers.append(WorkerRecord(report=report_, seen_at=seen_at, is_alive=is_alive))
+            if seen_at >= now.at - WORKERS_REMEMBERED:
+                workers.append(WorkerRecord.seen(space.codec.load(report, WorkerReport), seen_at, now.at))
         return Census(agents=tuple(space.agents.values()), workers=tuple(workers))
 
     # --- removal ------------------------------------------------------------------------------------------------------
@@ -143,7 +144,7 @@ class RedisRegistry(AgentRegistry):
             )
             reading = await read(space, [task_id.decode() for task_id, _ in rows])
             await space.census()
-            changes = abandoned(reading.records.values(), _known(space.agents, subscription), reading.now)
+            changes = abandoned(reading.records.values(), found_agent(space.agents, subscription), reading.now)
             view = reading.view(space, changes.cancel_marks)
             writes = space.writes(reading.now, view)
             writes.rests_on_agents = True
@@ -166,7 +167,7 @@ class RedisRegistry(AgentRegistry):
         """Withdraw some of the agent's runs: whether that was done, and whether the agent has gone with them."""
         space = self._space
         await space.census()
-        _known(space.agents, subscription)
+        found_agent(space.agents, subscription)
         task_ids = await self._open_tasks(subscription)
         reading = await read(space, task_ids)
         keys = [(task_id, subscription.agent) for task_id in reading.records]
@@ -201,10 +202,3 @@ class RedisRegistry(AgentRegistry):
             if left >= 0 or state is RunState.RUNNING:
                 task_ids += [i.decode() for i in await self._space.connection.command("ZRANGE", index, 0, left)]
         return task_ids
-
-
-def _known(records: Mapping[Subscription, AgentRecord], subscription: Subscription) -> AgentRecord:
-    record = records.get(subscription)
-    if record is None:
-        raise AgentNotFound(subscription.topic, subscription.agent)
-    return record

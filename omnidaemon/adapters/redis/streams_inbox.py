@@ -251,7 +251,8 @@ class StreamsInbox(Inbox):
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._interruption.wait(), max(0.0, seconds))
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._interruption.wait()
 
     async def _call(self, script: str, *args: Any) -> Any:
         return await self._server.script(packaged_script(script), [self._root], args)

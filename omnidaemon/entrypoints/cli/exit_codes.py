@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from cyclopts import CycloptsError
 
+from omnidaemon.app.publisher import NobodyListens
 from omnidaemon.domain.errors import (
     BackendError,
     ConfigurationError,
@@ -35,6 +36,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (ConfigurationError, ExitCode.WRONG_USE),
     (NotFound, ExitCode.NOT_FOUND),
     (BackendError, ExitCode.UNREACHABLE),
+    (NobodyListens, ExitCode.FAILED),
     (PublishFailed, ExitCode.UNREACHABLE),
     (WaitTimedOut, ExitCode.TIMED_OUT),
     (KeyboardInterrupt, ExitCode.INTERRUPTED),

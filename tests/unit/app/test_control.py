@@ -203,6 +203,7 @@ def presence(shop: Workshop, custody: Custody):
         report=lambda: WorkerReport(
             incarnation="w1", host="h", pid=1, started_at=shop.clock.now().at, subscriptions=(GREETER,)
         ),
+        declare=lambda: declared(shop, "greeter"),
         hint=asyncio.Event(),
     )
 

@@ -1,8 +1,12 @@
--- Record a worker's heartbeat. KEYS[1]: the namespace's prefix. ARGV: incarnation, report, the agents' revision known.
--- Answers {revision, the agents, where the revision is another}.
+-- Record a worker's heartbeat. KEYS[1]: the namespace's prefix. ARGV: incarnation, report, the agents' revision known, a
+-- new epoch. Answers {the server's epoch, which is new when its data are, revision, the agents, where the revision is
+-- another}.
 local P = KEYS[1]
 local time = redis.call('TIME')
+-- Revisions from before must not come again: somebody may still know them.
+if redis.call('SET', P .. 'epoch', ARGV[4], 'NX') then redis.call('SET', P .. 'agents:revision', time[1], 'NX') end
 redis.call('HSET', P .. 'workers', ARGV[1], time[1] .. string.format('%06d', time[2]) .. ' ' .. ARGV[2])
+local epoch = redis.call('GET', P .. 'epoch')
 local revision = redis.call('GET', P .. 'agents:revision') or '0'
-if revision == ARGV[3] then return {revision} end
-return {revision, redis.call('HGETALL', P .. 'agents')}
+if revision == ARGV[3] then return {epoch, revision} end
+return {epoch, revision, redis.call('HGETALL', P .. 'agents')}

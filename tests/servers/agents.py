@@ -20,6 +20,20 @@ def note(word: str, ctx: Context) -> None:
     os.write(log, f"{word} {ctx.task_id} {ctx.agent} {os.getpid()} {ctx.attempt} {time.time()}\n".encode())
 
 
+@sdk.agent("greet.user")
+async def greeter(payload: dict[str, str]) -> dict[str, str]:
+    return {"reply": f"Hello, {payload['name']}!"}
+
+
+@sdk.agent("fail", policy=DeliveryPolicy(max_attempts=3, backoff=0.3, backoff_factor=2, jitter=0))
+async def failing(payload: str, ctx: Context) -> str:
+    """Fails until there is a file of this name."""
+    note("try", ctx)
+    if not os.path.exists(payload):
+        raise FileNotFoundError(payload)
+    return "mended"
+
+
 @sdk.agent("work", policy=policy, concurrency=150)
 async def worker(payload: dict[str, Any], ctx: Context) -> int:
     note("start", ctx)

@@ -35,11 +35,13 @@ class Workshop:
     # --- processes ----------------------------------------------------------------------------------------------------
 
     def start_worker(self, *, may_die: bool = False, **environment: str) -> subprocess.Popen[bytes]:
-        """`omni run` of the agents, once it is ready."""
+        """A worker in another folder, once it is ready."""
+        elsewhere = self.folder / "elsewhere"
+        elsewhere.mkdir(exist_ok=True)
         output = self.folder / f"worker-{len(self.processes)}.log"
         with output.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, str(AGENTS)], env={**self.environment, **environment}, stderr=log, cwd=self.folder
+                [sys.executable, str(AGENTS)], env={**self.environment, **environment}, stderr=log, cwd=elsewhere
             )
         self.processes.append(process)
         self.until(lambda: "ready" in output.read_text() or process.poll() is not None)
@@ -47,18 +49,23 @@ class Workshop:
         return process
 
     def omni(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """One command, as a person would give it in another folder."""
-        elsewhere = self.folder / "elsewhere"
-        elsewhere.mkdir(exist_ok=True)
+        """One command, as a person would give it."""
         return subprocess.run(
             [*OMNI, *arguments],
-            cwd=elsewhere,
+            cwd=self.folder,
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
             timeout=_PATIENCE_SECONDS,
             check=False,
         )
+
+    def refuses(self, code: int, words: str, *arguments: str, **environment: str) -> None:
+        """The command must fail with this exit code and these words, without a traceback."""
+        done = self.omni(*arguments, **environment)
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        assert words in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """kill -9."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from importlib.resources import files
@@ -60,9 +60,10 @@ class RedisConnection:
         """Connect, or say why not; a server that may delete tasks by itself is refused."""
         self._client = self._made(redis.BlockingConnectionPool, _POOLED)
         try:
-            policy = await self._eviction_policy()
-            if policy not in (b"noeviction", b""):
-                reason = f"its maxmemory-policy is {policy.decode(errors='replace')}"
+            # By INFO, which an ACL is more likely to allow than CONFIG.
+            policy = (await self.info("memory")).get("maxmemory_policy", "")
+            if policy not in ("noeviction", ""):
+                reason = f"its maxmemory-policy is {policy}"
                 raise BackendUnusable(BACKEND, self.location, reason, _EVICTION_HINT)  # noqa: TRY301
         except BaseException:
             await self.close()
@@ -104,6 +105,25 @@ class RedisConnection:
                 except exceptions.NoScriptError:
                     return await _exchange(client, ("EVAL", script.text, len(keys), *keys, *args))
 
+    async def info(self, section: str) -> Mapping[str, str]:
+        """What the server tells of itself."""
+        client = self._opened()
+        with self.translating():
+            async with asyncio.timeout(self.deadline_seconds):
+                told: Mapping[Any, Any] = await client.info(section)
+        return {_text(name): _text(value) for name, value in told.items()}
+
+    async def settings(self, *names: str) -> Mapping[str, str]:
+        """Those of the server's settings that this user may read."""
+        client = self._opened()
+        with self.translating():
+            async with asyncio.timeout(self.deadline_seconds):
+                try:
+                    told: Mapping[Any, Any] = await client.config_get(*names)
+                except exceptions.ResponseError:  # not allowed, or, as with many a hoster, not there
+                    return {}
+        return {_text(name): _text(value) for name, value in told.items()}
+
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[redis.Redis]:
         """A client with a connection of its own, for blocking reads and listening, where only the caller knows how long
@@ -143,14 +163,9 @@ class RedisConnection:
             ) from error
         return redis.Redis.from_pool(pool)
 
-    async def _eviction_policy(self) -> bytes:
-        """By INFO, which an ACL is more likely to allow than CONFIG."""
-        client = self._opened()
-        with self.translating():
-            async with asyncio.timeout(self.deadline_seconds):
-                info = await client.info("memory")
-        policy = info.get("maxmemory_policy", "")
-        return policy.encode() if isinstance(policy, str) else bytes(policy)
+
+def _text(told: Any) -> str:
+    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
 
 
 async def _exchange(client: redis.Redis, words: tuple[Any, ...]) -> Any:

@@ -70,9 +70,11 @@ async def _there(opened: Session) -> AsyncIterator[Finding]:
         yield finding
     if health.status == "unavailable":
         return
+    weaknesses = await (await client.runtime()).queries.weaknesses()
     agents, workers, depths = await client.list_agents(), await client.list_workers(), await client.topics()
     newest = (await client.list_tasks(limit=1)).results
     for finding in (
+        *diagnosis.of_weaknesses(weaknesses),
         *diagnosis.of_agents(agents, workers),
         *diagnosis.of_topics(depths),
         *diagnosis.of_workers(workers, now),

@@ -129,11 +129,12 @@ class Publisher:
         )
         if isinstance(receipts, BaseException):
             raise receipts
+        failed = [receipt for receipt in receipts if receipt.confirmation is not Confirmation.CONFIRMED]
         if isinstance(logged, OmniDaemonError):
-            self._telemetry.say(Level.WARNING, f"{len(tasks)} tasks are published but not logged yet: {logged}")
+            if published := len(receipts) - len(failed):
+                self._telemetry.say(Level.WARNING, f"{published} tasks are published but not logged yet: {logged}")
         elif isinstance(logged, BaseException):
             raise logged
-        failed = [receipt for receipt in receipts if receipt.confirmation is not Confirmation.CONFIRMED]
         if failed:
             # Nobody will ever begin what the bus refused: without this it would be queued for ever in the log. A keyed
             # task is left alone: whoever else found its key may have published it, and a worker will in a minute.

@@ -92,9 +92,13 @@ async def all_succeeded(client, task_ids):
     await eventually(statuses, lambda seen: not seen, within_seconds=60)
 
 
-def resumed_after(workshop, moment):
+async def resumed_after(workshop, moment):
     """How long after this moment the first handler was started."""
-    workshop.until(lambda: any(float(row[5]) > moment for row in workshop.lines("start")))
+
+    def has_resumed():
+        return any(float(row[5]) > moment for row in workshop.lines("start"))
+
+    await asyncio.to_thread(workshop.until, has_resumed)
     return min(float(row[5]) for row in workshop.lines("start") if float(row[5]) > moment) - moment
 
 
@@ -113,7 +117,7 @@ async def test_a_server_that_was_stopped_for_a_while(private_redis, workshop, cl
         await asyncio.to_thread(private_redis.start)
         back_at = time.time()
         await load.grows()
-    assert resumed_after(workshop, back_at) < RESUME_SECONDS
+    assert await resumed_after(workshop, back_at) < RESUME_SECONDS
     await all_succeeded(client, load.confirmed)
     assert_each_ran_once(workshop, load.confirmed)
 
@@ -126,7 +130,7 @@ async def test_a_server_that_is_killed_again_and_again(private_redis, workshop, 
             await asyncio.to_thread(private_redis.stop, signal.SIGKILL)
             await asyncio.sleep(0.5)
             await asyncio.to_thread(private_redis.start)
-            assert resumed_after(workshop, time.time()) < RESUME_SECONDS
+            assert await resumed_after(workshop, time.time()) < RESUME_SECONDS
         await load.grows()
     await all_succeeded(client, load.confirmed)
     assert_each_ran_once(workshop, load.confirmed)
@@ -142,7 +146,7 @@ async def test_a_server_that_was_emptied(private_redis, workshop, client):
             server.flushall()
         emptied_at, before = time.time(), len(load.confirmed)
         await load.grows()
-        assert resumed_after(workshop, emptied_at + 0.5) < RESUME_SECONDS
+        assert await resumed_after(workshop, emptied_at + 0.5) < RESUME_SECONDS
         assert workshop.words.count("DATA LOSS: the store has lost its data") == 2
         told = "DATA LOSS: the bus's queues are gone" if workshop.backends.bus == "redis_stream" else "LOST TASKS"
         assert told in workshop.words

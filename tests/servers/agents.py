@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from omnidaemon import Context, DeliveryPolicy, OmniDaemonSDK
@@ -29,7 +30,7 @@ async def greeter(payload: dict[str, str]) -> dict[str, str]:
 async def failing(payload: str, ctx: Context) -> str:
     """Fails until there is a file of this name."""
     note("try", ctx)
-    if not os.path.exists(payload):
+    if not Path(payload).exists():  # noqa: ASYNC240 - one look, which takes no time
         raise FileNotFoundError(payload)
     return "mended"
 

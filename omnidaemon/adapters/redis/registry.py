@@ -111,22 +111,39 @@ class RedisRegistry(AgentRegistry):
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """In steps, so that many runs do not hold up everybody else; the agent goes with the last of them. Whoever is
         killed in between has cancelled some of its runs, and asks again."""
-        # Those that wait for the agent by name, and those that wait for the topic's first ones.
-        await self._abandon(subscription, str(subscription))
-        await self._abandon(subscription, f"{subscription.topic}/")
+        space = self._space
+        leaving = space.keys.of("leaving")
+        for round_ in range(_MOST_LOST_ROUNDS):
+            await space.census()
+            found_agent(space.agents, subscription)
+            revision = space.revision
+            # Under this revision no publication names the agent any more: what is abandoned now stays all that was.
+            await space.connection.command("HSET", leaving, str(subscription), revision)
+            # Those that wait for the agent by name, and those that wait for the topic's first ones.
+            await self._abandon(subscription, str(subscription))
+            await self._abandon(subscription, f"{subscription.topic}/")
+            if await self._is_withdrawn(subscription, heir, revision):
+                await space.connection.command("HDEL", leaving, str(subscription))
+                return
+            await space.pause(round_)
+        raise space.too_busy()
+
+    async def _is_withdrawn(self, subscription: Subscription, heir: Subscription | None, revision: str) -> bool:
+        """Withdraw the agent's runs, and the agent with the last of them; False when the registry is another by now."""
         lost_rounds = 0
-        while True:
+        while self._space.revision == revision:
             try:
-                is_done, is_last = await self._remove_some(subscription, heir)
+                is_done, is_last = await self._remove_some(subscription, heir, revision)
             except Outdated:
                 is_done, is_last = False, False
             if is_done and is_last:
-                return
+                return True
             lost_rounds = 0 if is_done else lost_rounds + 1
             if lost_rounds > _MOST_LOST_ROUNDS:
                 raise self._space.too_busy()
             if lost_rounds:
                 await self._space.pause(lost_rounds)
+        return False
 
     async def _abandon(self, subscription: Subscription, index: str) -> None:
         """Cancel the tasks of this index that nobody else had to begin."""
@@ -163,11 +180,11 @@ class RedisRegistry(AgentRegistry):
                 raise space.too_busy()
             await space.pause(lost_rounds)
 
-    async def _remove_some(self, subscription: Subscription, heir: Subscription | None) -> tuple[bool, bool]:
+    async def _remove_some(
+        self, subscription: Subscription, heir: Subscription | None, revision: str
+    ) -> tuple[bool, bool]:
         """Withdraw some of the agent's runs: whether that was done, and whether the agent has gone with them."""
         space = self._space
-        await space.census()
-        found_agent(space.agents, subscription)
         task_ids = await self._open_tasks(subscription)
         reading = await read(space, task_ids)
         keys = [(task_id, subscription.agent) for task_id in reading.records]
@@ -188,6 +205,8 @@ class RedisRegistry(AgentRegistry):
             writes.rests_on_agents = True
             writes.agents({subscription: b""})
         writes.ring()
+        if space.revision != revision:  # since the reading told so
+            return False, False
         return await space.apply(view, writes, reading.now), is_last
 
     async def _open_tasks(self, subscription: Subscription) -> list[str]:

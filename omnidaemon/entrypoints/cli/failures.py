@@ -8,7 +8,6 @@ import traceback
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-from omnidaemon.app.publisher import NobodyListens
 from omnidaemon.domain.errors import (
     AgentFileError,
     ConfigurationError,
@@ -56,8 +55,6 @@ def _advice(error: BaseException) -> str:
             return "`omni task list` shows those that are known; `omni config show` where they are looked for"
         case WaitTimedOut():
             return f"look later: omni task result {error.task_id}"
-        case NobodyListens():
-            return "`omni worker list` shows the workers that are there"
         case PublishFailed():
             return "`omni health` shows the state of bus and store"
         case IdempotencyConflict():

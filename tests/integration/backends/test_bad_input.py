@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from tests.integration.backends.conftest import DURABLE, over
+from tests.servers.amounts import amount
 from tests.servers.backends import Backends
 from tests.servers.workshop import OMNI, Workshop
 
@@ -38,7 +39,7 @@ def database(data: Path, backends: Backends) -> Path:
     return data / f"{backends.variables['OMNIDAEMON_NAMESPACE']}.db"
 
 
-@over(DURABLE)
+@over(amount([("sqlite", "sqlite")], DURABLE))
 @pytest.mark.parametrize(
     ("code", "words", "arguments"),
     [

@@ -19,7 +19,9 @@ from tests.servers.workshop import Workshop
 
 def registered(group: str) -> list[str]:
     """The names of what this distribution brings; of a bus with two names, one."""
-    points = [point for point in entry_points(group=group) if point.dist is not None and point.dist.name == "omnidaemon"]
+    points = [
+        point for point in entry_points(group=group) if point.dist is not None and point.dist.name == "omnidaemon"
+    ]
     return sorted({point.value: point.name for point in sorted(points, key=lambda point: point.name)}.values())
 
 

@@ -43,17 +43,18 @@ def trouble(folder, url, bus="redis_stream"):
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "severity", "found", "advice"),
+    ("options", "wanted"),
     [
-        ((), 1, "wrong", "keeps nothing on disk", "appendonly yes"),
-        (("--save", "3600", "1"), 0, "weak", "appendonly is off", "appendonly yes"),
-        (("--appendonly", "yes", "--appendfsync", "everysec"), 0, "weak", "about a second", "appendfsync always"),
-        (("--appendonly", "yes", "--appendfsync", "no"), 0, "weak", "appendfsync is no", "appendfsync always"),
+        ("", (1, "wrong", "keeps nothing on disk", "appendonly yes")),
+        ("--save 3600 1", (0, "weak", "appendonly is off", "appendonly yes")),
+        ("--appendonly yes --appendfsync everysec", (0, "weak", "about a second", "appendfsync always")),
+        ("--appendonly yes --appendfsync no", (0, "weak", "appendfsync is no", "appendfsync always")),
     ],
 )
-def test_what_a_restart_or_a_power_cut_would_lose(run_with, tmp_path, options, code, severity, found, advice):
+def test_what_a_restart_or_a_power_cut_would_lose(run_with, tmp_path, options, wanted):
     """Once, though bus and store both know of it."""
-    exit_code, ((told, what, remedy),) = trouble(tmp_path, run_with(*options).url)
+    code, severity, found, advice = wanted
+    exit_code, ((told, what, remedy),) = trouble(tmp_path, run_with(*options.split()).url)
     assert (exit_code, told) == (code, severity)
     assert found in what
     assert advice in remedy

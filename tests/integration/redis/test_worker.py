@@ -33,7 +33,9 @@ def certificate(tmp_path_factory):
     """One that has signed itself, and its key."""
     folder = tmp_path_factory.mktemp("certificate")
     files = folder / "own-ca.pem", folder / "key.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    )
     subprocess.run([*command.split(), "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
     return files
 
@@ -66,7 +68,7 @@ async def test_over_tls(encrypted_url, certificate, bus):
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(encrypted_url, place_of):
-    with pytest.raises(BackendUnavailable, match="(?i)certificate"):
+    with pytest.raises(BackendUnavailable, match=r"(?i)certificate"):
         await redis_storage(place_of(encrypted_url).context()).__aenter__()
 
 

@@ -26,6 +26,7 @@ from omnidaemon.ports.backend import BackendContext
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts import EventBusContract, StorageContract
+from omnidaemon.testing.contracts.opening import AdapterContract
 from omnidaemon.testing.place import Place
 
 
@@ -42,7 +43,7 @@ class AnsweringErrors(TCPFakeRequestHandler):
             except ResponseError as error:
                 return error
 
-        self.current_client.read_response = read_or_error
+        self.current_client.read_response = read_or_error  # type: ignore[method-assign]  # its handler asks for no other
 
 
 async def no_info(section):
@@ -62,7 +63,7 @@ def fake_url():
     server.server_close()
 
 
-class OnFake:
+class OnFake(AdapterContract):
     codec = JsonCodec()
     clock = SystemClock()
 
@@ -77,12 +78,12 @@ class TestFakeRedisStorage(OnFake, StorageContract):
 
     def make_storage(self, context: BackendContext) -> Storage:
         storage = redis_storage(context)
-        storage._space.connection.info = no_info
+        storage._space.connection.info = no_info  # type: ignore[method-assign]  # see above
         return storage
 
 
 class TestFakeRedisPubsubBus(OnFake, EventBusContract):
     def make_bus(self, context: BackendContext) -> EventBus:
         bus = redis_pubsub_bus(context)
-        bus._server.info = no_info
+        bus._server.info = no_info  # type: ignore[method-assign]  # see above
         return bus

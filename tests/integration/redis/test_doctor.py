@@ -16,7 +16,7 @@ from tests.servers.workshop import Workshop
 @pytest.fixture
 def run_with(tmp_path):
     """A server that is run with these options."""
-    running = []
+    running: list[PrivateRedis] = []
 
     def start(*options):
         folder = tmp_path / f"redis-{len(running)}"

@@ -1,69 +1,8 @@
 """The import path of everything that OmniDaemon raises."""
 
 from omnidaemon.app.agents import NotAHandler
-from omnidaemon.app.publisher import NobodyListens
-from omnidaemon.domain.errors import (
-    AgentBusy,
-    AgentFileError,
-    AgentNotFound,
-    AlreadyStarted,
-    BackendError,
-    BackendUnavailable,
-    BackendUnusable,
-    BlockingCall,
-    ConfigurationError,
-    Conflict,
-    DuplicateAgent,
-    IdempotencyConflict,
-    InvalidInput,
-    InvalidName,
-    InvalidSetting,
-    InvalidValue,
-    MismatchedPair,
-    MissingExtra,
-    NotFound,
-    OmniDaemonError,
-    PayloadNotJson,
-    PayloadTooLarge,
-    PublishFailed,
-    StaleRequest,
-    TaskNotFound,
-    UnknownBackend,
-    UnknownSetting,
-    WaitTimedOut,
-    WrongState,
-)
+from omnidaemon.domain import errors
+from omnidaemon.domain.errors import *  # noqa: F403 - one list says what there is
 
-__all__ = [
-    "AgentBusy",
-    "AgentFileError",
-    "AgentNotFound",
-    "AlreadyStarted",
-    "BackendError",
-    "BackendUnavailable",
-    "BackendUnusable",
-    "BlockingCall",
-    "ConfigurationError",
-    "Conflict",
-    "DuplicateAgent",
-    "IdempotencyConflict",
-    "InvalidInput",
-    "InvalidName",
-    "InvalidSetting",
-    "InvalidValue",
-    "MismatchedPair",
-    "MissingExtra",
-    "NobodyListens",
-    "NotAHandler",
-    "NotFound",
-    "OmniDaemonError",
-    "PayloadNotJson",
-    "PayloadTooLarge",
-    "PublishFailed",
-    "StaleRequest",
-    "TaskNotFound",
-    "UnknownBackend",
-    "UnknownSetting",
-    "WaitTimedOut",
-    "WrongState",
-]
+__all__ = ["NotAHandler"]
+__all__ += errors.__all__

@@ -13,6 +13,7 @@ import attrs
 from omnidaemon.domain.errors import (
     IdempotencyConflict,
     InvalidValue,
+    NobodyListens,
     OmniDaemonError,
     PayloadTooLarge,
     PublishFailed,
@@ -27,11 +28,6 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 
 _LONGEST_TEXT = 1000
 _TEXT = f"a text of at most {_LONGEST_TEXT} characters that UTF-8 can carry"
-
-
-@attrs.define(slots=False)
-class NobodyListens(PublishFailed):
-    """A task reached no agent, on a bus where nothing waits. One with an idempotency key is tried again by a worker."""
 
 
 class PublishOptions(TypedDict, total=False):

@@ -69,7 +69,7 @@ def changes_of(
                     task_id=after.task_id,
                     topic=after.subscription.topic,
                     agent=after.subscription.agent,
-                    attempt=after.attempts + after.crashes if after.state.is_end else after.attempt,
+                    attempt=_attempt_of(kind, before, after),
                     detail=after.errors[-1].message if _has_new_error(before, after) else "",
                     at=at,
                 )
@@ -107,6 +107,15 @@ def _event_kind(before: Run | None, after: Run) -> EventKind | None:
     if after.is_cancel_requested and not before.is_cancel_requested:
         return EventKind.CANCEL_REQUESTED
     return None
+
+
+def _attempt_of(kind: EventKind, before: Run | None, after: Run) -> int:
+    """The number of the attempt that an event is about: of what became of one, that one's and not the next one's."""
+    if kind in (EventKind.HELD, EventKind.REQUEUED):
+        return 0
+    if before is not None and before.state is RunState.RUNNING:
+        return before.attempt
+    return after.attempts + after.crashes if after.state.is_end else after.attempt
 
 
 class _Tally:

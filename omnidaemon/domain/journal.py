@@ -31,8 +31,9 @@ class EventKind(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class JournalEvent:
-    """One line of the journal. `agent` is None for what happened to the task as a whole; `position` is the store's
-    number for it, growing, 0 until it is stored."""
+    """One line of the journal. `agent` is None for what happened to the task as a whole; `attempt` is the number of the
+    attempt that it is about, 0 for what came before the first; `position` is the store's number for it, growing, 0 until
+    it is stored."""
 
     kind: EventKind
     task_id: str

@@ -16,7 +16,6 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Unreadable
-from omnidaemon.entrypoints.history import retold
 from omnidaemon.ports.bus import Depth
 
 Shape = dict[str, Any]
@@ -91,7 +90,7 @@ def task_details(details: TaskDetails) -> Shape:
             for run in details.record.runs
             for error in run.errors
         ],
-        "events": [journal_event(event) for event in retold(details.events)],
+        "events": [journal_event(event) for event in details.events],
     }
 
 

@@ -6,11 +6,11 @@ from enum import IntEnum
 
 from cyclopts import CycloptsError
 
-from omnidaemon.app.publisher import NobodyListens
 from omnidaemon.domain.errors import (
     BackendError,
     ConfigurationError,
     InvalidInput,
+    NobodyListens,
     NotFound,
     PublishFailed,
     WaitTimedOut,

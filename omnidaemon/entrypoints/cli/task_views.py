@@ -17,7 +17,6 @@ from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.spans import relative, span
 from omnidaemon.entrypoints.cli.values import readable, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
-from omnidaemon.entrypoints.history import retold
 
 _SIGNS = {Status.SUCCEEDED: "✓", Status.DEAD: "✗", Status.CANCELLED: "✗", Status.SKIPPED: "✗"}
 
@@ -197,7 +196,7 @@ def _history(details: TaskDetails) -> Table:
                 views.plain(event.attempt or ""),
                 summary(event.detail or None),
             )
-            for event in retold(details.events)
+            for event in details.events
         ],
         empty="no history",
         title="history",

@@ -120,9 +120,7 @@ class Workshop:
         self.control = Control(
             bus=self.as_bus, storage=self.storage, clock=clock, ids=SequentialIds("move"), telemetry=self.says
         )
-        self.results = ResultWatch(
-            runs=self.storage.runs, run_queries=self.storage.queries, queries=self.queries, clock=clock
-        )
+        self.results = ResultWatch(runs=self.storage.runs, run_queries=self.storage.queries, queries=self.queries)
         self.workers: list[Worker] = []
 
     @property

@@ -24,7 +24,7 @@ EXPIRED = AttemptError(type="Crashed", message="its worker died", kind=ErrorKind
 # before, after → kind of event, attempt, detail, the counters that are one
 MOVES = {
     "begun": (None, RUNNING, "started", 1, "", "received"),
-    "held": (None, run(), "held", 1, "", "received"),
+    "held": (None, run(), "held", 0, "", "received"),
     "skipped": (None, run(S.SKIPPED), "skipped", 0, "", "received skipped"),
     "undecodable": (None, run(S.DEAD, errors=(ERROR,), attempts=0), "dead", 0, "boom", "received dead_lettered"),
     "cancelled before": (None, run(S.CANCELLED), "cancelled", 0, "", "received cancelled"),
@@ -35,18 +35,18 @@ MOVES = {
         RUNNING,
         settled(End(state=S.DEAD, error=EXPIRED, counts_attempt=False)),
         "dead",
-        0,
+        1,
         "its worker died",
         "dead_lettered",
     ),
-    "retry": (RUNNING, settled(RetryAfter(seconds=1, error=ERROR)), "retried", 2, "boom", "failed retried"),
+    "retry": (RUNNING, settled(RetryAfter(seconds=1, error=ERROR)), "retried", 1, "boom", "failed retried"),
     "postponed": (RUNNING, settled(RetryAfter(seconds=1, counts_attempt=False)), "retried", 1, "", "retried"),
     "given back": (RUNNING, settled(RetryAfter(seconds=0, counts_attempt=False)), "released", 1, "", ""),
     "question": (RUNNING, settled(Wait(question="?", seconds=1)), "waited", 1, "", ""),
     "answered": (run(S.WAITING), run(S.WAITING).answered("ok?", b"1", NOW), "answered", 1, "", ""),
     "answered early": (RUNNING, RUNNING.answered("ok?", b"1", NOW), None, 1, "", ""),
     "released": (RUNNING, RUNNING.released(request="r", is_acked=True, now=NOW), "released", 1, "", ""),
-    "crashed": (RUNNING, RUNNING.lapsed(NOW), "crashed", 2, "worker w1 stopped renewing", "crashed"),
+    "crashed": (RUNNING, RUNNING.lapsed(NOW), "crashed", 1, "worker w1 stopped renewing", "crashed"),
     "crashed, flagged": (
         RUNNING.cancelled(NOW),
         RUNNING.cancelled(NOW).lapsed(NOW),
@@ -58,7 +58,7 @@ MOVES = {
     "flagged": (RUNNING, RUNNING.cancelled(NOW), "cancel_requested", 1, "", ""),
     "flagged again": (RUNNING.cancelled(NOW), RUNNING.cancelled(NOW).cancelled(NOW), None, 1, "", ""),
     "cancelled": (run(), run().cancelled(NOW), "cancelled", 0, "", "cancelled"),
-    "requeued": (run(S.DEAD), run(S.DEAD).requeued(NOW), "requeued", 1, "", ""),
+    "requeued": (run(S.DEAD), run(S.DEAD).requeued(NOW), "requeued", 0, "", ""),
     "renewed": (RUNNING, RUNNING.renewed(later(1)), None, 1, "", ""),
 }
 
@@ -80,6 +80,39 @@ def test_move_is_told_and_counted(name):
         if field.name.startswith("tasks_") and getattr(metrics, field.name) == 1
     }
     assert ones == set(counted.split())
+
+
+def test_an_event_has_the_number_of_its_own_attempt():
+    """Of the attempt that failed or crashed, not of the one that comes next; anew after a requeue."""
+    begun = run(S.QUEUED)
+    steps = (
+        _granted,
+        lambda before: before.lapsed(NOW),
+        _granted,
+        lambda before: settled(RetryAfter(seconds=0, error=ERROR), before),
+        _granted,
+        lambda before: settled(End(state=S.DEAD, error=ERROR), before),
+        lambda before: before.requeued(NOW),
+        _granted,
+    )
+    told = []
+    for step in steps:
+        before, begun = begun, step(begun)
+        told += [(event.kind.value, event.attempt) for event in changes_of([(before, begun)], NOW.at).events]
+    assert told == [
+        ("started", 1),
+        ("crashed", 1),
+        ("started", 2),
+        ("retried", 2),
+        ("started", 3),
+        ("dead", 3),
+        ("requeued", 0),
+        ("started", 1),
+    ]
+
+
+def _granted(before):
+    return before.granted(owner="w", request="r", lease_seconds=1, now=NOW)
 
 
 def test_time_of_an_attempt_is_counted_once():

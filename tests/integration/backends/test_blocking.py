@@ -8,7 +8,7 @@ from omnidaemon import OmniDaemonSDK
 from tests.servers.amounts import amount
 from tests.servers.workshop import Workshop
 
-LEASE_SECONDS, BLOCKED_SECONDS = amount((1, 5), (5, 20))
+LEASE_SECONDS, BLOCKED_SECONDS = amount((2, 6), (5, 20))
 
 
 @pytest.mark.parametrize("how", ["sleep", "spin"])

@@ -21,7 +21,7 @@ def test_retries_a_dead_letter_and_a_requeue(workshop: Workshop) -> None:
     task_id = json.loads(dead.stdout)["task_id"]
     began = [float(row[5]) for row in workshop.lines("try")]
     pauses = [later - earlier for earlier, later in pairwise(began)]
-    assert pauses == [pytest.approx(seconds, abs=1.5) for seconds in SCHEDULE_SECONDS]
+    assert pauses == [pytest.approx(seconds, abs=5) for seconds in SCHEDULE_SECONDS]
     assert all(pause >= seconds for pause, seconds in zip(pauses, SCHEDULE_SECONDS, strict=True))
 
     shown = json.loads(workshop.omni("dlq", "show", "fail", task_id, "--json").stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -24,6 +25,7 @@ from omnidaemon.domain.agent import (
     found_agent,
     registered,
 )
+from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import abandoned, withdrawn
@@ -84,11 +86,11 @@ class RedisRegistry(AgentRegistry):
         epoch, *told = await space.script("beat", *words)
         if len(told) > 1:
             space.know_agents(*told)
-        known, self._epoch = self._epoch, epoch
-        if known not in (None, epoch):
+        has_lost_data = self._epoch not in (None, epoch)
+        if has_lost_data:
             await space.claim_schema()
-            return DesiredState(has_lost_data=True)
-        return DesiredState.of(space.agents, report)
+        self._epoch = epoch
+        return DesiredState(has_lost_data=True) if has_lost_data else DesiredState.of(space.agents, report)
 
     async def leave(self, incarnation: str) -> None:
         keys, command = self._space.keys, self._space.connection.command
@@ -123,7 +125,8 @@ class RedisRegistry(AgentRegistry):
             await self._abandon(subscription, str(subscription))
             await self._abandon(subscription, f"{subscription.topic}/")
             if await self._is_withdrawn(subscription, heir, revision):
-                await space.connection.command("HDEL", leaving, str(subscription))
+                with contextlib.suppress(BackendUnavailable):  # of no account any more: the revision is another
+                    await space.connection.command("HDEL", leaving, str(subscription))
                 return
             await space.pause(round_)
         raise space.too_busy()

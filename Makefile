@@ -39,8 +39,9 @@ setup: $(DEV)  ## Install everything that the other commands need
 test: $(TEST)  ## Run the tests
 	$(PY) $(MEASURE) -m pytest $(PYTEST_ARGS)
 
-faults: $(TEST)  ## Run the long tests that kill, freeze and flush servers of their own
-	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
+faults: $(TEST)  ## Run the long tests that kill, freeze and flush, and the full counts of the others
+	OMNIDAEMON_TEST_FULL=1 $(PY) -m pytest tests/faults tests/integration/backends tests/integration/redis \
+	    tests/contract/test_redis.py tests/contract/test_redis_bus.py $(PYTEST_ARGS)
 
 cover: $(TEST)  ## Run the tests and hold domain and app to 95 % coverage, branches included
 	$(PY) -m coverage erase

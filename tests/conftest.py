@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.servers.redis_servers import private_redis, redis_url
+from tests.servers.redis_servers import bundled_redis_url, private_redis, redis_url
 
-__all__ = ["private_redis", "redis_url"]
+__all__ = ["bundled_redis_url", "private_redis", "redis_url"]

@@ -69,6 +69,7 @@ class Engine:
             options=options,
             report=self.report,
             on_drained=self._drain_as_wanted,
+            declare=self._declare,
         )
 
     # --- life -----------------------------------------------------------------------------------------------------------

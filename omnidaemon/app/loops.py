@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -67,6 +67,7 @@ class Loops:
         options: EngineOptions,
         report: Callable[[], WorkerReport],
         on_drained: Callable[[], None],
+        declare: Callable[[], Awaitable[None]],
     ) -> None:
         self._bus = bus
         self._storage = storage
@@ -118,6 +119,7 @@ class Loops:
             telemetry=telemetry,
             report=report,
             on_drained=on_drained,
+            declare=declare,
             hint=self._hint(),
         )
 

@@ -1,11 +1,11 @@
-"""A worker's heartbeat, and what it learns from it: which agents people want stopped or removed, and whether it shall
-leave itself."""
+"""A worker's heartbeat, and what it learns from it: which agents people want stopped or removed, whether it shall leave
+itself, and whether the store has lost all that it knew."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from omnidaemon.app.custody import Custody
 from omnidaemon.domain.agent import WorkerReport
@@ -16,7 +16,7 @@ from omnidaemon.ports.registry import AgentRegistry
 from omnidaemon.ports.telemetry import Level, Telemetry
 
 _PERIOD_SECONDS = 1.5
-_HINT_PAUSE_SECONDS = 0.8
+_HINT_PAUSE_SECONDS = 1.0
 
 
 class Presence:
@@ -31,6 +31,7 @@ class Presence:
         telemetry: Telemetry,
         report: Callable[[], WorkerReport],
         on_drained: Callable[[], None],
+        declare: Callable[[], Awaitable[None]],
         hint: asyncio.Event,
     ) -> None:
         self._registry = registry
@@ -39,9 +40,11 @@ class Presence:
         self._telemetry = telemetry
         self._report = report
         self._on_drained = on_drained
+        self._declare = declare
         self._hint = hint
         self._stopped: frozenset[Subscription] = frozenset()
         self._removed: frozenset[Subscription] = frozenset()
+        self._is_forgotten = False
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -58,8 +61,19 @@ class Presence:
             self._hint.clear()
 
     async def beat(self) -> None:
-        """One heartbeat; the custody learns what is wanted."""
+        """One heartbeat; the custody learns what is wanted. Agents that the store has lost are declared anew."""
         desired = await self._registry.beat(self._report())
+        if desired.has_lost_data:
+            self._telemetry.say(
+                Level.ERROR,
+                "DATA LOSS: the store has lost its data, and with them every task that was begun; the agents are declared"
+                " anew. Was the server flushed, or started without its data?",
+            )
+            self._is_forgotten = True
+        if self._is_forgotten:
+            await self._declare()  # where that fails, the next heartbeat tries again
+            self._is_forgotten = False
+            return
         for subscription in sorted((desired.stopped ^ self._stopped) & set(self._report().subscriptions)):
             state = "stopped" if subscription in desired.stopped else "started"
             self._telemetry.say(Level.INFO, f"agent {subscription} was {state}")

@@ -14,6 +14,7 @@ from omnidaemon.domain.errors import (
     IdempotencyConflict,
     InvalidName,
     InvalidValue,
+    NobodyListens,
     OmniDaemonError,
     PayloadTooLarge,
     PublishFailed,
@@ -133,11 +134,12 @@ class Publisher:
         )
         if isinstance(receipts, BaseException):
             raise receipts
+        failed = [receipt for receipt in receipts if receipt.confirmation is not Confirmation.CONFIRMED]
         if isinstance(logged, OmniDaemonError):
-            self._telemetry.say(Level.WARNING, f"{len(tasks)} tasks are published but not logged yet: {logged}")
+            if published := len(receipts) - len(failed):
+                self._telemetry.say(Level.WARNING, f"{published} tasks are published but not logged yet: {logged}")
         elif isinstance(logged, BaseException):
             raise logged
-        failed = [receipt for receipt in receipts if receipt.confirmation is not Confirmation.CONFIRMED]
         if failed:
             # Nobody will ever begin what the bus refused: without this it would be queued for ever in the log. A keyed
             # task is left alone: whoever else found its key may have published it, and a worker will in a minute.
@@ -145,7 +147,8 @@ class Publisher:
             refused = {r.task_id for r in failed if r.confirmation is Confirmation.FAILED} - keyed
             await asyncio.gather(*map(self._storage.commands.delete, refused), return_exceptions=True)
             first = failed[0]
-            raise PublishFailed(first.task_id, first.reason, is_unknown=first.task_id not in refused)
+            failure = NobodyListens if first.receivers == 0 else PublishFailed
+            raise failure(first.task_id, first.reason, is_unknown=first.task_id not in refused)
 
     # --- from a draft to a task ---------------------------------------------------------------------------------------
 

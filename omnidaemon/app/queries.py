@@ -16,6 +16,7 @@ from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
+from omnidaemon.ports.backend import SelfExamination, Weakness
 from omnidaemon.ports.bus import BusInspector, Depth, EventBus
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.run_queries import TaskFilter
@@ -161,6 +162,11 @@ class Queries:
     async def depths(self) -> Sequence[Depth]:
         """What waits on the bus; empty for a bus that cannot tell."""
         return await self._bus.depths() if isinstance(self._bus, BusInspector) else ()
+
+    async def weaknesses(self) -> Sequence[Weakness]:
+        """What weakens the promise by the way that bus and store are run; what both tell, once."""
+        examined = [each for each in (self._bus, self._storage) if isinstance(each, SelfExamination)]
+        return list(dict.fromkeys([weakness for each in examined for weakness in await each.weaknesses()]))
 
     async def health(self) -> Health:
         """Whether bus and store answer, and what a person should know of them."""

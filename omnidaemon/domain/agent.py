@@ -145,11 +145,13 @@ class WorkerRecord:
 @attrs.frozen(kw_only=True)
 class DesiredState:
     """What people want, as a worker learns it from its heartbeat. `removed`: those agents that the worker runs and the
-    registry does not know any more. `is_drained`: the worker itself shall drain and leave."""
+    registry does not know any more. `is_drained`: the worker itself shall drain and leave. `has_lost_data`: the registry
+    knows no agents, since the store was emptied; nobody wanted it."""
 
     stopped: frozenset[Subscription] = frozenset()
     removed: frozenset[Subscription] = frozenset()
     is_drained: bool = False
+    has_lost_data: bool = False
 
     @classmethod
     def of(cls, known: Mapping[Subscription, AgentRecord], report: WorkerReport) -> DesiredState:

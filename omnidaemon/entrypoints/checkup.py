@@ -75,9 +75,11 @@ async def _of_the_backend(client: Client) -> AsyncIterator[Finding]:
         yield finding
     if state.status == "unavailable":
         return
+    weaknesses = await (await client.runtime()).queries.weaknesses()
     agents, workers, depths = await client.list_agents(), await client.list_workers(), await client.topics()
     newest = (await client.list_tasks(limit=1)).results
     for finding in (
+        *diagnosis.of_weaknesses(weaknesses),
         *diagnosis.of_agents(agents, workers),
         *diagnosis.of_topics(depths),
         *diagnosis.of_workers(workers, now),

@@ -14,6 +14,7 @@ from omnidaemon.app.queries import AgentStatus, Health
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.names import Subscription
 from omnidaemon.entrypoints.spans import relative, span
+from omnidaemon.ports.backend import Weakness
 from omnidaemon.ports.bus import Depth
 
 if TYPE_CHECKING:
@@ -131,6 +132,13 @@ def of_health(health: Health) -> Iterator[Finding]:
     yield _fine(about, f"{health.bus} and {health.store} answer")
     advice = "for anything but trying things out choose a durable one, such as EVENT_BUS_TYPE=sqlite"
     yield from (_weak(about, note, advice) for note in health.notes)
+
+
+def of_weaknesses(weaknesses: Iterable[Weakness]) -> Iterator[Finding]:
+    """What a backend tells of the way it is run."""
+    for weakness in weaknesses:
+        severity = Severity.WRONG if weakness.is_grave else Severity.WEAK
+        yield Finding(severity=severity, about=weakness.backend, found=weakness.found, advice=weakness.advice)
 
 
 def of_agents(agents: Sequence[AgentStatus], workers: Iterable[WorkerRecord]) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -38,6 +39,24 @@ class BackendContext:
     codec: Codec
     shared: Shared
     option: Callable[[str], str | None]
+
+
+@attrs.frozen(kw_only=True)
+class Weakness:
+    """What a backend may lose by the way it is run, with what to do about it. `is_grave`: it must not stay so."""
+
+    backend: str
+    found: str
+    advice: str
+    is_grave: bool = False
+
+
+class SelfExamination(ABC):
+    """What a backend knows of how it is run; an optional second face of an `EventBus` or a `Storage`."""
+
+    @abstractmethod
+    async def weaknesses(self) -> Sequence[Weakness]:
+        """What weakens its promise; empty when all is well. What it is not allowed to look at is a weakness too."""
 
 
 BusFactory = Callable[[BackendContext], EventBus]

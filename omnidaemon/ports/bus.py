@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import TracebackType
@@ -35,7 +36,7 @@ class BusCapabilities:
 
 
 class Confirmation(StrEnum):
-    """What the bus said of a publication. `UNKNOWN`: it may or may not have arrived."""
+    """What the bus said of a publication. `FAILED`: nobody has it, and nobody will. `UNKNOWN`: it may have arrived."""
 
     CONFIRMED = "confirmed"
     FAILED = "failed"
@@ -44,7 +45,8 @@ class Confirmation(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Receipt:
-    """The answer to one published task. `receivers` is how many agents got it, where the bus knows."""
+    """The answer to one published task. `receivers` is how many agents got it, where the bus knows; where nothing waits
+    and there are none, it has failed."""
 
     task_id: str
     confirmation: Confirmation
@@ -59,6 +61,21 @@ class Delivery:
     subscription: Subscription
     task: Task | Unreadable
     token: object
+
+
+def within(
+    credits: Mapping[Subscription, int], deliveries: Sequence[Delivery]
+) -> tuple[list[Delivery], list[Delivery]]:
+    """Those that a receive() with these credits may return, and the rest, each in their order: for an inbox that has
+    taken more from its server than was asked for."""
+    left = Counter(credits)
+    chosen: list[Delivery] = []
+    spare: list[Delivery] = []
+    for delivery in deliveries:
+        fits = left[delivery.subscription] > 0
+        left[delivery.subscription] -= fits
+        (chosen if fits else spare).append(delivery)
+    return chosen, spare
 
 
 class Inbox(ABC):

@@ -47,7 +47,11 @@ class AgentRegistry(ABC):
 
     @abstractmethod
     async def beat(self, report: WorkerReport) -> DesiredState:
-        """Record a worker's heartbeat and learn what people want. A worker not heard for `ALIVE_SECONDS` is dead."""
+        """Record a worker's heartbeat and learn what people want. A worker not heard for `ALIVE_SECONDS` is dead.
+
+        Where a store can lose its data while this object lives, the first heartbeat after that says so, and nothing
+        else; whoever hears it registers its agents anew.
+        """
 
     @abstractmethod
     async def leave(self, incarnation: str) -> None:

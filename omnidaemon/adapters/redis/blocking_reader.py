@@ -61,7 +61,8 @@ class BlockingReader:
                 if self._line.client_id is not None:
                     await self._server.command("CLIENT", "UNBLOCK", self._line.client_id)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(over.wait(), _WAKE_AGAIN_SECONDS)
+                    async with asyncio.timeout(_WAKE_AGAIN_SECONDS):
+                        await over.wait()
 
     async def close(self) -> None:
         """Close the connection, once no read is under way."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from importlib.resources import files
@@ -25,6 +26,7 @@ DEFAULT_URL: Final = "redis://127.0.0.1:6379/0"
 DEADLINE_SECONDS: Final = 5.0
 """How long a call may take, waiting for a free connection included."""
 
+_PART: Final = re.compile(r"^--! (\w+)$", re.MULTILINE)
 _POOLED: Final = 16
 _EVICTION_HINT: Final = "set `maxmemory-policy noeviction`: any other lets the server delete tasks when memory is short"
 
@@ -39,8 +41,13 @@ class Script:
 
 @cache
 def packaged_script(name: str) -> Script:
-    """The script of `lua/<name>.lua` in this package, read when it is first needed."""
-    return Script((files("omnidaemon.adapters.redis") / "lua" / f"{name}.lua").read_text())
+    """The script of `lua/<name>.lua` in this package, read when it is first needed. A line `--! part` in it stands for
+    `lua/part_<part>.lua`: what several scripts need, which a server cannot share between them."""
+    return Script(_PART.sub(lambda line: _packaged(f"part_{line[1]}"), _packaged(name)))
+
+
+def _packaged(name: str) -> str:
+    return (files("omnidaemon.adapters.redis") / "lua" / f"{name}.lua").read_text()
 
 
 class RedisConnection:
@@ -58,11 +65,12 @@ class RedisConnection:
 
     async def open(self) -> None:
         """Connect, or say why not; a server that may delete tasks by itself is refused."""
-        self._client = self._made(redis.BlockingConnectionPool, _POOLED, self.deadline_seconds)
+        self._client = self._made(redis.BlockingConnectionPool, _POOLED)
         try:
-            policy = await self._eviction_policy()
-            if policy not in (b"noeviction", b""):
-                reason = f"its maxmemory-policy is {policy.decode(errors='replace')}"
+            # By INFO, which an ACL is more likely to allow than CONFIG.
+            policy = (await self.info("memory")).get("maxmemory_policy", "")
+            if policy not in ("noeviction", ""):
+                reason = f"its maxmemory-policy is {policy}"
                 raise BackendUnusable(BACKEND, self.location, reason, _EVICTION_HINT)  # noqa: TRY301
         except BaseException:
             await self.close()
@@ -104,11 +112,30 @@ class RedisConnection:
                 except exceptions.NoScriptError:
                     return await _exchange(client, ("EVAL", script.text, len(keys), *keys, *args))
 
+    async def info(self, section: str) -> Mapping[str, str]:
+        """What the server tells of itself."""
+        client = self._opened()
+        with self.translating():
+            async with asyncio.timeout(self.deadline_seconds):
+                told: Mapping[Any, Any] = await client.info(section)
+        return {_text(name): _text(value) for name, value in told.items()}
+
+    async def settings(self, *names: str) -> Mapping[str, str]:
+        """Those of the server's settings that this user may read."""
+        client = self._opened()
+        with self.translating():
+            async with asyncio.timeout(self.deadline_seconds):
+                try:
+                    told: Mapping[Any, Any] = await client.config_get(*names)
+                except exceptions.ResponseError:  # not allowed, or, as with many a hoster, not there
+                    return {}
+        return {_text(name): _text(value) for name, value in told.items()}
+
     @asynccontextmanager
-    async def apart(self, *, read_seconds: float | None = None) -> AsyncIterator[redis.Redis]:
-        """A client with a connection of its own, for blocking reads and listening. Without `read_seconds` a read waits
-        for ever; with it, the time must be above that of any BLOCK. Wrap what is done with it in `translating()`."""
-        client = self._made(redis.ConnectionPool, 1, read_seconds)
+    async def apart(self) -> AsyncIterator[redis.Redis]:
+        """A client with a connection of its own, for blocking reads and listening, where only the caller knows how long
+        to wait. Wrap what is done with it in `translating()`."""
+        client = self._made(redis.ConnectionPool, 1)
         try:
             yield client
         finally:
@@ -120,13 +147,14 @@ class RedisConnection:
             raise not_open(self.location)
         return self._client
 
-    def _made(self, kind: type[redis.ConnectionPool], most: int, read_seconds: float | None) -> redis.Redis:
+    def _made(self, kind: type[redis.ConnectionPool], most: int) -> redis.Redis:
         more: dict[str, Any] = {"timeout": self.deadline_seconds} if kind is redis.BlockingConnectionPool else {}
         try:
             pool = kind.from_url(
                 self.url,
                 max_connections=most,
-                socket_timeout=read_seconds,
+                # With one, redis-py sends by asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
+                socket_timeout=None,
                 socket_connect_timeout=self.deadline_seconds,
                 socket_keepalive=True,
                 # A dead pooled connection is noticed when it is taken from the pool, and made anew.
@@ -142,14 +170,9 @@ class RedisConnection:
             ) from error
         return redis.Redis.from_pool(pool)
 
-    async def _eviction_policy(self) -> bytes:
-        """By INFO, which an ACL is more likely to allow than CONFIG."""
-        client = self._opened()
-        with self.translating():
-            async with asyncio.timeout(self.deadline_seconds):
-                info = await client.info("memory")
-        policy = info.get("maxmemory_policy", "")
-        return policy.encode() if isinstance(policy, str) else bytes(policy)
+
+def _text(told: Any) -> str:
+    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
 
 
 async def _exchange(client: redis.Redis, words: tuple[Any, ...]) -> Any:

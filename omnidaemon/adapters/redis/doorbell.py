@@ -59,10 +59,11 @@ class Doorbell:
 
     async def _hear(self) -> None:
         connection = self._connection
-        async with connection.apart(read_seconds=connection.deadline_seconds) as client:
+        async with connection.apart() as client:
             with connection.translating():
                 ear = client.pubsub()
-                await ear.subscribe(self._channel)
+                async with asyncio.timeout(connection.deadline_seconds):
+                    await ear.subscribe(self._channel)
                 is_asked = False
                 while True:
                     told = await ear.get_message(timeout=_SILENCE_SECONDS)
@@ -74,7 +75,8 @@ class Doorbell:
                     elif is_asked:
                         raise TimeoutError("no answer to a ping")
                     else:
-                        await ear.ping()
+                        async with asyncio.timeout(connection.deadline_seconds):
+                            await ear.ping()
                         is_asked = True
 
     def _ring(self) -> None:

@@ -34,6 +34,10 @@ _HINTS = (
     (exceptions.AuthenticationError, "check the user and the password in REDIS_URL"),
     (exceptions.NoPermissionError, "docs/how-to/redis.md lists what the user must be allowed"),
     (exceptions.OutOfMemoryError, "raise maxmemory, or let results expire sooner"),
+    (
+        exceptions.MovedError,
+        "this node of a cluster does not hold the namespace; REDIS_URL must lead to the one that does",
+    ),
     (exceptions.ReadOnlyError, "this server is a replica now; REDIS_URL must lead to the primary"),
     (exceptions.ConnectionError, "is the server running, and REDIS_URL right?"),
 )

@@ -17,7 +17,7 @@ from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.backend import BackendContext
-from omnidaemon.ports.bus import BusCapabilities, EventBus, Receipt
+from omnidaemon.ports.bus import BusCapabilities, Confirmation, EventBus, Receipt
 from omnidaemon.ports.codec import Codec
 
 _PUBLISH: Final = "pubsub_publish"
@@ -48,7 +48,8 @@ class RedisPubsubBus(EventBus):
         await self._server.command("SREM", f"{self._root}:agents:{subscription.topic}", subscription.agent)
 
     async def publish(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
-        return await self._publishing.publish(tasks)
+        receipts = await self._publishing.publish(tasks)
+        return [_unheard(receipt) if receipt.receivers == 0 else receipt for receipt in receipts]
 
     async def purge(self, topic: str) -> int:  # noqa: ARG002 - nothing waits here
         return 0
@@ -70,6 +71,11 @@ class RedisPubsubBus(EventBus):
             await self._publishing.close()
         finally:
             await self._server.close()
+
+
+def _unheard(receipt: Receipt) -> Receipt:
+    reason = "nobody listens just now, and this bus keeps nothing: start a worker of the topic first"
+    return attrs.evolve(receipt, confirmation=Confirmation.FAILED, reason=reason)
 
 
 @attrs.frozen

@@ -71,7 +71,8 @@ class PubsubInbox(Inbox):
                 self._is_interrupted = False
                 return deliveries
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._buffer.bell.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._buffer.bell.wait()
 
     def interrupt(self) -> None:
         self._is_interrupted = True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Final
 
 import attrs
@@ -14,22 +15,23 @@ from omnidaemon.adapters.redis.space import Outdated, RedisSpace
 from omnidaemon.adapters.redis.view import View
 from omnidaemon.adapters.redis.writes import Writes
 from omnidaemon.domain.agent import (
+    WORKERS_REMEMBERED,
     AgentProfile,
     AgentRecord,
     DesiredState,
     Start,
     WorkerRecord,
     WorkerReport,
+    found_agent,
     registered,
 )
-from omnidaemon.domain.errors import AgentNotFound, WorkerNotFound
+from omnidaemon.domain.errors import BackendUnavailable, WorkerNotFound
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import abandoned, withdrawn
 from omnidaemon.domain.states import RunState
-from omnidaemon.ports.registry import ALIVE_SECONDS, AgentRegistry, Census
+from omnidaemon.ports.registry import AgentRegistry, Census
 
-_REMEMBERED: Final = timedelta(hours=1)
 _WITHDRAWN_AT_ONCE: Final = 200
 _ABANDONED_AT_ONCE: Final = 200
 _MOST_LOST_ROUNDS: Final = 30
@@ -40,6 +42,7 @@ class RedisRegistry(AgentRegistry):
 
     def __init__(self, space: RedisSpace) -> None:
         self._space = space
+        self._epoch: bytes | None = None
 
     async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
         records = await self._change(lambda known, now: registered(profiles, known, now.at))
@@ -52,7 +55,7 @@ class RedisRegistry(AgentRegistry):
 
     async def desire(self, subscriptions: Sequence[Subscription], *, is_stopped: bool) -> None:
         def wanted(known: Mapping[Subscription, AgentRecord], _: Instant) -> dict[Subscription, AgentRecord]:
-            return {s: _known(known, s).desired(is_stopped=is_stopped) for s in subscriptions}
+            return {s: found_agent(known, s).desired(is_stopped=is_stopped) for s in subscriptions}
 
         await self._change(wanted, rings=True)
 
@@ -79,10 +82,16 @@ class RedisRegistry(AgentRegistry):
 
     async def beat(self, report: WorkerReport) -> DesiredState:
         space = self._space
-        words = (report.incarnation, space.codec.dump(report), space.revision)
-        is_drained, *told = await space.script("beat", *words)
+        words = (report.incarnation, space.codec.dump(report), space.revision, secrets.token_hex(8))
+        epoch, is_drained, *told = await space.script("beat", *words)
         if len(told) > 1:
             space.know_agents(*told)
+        has_lost_data = self._epoch not in (None, epoch)
+        if has_lost_data:
+            await space.claim_schema()
+        self._epoch = epoch
+        if has_lost_data:
+            return DesiredState(has_lost_data=True)
         return DesiredState.of(space.agents, report.drained() if is_drained else report)
 
     async def leave(self, incarnation: str) -> None:
@@ -98,11 +107,10 @@ class RedisRegistry(AgentRegistry):
         for incarnation, heartbeat in sorted(heartbeats.items()):
             seen, _, report = heartbeat.partition(b" ")
             seen_at = moment(int(seen))
-            if seen_at >= now.at - _REMEMBERED:
-                is_alive = seen_at >= now.at - timedelta(seconds=ALIVE_SECONDS)
+            if seen_at >= now.at - WORKERS_REMEMBERED:
                 told = space.codec.load(report, WorkerReport)
                 kept = told.drained() if incarnation in drains else told
-                workers.append(WorkerRecord(report=kept, seen_at=seen_at, is_alive=is_alive))
+                workers.append(WorkerRecord.seen(kept, seen_at, now.at))
         return Census(agents=tuple(space.agents.values()), workers=tuple(workers))
 
     async def drain(self, incarnations: Sequence[str]) -> None:
@@ -116,22 +124,40 @@ class RedisRegistry(AgentRegistry):
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """In steps, so that many runs do not hold up everybody else; the agent goes with the last of them. Whoever is
         killed in between has cancelled some of its runs, and asks again."""
-        # Those that wait for the agent by name, and those that wait for the topic's first ones.
-        await self._abandon(subscription, str(subscription))
-        await self._abandon(subscription, f"{subscription.topic}/")
+        space = self._space
+        leaving = space.keys.of("leaving")
+        for round_ in range(_MOST_LOST_ROUNDS):
+            await space.census()
+            found_agent(space.agents, subscription)
+            revision = space.revision
+            # Under this revision no publication names the agent any more: what is abandoned now stays all that was.
+            await space.connection.command("HSET", leaving, str(subscription), revision)
+            # Those that wait for the agent by name, and those that wait for the topic's first ones.
+            await self._abandon(subscription, str(subscription))
+            await self._abandon(subscription, f"{subscription.topic}/")
+            if await self._is_withdrawn(subscription, heir, revision):
+                with contextlib.suppress(BackendUnavailable):  # of no account any more: the revision is another
+                    await space.connection.command("HDEL", leaving, str(subscription))
+                return
+            await space.pause(round_)
+        raise space.too_busy()
+
+    async def _is_withdrawn(self, subscription: Subscription, heir: Subscription | None, revision: str) -> bool:
+        """Withdraw the agent's runs, and the agent with the last of them; False when the registry is another by now."""
         lost_rounds = 0
-        while True:
+        while self._space.revision == revision:
             try:
-                is_done, is_last = await self._remove_some(subscription, heir)
+                is_done, is_last = await self._remove_some(subscription, heir, revision)
             except Outdated:
                 is_done, is_last = False, False
             if is_done and is_last:
-                return
+                return True
             lost_rounds = 0 if is_done else lost_rounds + 1
             if lost_rounds > _MOST_LOST_ROUNDS:
                 raise self._space.too_busy()
             if lost_rounds:
                 await self._space.pause(lost_rounds)
+        return False
 
     async def _abandon(self, subscription: Subscription, index: str) -> None:
         """Cancel the tasks of this index that nobody else had to begin."""
@@ -149,7 +175,7 @@ class RedisRegistry(AgentRegistry):
             )
             reading = await read(space, [task_id.decode() for task_id, _ in rows])
             await space.census()
-            changes = abandoned(reading.records.values(), _known(space.agents, subscription), reading.now)
+            changes = abandoned(reading.records.values(), found_agent(space.agents, subscription), reading.now)
             view = reading.view(space, changes.cancel_marks)
             writes = space.writes(reading.now, view)
             writes.rests_on_agents = True
@@ -168,11 +194,11 @@ class RedisRegistry(AgentRegistry):
                 raise space.too_busy()
             await space.pause(lost_rounds)
 
-    async def _remove_some(self, subscription: Subscription, heir: Subscription | None) -> tuple[bool, bool]:
+    async def _remove_some(
+        self, subscription: Subscription, heir: Subscription | None, revision: str
+    ) -> tuple[bool, bool]:
         """Withdraw some of the agent's runs: whether that was done, and whether the agent has gone with them."""
         space = self._space
-        await space.census()
-        _known(space.agents, subscription)
         task_ids = await self._open_tasks(subscription)
         reading = await read(space, task_ids)
         keys = [(task_id, subscription.agent) for task_id in reading.records]
@@ -193,6 +219,8 @@ class RedisRegistry(AgentRegistry):
             writes.rests_on_agents = True
             writes.agents({subscription: b""})
         writes.ring()
+        if space.revision != revision:  # since the reading told so
+            return False, False
         return await space.apply(view, writes, reading.now), is_last
 
     async def _open_tasks(self, subscription: Subscription) -> list[str]:
@@ -207,10 +235,3 @@ class RedisRegistry(AgentRegistry):
             if left >= 0 or state is RunState.RUNNING:
                 task_ids += [i.decode() for i in await self._space.connection.command("ZRANGE", index, 0, left)]
         return task_ids
-
-
-def _known(records: Mapping[Subscription, AgentRecord], subscription: Subscription) -> AgentRecord:
-    record = records.get(subscription)
-    if record is None:
-        raise AgentNotFound(subscription.topic, subscription.agent)
-    return record

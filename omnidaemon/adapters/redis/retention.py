@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from omnidaemon.adapters.redis.forms import event_of, micros
 from omnidaemon.adapters.redis.reading import read
 from omnidaemon.adapters.redis.space import Outdated, RedisSpace
+from omnidaemon.domain.agent import WORKERS_REMEMBERED
 from omnidaemon.domain.record import expired, is_expired
 
 _AT_ONCE: Final = 200
-_WORKERS_KEPT: Final = timedelta(hours=1)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -80,7 +80,7 @@ class Retention:
         while await space.script("outbox_prune", micros(self._keep_from), _AT_ONCE) == _AT_ONCE:
             pass
         _, workers, _ = await space.census()
-        until = micros(now.at - _WORKERS_KEPT)
+        until = micros(now.at - WORKERS_REMEMBERED)
         gone = [name for name, report in workers.items() if int(report.partition(b" ")[0]) < until]
         if gone:
             await command("HDEL", keys.of("workers"), *gone)

@@ -61,7 +61,7 @@ class RedisSpace:
         """Connect, refuse the data of a newer version, and listen."""
         await self.connection.open()
         try:
-            await self._check_schema()
+            await self.claim_schema()
             await self.census()
             await self.doorbell.open()
         except BaseException:
@@ -73,7 +73,8 @@ class RedisSpace:
         await self.doorbell.close()
         await self.connection.close()
 
-    async def _check_schema(self) -> None:
+    async def claim_schema(self) -> None:
+        """Say of which version the data are, where nobody has; refuse those of a newer one."""
         key = self.keys.of("schema")
         await self.connection.command("SET", key, SCHEMA, "NX")
         found = await self.connection.command("GET", key)

@@ -10,13 +10,14 @@ from typing import Any, Final, Self
 import attrs
 
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script, url_of
+from omnidaemon.adapters.redis.examination import examined
 from omnidaemon.adapters.redis.keys import Keys
 from omnidaemon.adapters.redis.publishing import Publishing
 from omnidaemon.adapters.redis.streams_inbox import HOLD_SECONDS, StreamsInbox
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
-from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.backend import BackendContext, SelfExamination, Weakness
 from omnidaemon.ports.bus import BusCapabilities, BusInspector, Depth, EventBus, Receipt
 from omnidaemon.ports.codec import Codec
 
@@ -31,7 +32,7 @@ _PURGE: Final = "streams_purge"
 _DEPTHS: Final = "streams_depths"
 
 
-class RedisStreamsBus(EventBus, BusInspector):
+class RedisStreamsBus(EventBus, BusInspector, SelfExamination):
     """As durable as the server is set to be: what it had not yet written to its disk dies with it.
 
     While the backlog of a topic is being moved to several agents, what is published overtakes it.
@@ -84,6 +85,9 @@ class RedisStreamsBus(EventBus, BusInspector):
                     Depth(topic=topic.decode(), agent=agent.decode() or None, waiting=int(waiting), held=int(held))
                 )
         return sorted(rows, key=lambda row: (row.topic, row.agent or ""))
+
+    async def weaknesses(self) -> Sequence[Weakness]:
+        return await examined(self._server)
 
     async def _call(self, script: str, *args: Any) -> Any:
         return await self._server.script(packaged_script(script), [self._root], args)

@@ -16,7 +16,7 @@ from omnidaemon.adapters.redis.faults import BACKEND
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.names import Subscription
-from omnidaemon.ports.bus import Delivery, Inbox
+from omnidaemon.ports.bus import Delivery, Inbox, within
 from omnidaemon.ports.codec import Codec
 
 HOLD_SECONDS: Final = 5.0
@@ -97,14 +97,7 @@ class StreamsInbox(Inbox):
             reading.exception()  # also when nobody waits for it any more
 
     def _within(self, credits: Mapping[Subscription, int]) -> list[Delivery]:
-        left = Counter(credits)
-        chosen: list[Delivery] = []
-        spare: list[Delivery] = []
-        for delivery in self._spare:
-            fits = left[delivery.subscription] > 0
-            left[delivery.subscription] -= fits
-            (chosen if fits else spare).append(delivery)
-        self._spare = spare
+        chosen, self._spare = within(credits, self._spare)
         return chosen
 
     def interrupt(self) -> None:
@@ -251,7 +244,8 @@ class StreamsInbox(Inbox):
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._interruption.wait(), max(0.0, seconds))
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._interruption.wait()
 
     async def _call(self, script: str, *args: Any) -> Any:
         return await self._server.script(packaged_script(script), [self._root], args)

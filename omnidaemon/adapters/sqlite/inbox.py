@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
-from omnidaemon.ports.bus import Delivery, Inbox
+from omnidaemon.ports.bus import Delivery, Inbox, within
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
 
@@ -100,14 +99,7 @@ class SqliteInbox(Inbox):
             taking.exception()  # also when nobody waits for it any more
 
     def _within(self, credits: Mapping[Subscription, int]) -> list[Delivery]:
-        left = Counter(credits)
-        chosen: list[Delivery] = []
-        spare: list[Delivery] = []
-        for delivery in self._spare:
-            fits = left[delivery.subscription] > 0
-            left[delivery.subscription] -= fits
-            (chosen if fits else spare).append(delivery)
-        self._spare = spare
+        chosen, self._spare = within(credits, self._spare)
         return chosen
 
     async def _take_from_table(self, credits: Mapping[Subscription, int]) -> None:

@@ -1,6 +1,12 @@
 """Every error that OmniDaemon raises: attributes first, the message derived from them."""
 
-from omnidaemon.domain.errors.backends import BackendError, BackendUnavailable, BackendUnusable, PublishFailed
+from omnidaemon.domain.errors.backends import (
+    BackendError,
+    BackendUnavailable,
+    BackendUnusable,
+    NobodyListens,
+    PublishFailed,
+)
 from omnidaemon.domain.errors.configuration import (
     AgentFileError,
     ConfigurationError,
@@ -54,6 +60,7 @@ __all__ = [
     "InvalidValue",
     "MismatchedPair",
     "MissingExtra",
+    "NobodyListens",
     "NotFound",
     "NotificationNotFound",
     "OmniDaemonError",

@@ -46,3 +46,7 @@ class PublishFailed(OmniDaemonError):
     def __str__(self) -> str:
         doubt = "it is unknown whether it arrived" if self.is_unknown else "it was not published"
         return f"task {self.task_id}: {doubt}: {self.reason}"
+
+
+class NobodyListens(PublishFailed):
+    """A task reached no agent, on a bus where nothing waits. One with an idempotency key is tried again by a worker."""

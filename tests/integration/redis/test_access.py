@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 
@@ -9,11 +10,15 @@ import pytest
 import redis
 
 from omnidaemon.adapters.redis import redis_storage
-from omnidaemon.domain.agent import AgentProfile
+from omnidaemon.adapters.redis.pubsub_bus import redis_pubsub_bus
+from omnidaemon.adapters.redis.streams_bus import redis_stream_bus
+from omnidaemon.domain.agent import AgentProfile, Start
 from omnidaemon.domain.errors import BackendUnusable
 from omnidaemon.domain.requests import HoldRun
+from omnidaemon.ports.backend import SelfExamination
+from omnidaemon.ports.bus import BusInspector
 from omnidaemon.ports.run_queries import TaskFilter
-from omnidaemon.testing.contracts.opening import GREETER
+from omnidaemon.testing.contracts.opening import GREETER, LOGGER
 from omnidaemon.testing.worker import ScriptedWorker, succeeded
 from tests.unit.docs.pages import ROOT
 
@@ -21,10 +26,12 @@ PAGE = ROOT / "docs" / "how-to" / "redis.md"
 PASSWORD = "right"  # noqa: S105 - of a server that lives for one test
 
 
-def documented_user(namespace):
-    """The words of the page's ACL SETUSER, for this namespace."""
-    (command,) = re.findall(r"^ACL SETUSER [^`]*", PAGE.read_text(), re.MULTILINE)
-    words = command.replace("\\\n", " ").replace("{omni}", f"{{{namespace}}}").split()
+def documented_user(namespace, *, has_buses=False):
+    """The words of the page's ACL SETUSER for this namespace, with those for the buses or without."""
+    page = PAGE.read_text()
+    (command,) = re.findall(r"^ACL SETUSER [^`]*", page, re.MULTILINE)
+    (more,) = re.findall(r"For the buses add\n\n```\n([^`]*)", page)
+    words = f"{command} {more if has_buses else ''}".replace("\\\n", " ").replace("{omni}", f"{{{namespace}}}").split()
     return [f">{PASSWORD}" if word.startswith(">") else word for word in words]
 
 
@@ -62,6 +69,40 @@ async def use_everything(place):
         await storage.registry.census()
         await storage.registry.leave("w1")
         await storage.registry.remove(GREETER)
+
+
+async def use_bus(place, make_bus):
+    """Every call once, also those for what a worker left behind."""
+    async with make_bus(place.context()) as bus, make_bus(place.context("peer")) as peer:
+        await bus.publish([place.task("t0")])
+        await bus.declare({GREETER: Start.BACKLOG, LOGGER: Start.BACKLOG})
+        inbox, other = await bus.subscribe([GREETER]), await peer.subscribe([LOGGER, GREETER])
+        await bus.publish([place.task(f"t{number}") for number in range(1, 5)])
+        await inbox.ack(list(await inbox.receive({GREETER: 2}, 5))[:1])
+        await other.receive({LOGGER: 1, GREETER: 2}, 5)
+        waiting = asyncio.create_task(inbox.receive({GREETER: 100}, 20))
+        await asyncio.sleep(0.05)  # into its blocking read
+        inbox.interrupt()
+        await waiting
+        await inbox.close()
+        await other.close()
+        if isinstance(bus, BusInspector):
+            await bus.depths()
+        await bus.purge(GREETER.topic)
+        await bus.retire(GREETER)
+        if isinstance(bus, SelfExamination):
+            await bus.weaknesses()
+
+
+@pytest.mark.parametrize("make_bus", [redis_stream_bus, redis_pubsub_bus], ids=["streams", "pubsub"])
+async def test_documented_user_may_use_the_buses(private_redis, place_of, make_bus):
+    place = place_of(private_redis.url.replace("//", f"//omnidaemon:{PASSWORD}@"))
+    with redis.Redis.from_url(private_redis.url) as client:
+        client.execute_command(*documented_user(place.namespace, has_buses=True))
+    await use_bus(place, make_bus)
+    with redis.Redis.from_url(private_redis.url) as client:
+        denied = {entry["object"] for entry in client.acl_log() if entry["reason"] == "command"}
+    assert denied <= {"config|get"}  # for `omni doctor`, which says so
 
 
 async def test_documented_user_may_do_all_that_is_needed(private_redis, place_of):

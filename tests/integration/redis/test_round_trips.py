@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from omnidaemon.domain.requests import HoldRun
@@ -77,6 +79,24 @@ async def test_redelivered_batch_costs_one_more(place, worker, trips):
     trips.clear()
     assert list(await worker.begin(*starts)) == [None] * 10
     assert len(trips) == 2
+
+
+async def test_a_cancelled_call_is_cancelled(place, storage):
+    """At whatever moment; redis-py may let it go on as if nothing had been asked, and whoever waits for its end waits
+    for ever."""
+    await storage.queries.counts()
+    for pauses in range(40):
+        call = asyncio.create_task(_counts_then_stays(storage))
+        for _ in range(pauses):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call], timeout=5)
+        assert call.cancelled(), pauses
+
+
+async def _counts_then_stays(storage):
+    while True:
+        await storage.queries.counts()
 
 
 async def test_logging_costs_one_round_trip(place, storage, trips):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import pytest
 
 from omnidaemon.app.custody import Custody
 from omnidaemon.app.pairing import mismatch
 from omnidaemon.app.presence import Presence
-from omnidaemon.domain.agent import WorkerReport
+from omnidaemon.domain.agent import DesiredState, WorkerReport
 from omnidaemon.domain.errors import (
     AgentBusy,
     AgentNotFound,
@@ -20,8 +21,9 @@ from omnidaemon.domain.errors import (
 )
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import BusCapabilities
+from omnidaemon.ports.registry import AgentRegistry
 from omnidaemon.ports.storage import StorageCapabilities
-from tests.unit.app.faults import broken
+from tests.unit.app.faults import Faulty, broken
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
 GREETER, HEIR = Subscription(TOPIC, "greeter"), Subscription(TOPIC, "heir")
@@ -285,6 +287,7 @@ def presence(shop: Workshop, custody: Custody):
             incarnation="w1", host="h", pid=1, started_at=shop.clock.now().at, subscriptions=(GREETER,)
         ),
         on_drained=lambda: None,
+        declare=lambda: declared(shop, "greeter"),
         hint=asyncio.Event(),
     )
 
@@ -322,6 +325,32 @@ async def test_what_people_want_is_what_custody_keeps_to(shop: Workshop, presenc
     await shop.control.remove(GREETER)
     await presence.beat()
     assert [*heard, custody.is_stopped(GREETER)] == [True, False, True]
+
+
+class Forgetful(Faulty):
+    """A registry that has lost everything once."""
+
+    lost = True
+
+    async def beat(self, report):
+        state = await self._port.beat(report)
+        lost, self.lost = self.lost, False
+        return DesiredState(has_lost_data=True) if lost else state
+
+
+async def test_a_store_that_lost_its_data_gets_its_agents_again(shop: Workshop, presence: Presence, custody: Custody):
+    """That is told, nobody takes them for removed, and what fails meanwhile is tried again with the next heartbeat."""
+    presence._registry = cast("AgentRegistry", Forgetful(shop.storage.registry))
+    shop.registry.fail("register")
+    with pytest.raises(BackendUnavailable):
+        await presence.beat()
+    assert not custody.is_stopped(GREETER)
+    await presence.beat()
+    await presence.beat()
+    assert [record.profile.subscription for record in (await shop.registry.census()).agents] == [GREETER]
+    assert len(shop.says.having("DATA LOSS")) == 1
+    assert not shop.says.having("was removed")
+    assert not custody.is_stopped(GREETER)
 
 
 async def test_a_stop_of_somebody_elses_agent_is_no_news_here(shop: Workshop, presence: Presence):

@@ -14,6 +14,7 @@ from omnidaemon.domain.errors import (
     InvalidInput,
     InvalidName,
     InvalidValue,
+    NobodyListens,
     PayloadNotJson,
     PayloadTooLarge,
     PublishFailed,
@@ -38,7 +39,9 @@ def sent(shop: Workshop) -> list[str]:
     return [task.task_id for tasks in shop.space.bus.waiting.values() for task in tasks]
 
 
-def refuse(shop: Workshop, monkeypatch: pytest.MonkeyPatch, confirmation: Confirmation) -> None:
+def refuse(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch, confirmation: Confirmation, receivers: int | None = None
+) -> None:
     """Let the bus refuse every task whose payload is "bad"."""
     publish = shop.real_bus.publish
 
@@ -48,7 +51,7 @@ def refuse(shop: Workshop, monkeypatch: pytest.MonkeyPatch, confirmation: Confir
         return [
             Receipt(task_id=task.task_id, confirmation=Confirmation.CONFIRMED)
             if task in good
-            else Receipt(task_id=task.task_id, confirmation=confirmation, reason="queue full")
+            else Receipt(task_id=task.task_id, confirmation=confirmation, receivers=receivers, reason="queue full")
             for task in tasks
         ]
 
@@ -131,6 +134,14 @@ async def test_a_bus_that_refuses_is_an_error_and_leaves_nothing_in_the_log(shop
     assert not failure.value.is_unknown
     assert failure.value.is_transient
     assert sent(shop) == list(shop.space.tasks) == ["task-00000001"]
+
+
+async def test_a_task_that_reached_nobody_has_failed(shop: Workshop, monkeypatch):
+    """Where nothing waits it is nowhere; the bus is well, so that is an error of its own."""
+    refuse(shop, monkeypatch, Confirmation.FAILED, receivers=0)
+    with pytest.raises(NobodyListens):
+        await shop.publish("bad")
+    assert not shop.space.tasks
 
 
 async def test_a_bus_that_may_have_taken_it_leaves_it_in_the_log(shop: Workshop, monkeypatch):

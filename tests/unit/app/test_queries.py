@@ -5,11 +5,13 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from omnidaemon.adapters.memory import MemoryBus
 from omnidaemon.app.queries import Queries
 from omnidaemon.domain.errors import AgentNotFound, TaskNotFound
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Unreadable
+from omnidaemon.ports.backend import SelfExamination, Weakness
 from omnidaemon.ports.run_queries import TaskFilter
 from tests.unit.app.faults import away
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
@@ -21,6 +23,20 @@ async def handler(payload):
     if payload == "bad":
         raise ValueError
     return payload
+
+
+class Examined(MemoryBus, SelfExamination):
+    """A bus that knows of a weakness."""
+
+    async def weaknesses(self):
+        return [Weakness(backend="here", found="weak", advice="mend it")] * 2
+
+
+async def test_what_several_know_of_a_backend_is_told_once(shop: Workshop):
+    """Of those that can tell of themselves; the others are taken to be well."""
+    assert await shop.queries.weaknesses() == []
+    queries = Queries(bus=Examined(shop.space.bus), storage=shop.storage, codec=shop.codec)
+    assert [weakness.found for weakness in await queries.weaknesses()] == ["weak"]
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------

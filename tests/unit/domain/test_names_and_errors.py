@@ -67,6 +67,7 @@ MESSAGES = [
     (errors.BackendUnavailable("sqlite", "a.db", "locked"), "sqlite at a.db: locked"),
     (errors.BackendUnusable("sqlite", "a.db", "corrupt", "restore it"), "corrupt; restore it"),
     (errors.PublishFailed("t1", "gone"), "it was not published: gone"),
+    (errors.NobodyListens("t1", "nobody listens"), "it was not published: nobody listens"),
     (errors.PublishFailed("t1", "gone", is_unknown=True), "it is unknown whether it arrived: gone"),
 ]
 
@@ -101,4 +102,4 @@ def test_errors_are_also_what_python_calls_them(kind, builtin):
 def test_transient_errors_are_those_worth_another_try():
     """The same call may succeed later."""
     transient = {type(error).__name__ for error, _ in MESSAGES if error.is_transient}
-    assert transient == {"WaitTimedOut", "BackendUnavailable", "PublishFailed"}
+    assert transient == {"WaitTimedOut", "BackendUnavailable", "NobodyListens", "PublishFailed"}

@@ -14,6 +14,7 @@ from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.names import Subscription
 from omnidaemon.entrypoints import diagnosis
 from omnidaemon.entrypoints.diagnosis import Place
+from omnidaemon.ports.backend import Weakness
 from omnidaemon.ports.bus import Depth
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -89,6 +90,14 @@ def test_what_does_not_answer_is_wrong_and_what_is_lossy_weak():
     assert [severity for severity, _ in told(diagnosis.of_health(ill))] == ["wrong"]
     lossy = attrs.evolve(ill, status="degraded", notes=("the bus can lose tasks",))
     assert [severity for severity, _ in told(diagnosis.of_health(lossy))] == ["fine", "weak"]
+
+
+def test_how_a_backend_is_run_is_told_with_what_to_do():
+    """What is grave is wrong, the rest is weak."""
+    weak = Weakness(backend="redis at here", found="appendonly is off", advice="switch it on")
+    findings = diagnosis.of_weaknesses([weak, attrs.evolve(weak, is_grave=True)])
+    text = "redis at here: appendonly is off; switch it on"
+    assert told(findings) == [("weak", text), ("wrong", text)]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,24 @@ local time = redis.call('TIME')
 local revision = redis.call('GET', P .. 'agents:revision') or '0'
 if revision ~= ARGV[1] then return {'agents', time[1], time[2], revision, redis.call('HGETALL', P .. 'agents')} end
 
+-- Agents that are being removed just now, under this revision, are named by no task any more.
+local leaving, is_anybody_leaving = {}, false
+local marks = redis.call('HGETALL', P .. 'leaving')
+for i = 1, #marks, 2 do
+    if marks[i + 1] == revision then
+        leaving[marks[i]] = true
+        is_anybody_leaving = true
+    end
+end
+local function staying(topic, named)
+    if not is_anybody_leaving then return named end
+    local names = {}
+    for agent in string.gmatch(named, '[^,]+') do
+        if not leaving[topic .. '/' .. agent] then names[#names + 1] = agent end
+    end
+    return table.concat(names, ',')
+end
+
 local now = time[1] .. '.' .. string.format('%06d', time[2])
 local is_scheduled = false
 
@@ -54,7 +72,7 @@ for i = 3, #ARGV, 8 do
             redis.call('ZADD', P .. 'schedules', 'NX', due, id)
             is_scheduled = true
         end
-        log(id, topic, created, body, ARGV[i + 6], ARGV[i + 7])
+        log(id, topic, created, body, ARGV[i + 6], staying(topic, ARGV[i + 7]))
     end
     if ARGV[2] == '1' then
         local stored = redis.call('HMGET', P .. 't:' .. owner, 't', 'f', 'b')

@@ -1,24 +1,6 @@
 -- KEYS: the root of the bus. ARGV: topic. Moves some of what waits to the agents that shall have it; 1 when that was
 -- all.
-
--- Calls `use` with the entries of a stream after `start`, few at a time, until they are enough for one script: some
--- milliseconds, for which everybody else waits. What it returns: how many, and whether those were all.
-local function some(stream, start, stop, cost, use)
-    local count, bytes = 0, 0
-    while count * cost < 500 and bytes * cost < 4194304 do
-        local entries = redis.call('XRANGE', stream, start, stop, 'COUNT', 20)
-        if #entries == 0 then return count, true end
-        local ids = {}
-        for _, entry in ipairs(entries) do
-            ids[#ids + 1] = entry[1]
-            for _, value in ipairs(entry[2]) do bytes = bytes + #value end
-        end
-        use(entries)
-        redis.call('XDEL', stream, unpack(ids))
-        count = count + #entries
-    end
-    return count, false
-end
+--! some
 
 local root, topic = KEYS[1], ARGV[1]
 local agents, waiting = root .. ':agents:' .. topic, root .. ':waiting:' .. topic

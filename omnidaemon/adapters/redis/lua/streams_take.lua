@@ -1,9 +1,6 @@
 -- KEYS: the root of the bus. ARGV: consumer, then topic, agent and credit of each subscription. Returns the entries of
 -- each, 0 for a missing queue.
-local function is_missing(reply)
-    return type(reply) == 'table' and reply.err and string.find(reply.err, 'NOGROUP', 1, true) ~= nil
-end
-
+--! is_missing
 local root, consumer, taken = KEYS[1], ARGV[1], {}
 for at = 2, #ARGV, 3 do
     local queue = root .. ':queue:' .. ARGV[at] .. ':' .. ARGV[at + 1]

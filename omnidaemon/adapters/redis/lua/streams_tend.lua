@@ -1,10 +1,7 @@
 -- KEYS: the root of the bus. ARGV: a new epoch, milliseconds, then topic, agent and a count for each subscription.
 -- Returns the server's epoch, which is new when its data are, and for each the entries that were received and not
 -- acked for so long; for a missing queue whether its agent is declared.
-local function is_missing(reply)
-    return type(reply) == 'table' and reply.err and string.find(reply.err, 'NOGROUP', 1, true) ~= nil
-end
-
+--! is_missing
 local root, idle = KEYS[1], ARGV[2]
 redis.call('SET', root .. ':epoch', ARGV[1], 'NX')
 local rows = {}

@@ -41,6 +41,7 @@ PUBLIC = {
     "BackendUnavailable": 4,
     "BackendUnusable": 4,
     "PublishFailed": 4,
+    "NobodyListens": 1,
 }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from omnidaemon import Context, DeliveryPolicy, OmniDaemonSDK
@@ -18,6 +19,20 @@ policy = DeliveryPolicy(lease=lease, backoff=0.05)
 
 def note(word: str, ctx: Context) -> None:
     os.write(log, f"{word} {ctx.task_id} {ctx.agent} {os.getpid()} {ctx.attempt} {time.time()}\n".encode())
+
+
+@sdk.agent("greet.user")
+async def greeter(payload: dict[str, str]) -> dict[str, str]:
+    return {"reply": f"Hello, {payload['name']}!"}
+
+
+@sdk.agent("fail", policy=DeliveryPolicy(max_attempts=3, backoff=0.3, backoff_factor=2, jitter=0))
+async def failing(payload: str, ctx: Context) -> str:
+    """Fails until there is a file of this name."""
+    note("try", ctx)
+    if not Path(payload).exists():  # noqa: ASYNC240 - one look, which takes no time
+        raise FileNotFoundError(payload)
+    return "mended"
 
 
 @sdk.agent("work", policy=policy, concurrency=150)

@@ -3,62 +3,43 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
 import pytest
 
+from tests.integration.backends.conftest import DURABLE, over
+from tests.servers.amounts import amount
+from tests.servers.backends import Backends
+from tests.servers.workshop import OMNI, Workshop
+
 USAGE, FAILED, NOT_FOUND, UNREACHABLE = 2, 1, 3, 4
 
 
-class Shell:
-    """Runs `omni` in a folder, on a SQLite file of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.data = folder / "data"
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("OMNIDAEMON_")},
-            "OMNIDAEMON_DATA_DIR": str(self.data),
-            "EVENT_BUS_TYPE": "sqlite",
-            "RESULT_STORE_TYPE": "sqlite",
-        }
-
-    def omni(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """One command, as a person would give it."""
-        return subprocess.run(
-            [sys.executable, "-m", "omnidaemon.entrypoints.cli", *arguments],
-            cwd=self.folder,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def refuses(self, code: int, words: str, *arguments: str, **environment: str) -> None:
-        """The command must fail with this exit code and these words, without a traceback."""
-        done = self.omni(*arguments, **environment)
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        assert words in done.stderr, done.stderr
-        assert "Traceback" not in done.stderr, done.stderr
-
-    @property
-    def database(self) -> Path:
-        """The file that everything is in."""
-        return self.data / "omni.db"
+ON_SQLITE = over([("sqlite", "sqlite")])
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(workshop: Workshop) -> Workshop:
     """A shell in an empty folder."""
-    return Shell(tmp_path)
+    return workshop
 
 
+@pytest.fixture
+def data(backends: Backends) -> Path:
+    """The data directory."""
+    return Path(backends.variables["OMNIDAEMON_DATA_DIR"])
+
+
+@pytest.fixture
+def database(data: Path, backends: Backends) -> Path:
+    """The file that everything is in."""
+    return data / f"{backends.variables['OMNIDAEMON_NAMESPACE']}.db"
+
+
+@over(amount([("sqlite", "sqlite")], DURABLE))
 @pytest.mark.parametrize(
     ("code", "words", "arguments"),
     [
@@ -71,19 +52,21 @@ def shell(tmp_path: Path) -> Shell:
         (NOT_FOUND, "no agent 'nobody'", ["agent", "stop", "greet.user", "nobody"]),
     ],
 )
-def test_wrong_use(shell: Shell, code: int, words: str, arguments: list[str]) -> None:
+def test_wrong_use(shell: Workshop, code: int, words: str, arguments: list[str]) -> None:
     """What a person gets wrong is told before anything is stored."""
     shell.refuses(code, words, *arguments)
     assert json.loads(shell.omni("task", "list", "--json").stdout) == {"tasks": [], "cursor": None}
 
 
-def test_a_payload_above_the_limit(shell: Shell) -> None:
+@over(DURABLE)
+def test_a_payload_above_the_limit(shell: Workshop) -> None:
     """A payload that is too large is refused with both sizes and what to do instead."""
     (shell.folder / "large.json").write_text('"' + "x" * 2**20 + '"')
     shell.refuses(USAGE, "1,048,578 bytes, the limit is 1,048,576", "task", "publish", "t", "@large.json")
 
 
-def test_a_bus_whose_library_is_missing(shell: Shell) -> None:
+@ON_SQLITE
+def test_a_bus_whose_library_is_missing(shell: Workshop) -> None:
     """An adapter that is there, but not what it needs, gives the one line that installs it."""
     facts = shell.folder / "ghost_bus-2.1.dist-info"
     facts.mkdir()
@@ -95,6 +78,7 @@ def test_a_bus_whose_library_is_missing(shell: Shell) -> None:
     shell.refuses(USAGE, "ghostly_client", "task", "publish", "t", "1", **environment)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("words", "environment"),
     [
@@ -105,11 +89,12 @@ def test_a_bus_whose_library_is_missing(shell: Shell) -> None:
         ("OMNIDAEMON_ALLOW_MISMATCH", {"RESULT_STORE_TYPE": "memory"}),
     ],
 )
-def test_wrong_settings(shell: Shell, words: str, environment: dict[str, str]) -> None:
+def test_wrong_settings(shell: Workshop, words: str, environment: dict[str, str]) -> None:
     """A setting that cannot be used is named, with what it may be; there is no silent fallback."""
     shell.refuses(USAGE, words, "task", "publish", "greet.user", "1", **environment)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("words", "source"),
     [
@@ -126,7 +111,7 @@ def test_wrong_settings(shell: Shell, words: str, environment: dict[str, str]) -
         ),
     ],
 )
-def test_files_without_agents(shell: Shell, words: str, source: str) -> None:
+def test_files_without_agents(shell: Workshop, words: str, source: str) -> None:
     """A file that cannot be run is told by what is wrong in it."""
     (shell.folder / "agents.py").write_text(source)
     shell.refuses(USAGE, words, "run", "agents.py")
@@ -136,35 +121,38 @@ def test_files_without_agents(shell: Shell, words: str, source: str) -> None:
 
 
 @pytest.fixture
-def used(shell: Shell) -> Shell:
+def used(shell: Workshop) -> Workshop:
     """A shell whose file holds a task."""
     assert shell.omni("task", "publish", "greet.user", '"kept"').returncode == 0
     return shell
 
 
-def test_a_file_that_is_no_database(shell: Shell) -> None:
+@ON_SQLITE
+def test_a_file_that_is_no_database(shell: Workshop, data: Path, database: Path) -> None:
     """A corrupt file is refused and left as it is."""
-    shell.data.mkdir()
-    shell.database.write_bytes(b"this was a database once" * 1000)
-    before = shell.database.read_bytes()
-    shell.refuses(UNREACHABLE, str(shell.database), "task", "publish", "greet.user", "1")
-    assert shell.database.read_bytes() == before
+    data.mkdir()
+    database.write_bytes(b"this was a database once" * 1000)
+    before = database.read_bytes()
+    shell.refuses(UNREACHABLE, str(database), "task", "publish", "greet.user", "1")
+    assert database.read_bytes() == before
 
 
-def test_a_file_of_a_newer_version(used: Shell) -> None:
+@ON_SQLITE
+def test_a_file_of_a_newer_version(used: Workshop, database: Path) -> None:
     """A file that a newer version has written is refused with what to do, and read again by who knows it."""
-    with apsw.Connection(str(used.database)) as connection:
+    with apsw.Connection(str(database)) as connection:
         version = connection.pragma("user_version")
         connection.pragma("user_version", 4711)
     used.refuses(UNREACHABLE, "4711", "task", "list")
-    with apsw.Connection(str(used.database)) as connection:
+    with apsw.Connection(str(database)) as connection:
         connection.pragma("user_version", version)
     assert "greet.user" in used.omni("task", "list").stdout
 
 
-def test_a_locked_file(used: Shell) -> None:
+@ON_SQLITE
+def test_a_locked_file(used: Workshop, database: Path) -> None:
     """While another program holds the file, publishing fails as a passing thing; afterwards it works."""
-    connection = apsw.Connection(str(used.database))
+    connection = apsw.Connection(str(database))
     connection.execute("BEGIN EXCLUSIVE")
     used.refuses(UNREACHABLE, "lock", "task", "publish", "greet.user", '"refused"')
     connection.execute("ROLLBACK")
@@ -185,7 +173,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_full_disk(shell: Shell, small_disk: Path) -> None:
+@ON_SQLITE
+def test_a_full_disk(shell: Workshop, small_disk: Path) -> None:
     """A full disk is told as what it is; what was confirmed before is there, and with room again it goes on."""
     environment = {"OMNIDAEMON_DATA_DIR": str(small_disk)}
     assert shell.omni("task", "publish", "greet.user", '"first"', **environment).returncode == 0
@@ -205,14 +194,15 @@ def _fill(path: Path) -> None:
             file.write(b"\0" * 4096)
 
 
-def test_a_result_that_cannot_be_encoded(shell: Shell) -> None:
+@over(DURABLE)
+def test_a_result_that_cannot_be_encoded(shell: Workshop) -> None:
     """The call was paid for: its value is kept as text in a final error."""
     (shell.folder / "agents.py").write_text(
         "from omnidaemon import OmniDaemonSDK\nsdk = OmniDaemonSDK()\n"
         "@sdk.agent('t')\ndef odd(payload):\n    return {'stream': iter([payload])}\n"
     )
     worker = subprocess.Popen(
-        [sys.executable, "-m", "omnidaemon.entrypoints.cli", "run", "agents.py"],
+        [*OMNI, "run", "agents.py"],
         cwd=shell.folder,
         env=shell.environment,
         stderr=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from omnidaemon.adapters.redis.claiming import Claiming
@@ -24,6 +25,9 @@ class RedisRunStore(RunStore):
 
     def __init__(self, space: RedisSpace) -> None:
         self._space = space
+        # A renewal rests on every run that is held. Finishes that go beside it change one after the other, and on a
+        # busy machine it would be refused until the leases have lapsed: so these take turns.
+        self._turn = asyncio.Lock()
 
     async def begin(self, request: Request, intakes: Sequence[Intake]) -> Sequence[Grant | None]:
         space = self._space
@@ -53,7 +57,6 @@ class RedisRunStore(RunStore):
 
     async def renew(self, owner: str, held: Sequence[Held], leases: LeaseSpan) -> Renewals:
         space = self._space
-        view = View(space.codec, self._believed(held))
 
         def decide(now: Instant) -> tuple[Renewals, Writes]:
             answer, renewed = space.gates.renew(owner, held, view.found, now)
@@ -62,7 +65,9 @@ class RedisRunStore(RunStore):
             writes.guard(space.guard.touched(now, leases))
             return answer, writes
 
-        answer = await space.settle(view, decide)
+        async with self._turn:
+            view = View(space.codec, self._believed(held))
+            answer = await space.settle(view, decide)
         for grant in held:
             key = (grant.task_id, grant.agent)
             kept = view.kept[key]
@@ -74,7 +79,6 @@ class RedisRunStore(RunStore):
 
     async def finish(self, request: Request, finishes: Sequence[Finish]) -> Sequence[bool]:
         space = self._space
-        view = View(space.codec, self._believed(finishes))
 
         def decide(now: Instant) -> tuple[Sequence[bool], Writes]:
             answers, changes = space.gates.finish(request, finishes, view.found, now)
@@ -82,14 +86,15 @@ class RedisRunStore(RunStore):
             writes.add(changes)
             return answers, writes
 
-        answers = await space.settle(view, decide, request=request)
+        async with self._turn:
+            view = View(space.codec, self._believed(finishes))
+            answers = await space.settle(view, decide, request=request)
         for finish in finishes:
             self._forget((finish.task_id, finish.agent), finish.fence)
         return answers
 
     async def release(self, request: Request, held: Sequence[Held], delay_seconds: float = 0.0) -> None:
         space = self._space
-        view = View(space.codec, self._believed(held))
 
         def decide(now: Instant) -> tuple[None, Writes]:
             changes = space.gates.release(request, held, view.found, now, delay_seconds)
@@ -97,7 +102,9 @@ class RedisRunStore(RunStore):
             writes.add(changes)
             return None, writes
 
-        await space.settle(view, decide, request=request)
+        async with self._turn:
+            view = View(space.codec, self._believed(held))
+            await space.settle(view, decide, request=request)
         for grant in held:
             self._forget((grant.task_id, grant.agent), grant.fence)
 

@@ -52,6 +52,17 @@ async def test_fresh_batch_costs_one_round_trip_at_each_gate(place, worker, trip
     assert len(trips) == 3
 
 
+async def test_renewal_is_not_refused_for_what_is_finished_beside_it(place, worker, trips):
+    """It takes its turn among them: on a busy machine it would otherwise come too late for every lease."""
+    await worker.renew()
+    grants = await worker.begin(*(worker.start_of(task, GREETER) for task in tasks(place, 60)))
+    trips.clear()
+    finishes = [worker.finish(outcome(grant, succeeded())) for grant in grants[:20]]
+    *_, renewals = await asyncio.gather(*finishes, worker.renew(*grants))
+    assert renewals.lost == {grant.run.key for grant in grants[:20]}
+    assert len(trips) <= len(finishes) + 2
+
+
 async def test_idle_claim_costs_one_round_trip(worker, trips):
     """A worker asks several times a second when nothing is due."""
     await worker.renew()

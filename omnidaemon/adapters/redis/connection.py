@@ -58,7 +58,9 @@ class RedisConnection:
 
     async def open(self) -> None:
         """Connect, or say why not; a server that may delete tasks by itself is refused."""
-        self._client = self._made(redis.BlockingConnectionPool, _POOLED, self.deadline_seconds)
+        # Without a time-out of redis-py's own: it waits by asyncio.wait_for, which before Python 3.12 swallows a
+        # cancellation that comes just as the wait is over. Each call has its deadline here.
+        self._client = self._made(redis.BlockingConnectionPool, _POOLED, None)
         try:
             policy = await self._eviction_policy()
             if policy not in (b"noeviction", b""):

@@ -29,6 +29,7 @@ PUBLIC = {
     "NotFound": 3,
     "TaskNotFound": 3,
     "AgentNotFound": 3,
+    "NotificationNotFound": 3,
     "Conflict": 1,
     "WrongState": 1,
     "IdempotencyConflict": 1,

@@ -36,7 +36,7 @@ class Kind:
             return self.parse(given)
         except (TypeError, ValueError) as error:
             if self.is_secret:
-                raise InvalidSetting(variable, Secret(""), self.expected, origin) from None
+                raise InvalidSetting(variable, Secret.SHOWN, self.expected, origin) from None
             raise InvalidSetting(variable, given, self.expected, origin) from error
 
 
@@ -96,7 +96,7 @@ def _secrets(value: object) -> tuple[Secret, ...]:
     return tuple(map(Secret, texts))
 
 
-def _hosts(value: object) -> tuple[str, ...]:
+def _networks(value: object) -> tuple[str, ...]:
     texts = _texts(value)
     for text in texts:
         if not _HOST.fullmatch(text):
@@ -127,8 +127,8 @@ LIFETIME_OR_NONE = Kind(parse=_lifetime_or_none, expected=f"{EXPECTED}, above 0,
 SECONDS = Kind(parse=lambda value: parse_duration(value).total_seconds(), expected=EXPECTED)
 LOG_LEVEL = Kind(parse=_log_level, expected=f"one of {', '.join(_LOG_LEVELS)}")
 COUNT = Kind(parse=_whole_number, expected="a whole number above 0")
-HOSTS = Kind(
-    parse=_hosts, expected="names of hosts, addresses or networks such as 10.1.0.0/16, with commas between them"
+NETWORKS = Kind(
+    parse=_networks, expected="names of hosts, addresses or networks such as 10.1.0.0/16, with commas between them"
 )
 SECRETS = Kind(
     parse=_secrets, expected="whsec_ and 24 to 64 bytes in base64; several with a space between them", is_secret=True

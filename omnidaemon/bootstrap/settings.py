@@ -92,7 +92,7 @@ class Settings:
     allow_mismatch: bool = _setting("OMNIDAEMON_ALLOW_MISMATCH", kinds.FLAG, default=False)
     notifier: str = _setting("OMNIDAEMON_NOTIFIER", kinds.BACKEND, default="http")
     webhook_secret: tuple[Secret, ...] = _setting("OMNIDAEMON_WEBHOOK_SECRET", kinds.SECRETS, default=())
-    webhook_allow: tuple[str, ...] = _setting("OMNIDAEMON_WEBHOOK_ALLOW", kinds.HOSTS, default=())
+    webhook_allow: tuple[str, ...] = _setting("OMNIDAEMON_WEBHOOK_ALLOW", kinds.NETWORKS, default=())
     reply_hops_max: int = _setting("OMNIDAEMON_REPLY_HOPS_MAX", kinds.COUNT, default=16)
     origins: Mapping[str, str] = attrs.field(default=_NOTHING, eq=False, repr=False)
     # Strongest first. Holds the whole environment, so it is neither printed nor compared.
@@ -174,5 +174,5 @@ def _text(value: object) -> str:
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
     if isinstance(value, tuple):
-        return " ".join(map(str, value)) or "none"
+        return ", ".join(map(str, value)) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from omnidaemon.bootstrap.settings import Settings
 from omnidaemon.ports.notifier import Notifier, NotifierContext, NotifierFactory
 
+_THIS_MACHINE = "127.0.0.1"
+
 
 def made_notifier(factory: NotifierFactory, settings: Settings) -> Notifier:
-    """The notifier that the factory makes for these settings, not entered."""
+    """The notifier that the factory makes for these settings, not entered.
+
+    Webhooks may go to this machine while nobody but its own users can publish over the network: they can reach it
+    anyway. Once the API's own host is another address, they may not.
+    """
+    api_host: str = getattr(settings, "api_host", _THIS_MACHINE)
     return factory(
         NotifierContext(
             secrets=settings.webhook_secret,
             allowed=settings.webhook_allow,
-            is_loopback_allowed=allows_loopback(settings),
+            is_loopback_allowed=is_loopback(api_host),
             option=settings.option,
         )
     )
 
 
-def allows_loopback(settings: Settings) -> bool:  # noqa: ARG001 - there is no address yet that others could reach
-    """Whether webhooks may go to this machine. While nobody but its own users can publish, they may: whoever publishes
-    can reach it anyway."""
-    return True
+def is_loopback(host: str) -> bool:
+    """Whether what listens on this host is heard on this machine alone. An empty one and `*` mean every address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -39,7 +39,7 @@ class Kind:
             return self.parse(given)
         except (TypeError, ValueError) as error:
             if self.is_secret:
-                raise InvalidSetting(variable, Secret(""), self.expected, origin) from None
+                raise InvalidSetting(variable, Secret.SHOWN, self.expected, origin) from None
             raise InvalidSetting(variable, given, self.expected, origin) from error
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
-from omnidaemon.testing.contracts import EventBusContract, RunStoreContract, StorageContract
+from omnidaemon.ports.notifier import NotifierContext
+from omnidaemon.testing.contracts import EventBusContract, NotifierContract, RunStoreContract, StorageContract
 from omnidaemon.testing.place import Place
 
 HERE = Path(__file__)
@@ -55,10 +56,18 @@ def test_each_registered_store_has_all_suites(point, context):
     assert type(point.load()(context)) in judged
 
 
+@pytest.mark.parametrize("point", registered("omnidaemon.notifiers"))
+def test_each_registered_notifier_has_a_suite(point):
+    """As for buses."""
+    judged = {type(suite().make_notifier(NotifierContext())) for suite in suites(NotifierContract)}
+    assert type(point.load()(NotifierContext())) in judged
+
+
 def test_entry_points_are_there():
     """An empty list would pass everything."""
     assert {param.id for param in registered("omnidaemon.buses")} >= {"memory", "sqlite"}
     assert {param.id for param in registered("omnidaemon.stores")} >= {"memory", "sqlite"}
+    assert {param.id for param in registered("omnidaemon.notifiers")} >= {"http"}
 
 
 def test_unfilled_hooks_say_what_is_missing(context):
@@ -67,6 +76,8 @@ def test_unfilled_hooks_say_what_is_missing(context):
         EventBusContract().make_bus(context)
     with pytest.raises(NotImplementedError, match="return your storage"):
         RunStoreContract().make_storage(context)
+    with pytest.raises(NotImplementedError, match="return your notifier"):
+        NotifierContract().make_notifier(NotifierContext())
 
 
 def test_missing_codec_says_what_is_missing(tmp_path):

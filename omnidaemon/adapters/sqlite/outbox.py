@@ -40,7 +40,11 @@ _OF_TASK: Final = f"""
 
 
 class SqliteOutbox(Outbox):
-    """Entries come in through the ledger, in the transaction that ends their run."""
+    """Entries come in through the ledger, in the transaction that ends their run.
+
+    Taking and settling wait for no disk: what a power cut takes back is sent once more, for which receivers are
+    prepared, and runs that end at the same time are not held up.
+    """
 
     def __init__(self, space: SqliteSpace) -> None:
         self._space = space
@@ -63,7 +67,6 @@ class SqliteOutbox(Outbox):
             pause = None if first is None else max(0.0, (first - now) / 1e6)
             return TakenEntries(entries=tuple(taken), next_due_seconds=pause)
 
-        # What a crash takes back here is given out once more, which its receivers are prepared for.
         return await self._space.write(work, durable=False)
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
@@ -79,7 +82,7 @@ class SqliteOutbox(Outbox):
                 answers.append(settled is not None)
             return answers
 
-        return await self._space.write(work) if settlements else []
+        return await self._space.write(work, durable=False) if settlements else []
 
     async def find(self, wanted: OutboxFilter, cursor: str | None = None, limit: int = 100) -> OutboxPage:
         before = position_before(cursor)

@@ -105,8 +105,11 @@ def receiving(secret: str, share_that_fails: float = 0.0) -> Iterator[Receiver]:
         ready.set()
         await stopping.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        hanging = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in hanging:
             task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        await asyncio.sleep(0.05)  # what was aborted is closed by the loop
 
     stopping = asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))

@@ -6,10 +6,14 @@ import asyncio
 import random
 from collections import Counter
 
+import pytest
+
 from omnidaemon import Context
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.testing.patience import eventually
 from tests.integration.webhooks.conftest import Site
+
+pytestmark = pytest.mark.timeout(400)  # many processes, on a machine that may be busy
 
 CHAINS = 60
 KILLS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omnidaemon.bootstrap.api_keys import ApiKey, Scope, matching
-from omnidaemon.bootstrap.secrets import Secret
+from omnidaemon.domain.secret import Secret
 from omnidaemon.bootstrap.settings import Settings, load_settings
 from omnidaemon.domain.errors import InvalidName, InvalidSetting
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import attrs
 import pytest
 
 from omnidaemon.app.queries import AgentState, AgentStatus, Health, ResultPage, TaskDetails
@@ -13,14 +14,18 @@ from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import notifications_of
+from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus, SendAttempt
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.entrypoints import shapes
 from omnidaemon.ports.bus import Depth
+from omnidaemon.ports.outbox import OutboxPage
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 ISO = "2030-01-01T00:00:00+00:00"
@@ -185,3 +190,40 @@ def test_the_rest_is_told_as_it_is():
     assert shapes.health(Health(status="ok", bus="b", store="s", workers=1, agents=2, notes=("n",)))["notes"] == ["n"]
     assert shapes.depth(Depth(topic="greet", agent=None, waiting=3))["agent"] is None
     assert shapes.failure(TaskNotFound("t1"))["error"]["type"] == "TaskNotFound"
+
+
+def test_a_webhook_shows_each_attempt_and_no_secret():
+    """`omni webhook list --json`; the target without what looks like a secret in it."""
+    address = ReturnAddress(created_at=AT, webhook="https://example.org/hook?token=s3cret&a=1")
+    run = Run(task_id="t1", subscription=GREETER, state=RunState.DEAD, queued_at=AT, return_address=address)
+    (told,) = notifications_of(run, AT)
+    entry = attrs.evolve(
+        OutboxEntry.of(told, 1),
+        status=OutboxStatus.FAILED,
+        due_at=None,
+        settled_at=AT,
+        reason="why",
+        log=(SendAttempt(status_code=500, seconds=0.5, attempt=1, at=AT),),
+    )
+    shape = shapes.webhook_page(OutboxPage(entries=(entry,), cursor="1"))
+    assert shape == {
+        "webhooks": [
+            {
+                "id": told.notification_id,
+                "kind": "webhook",
+                "target": "https://example.org/hook?token=***&a=1",
+                "status": "failed",
+                "reason": "why",
+                "task_id": "t1",
+                "topic": "greet",
+                "agent": "greeter",
+                "task_status": "dead",
+                "created_at": ISO,
+                "next_attempt_at": None,
+                "settled_at": ISO,
+                "attempts": [{"attempt": 1, "at": ISO, "status_code": 500, "error": None, "duration_seconds": 0.5}],
+            }
+        ],
+        "cursor": "1",
+    }
+    assert json.loads(json.dumps(shape)) == shape

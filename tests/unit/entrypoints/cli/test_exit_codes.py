@@ -30,6 +30,7 @@ PUBLIC = {
     "TaskNotFound": 3,
     "AgentNotFound": 3,
     "WorkerNotFound": 3,
+    "NotificationNotFound": 3,
     "Conflict": 1,
     "WrongState": 1,
     "IdempotencyConflict": 1,

@@ -7,7 +7,6 @@ import signal
 from tests.integration.http.conftest import until
 
 
-
 def test_redis_killed_and_started_again(workshop, private_redis):
     """problem+json with Retry-After, a health that answers, a stream that goes on; nothing lost."""
     program = workshop.run(EVENT_BUS_TYPE="redis_stream", REDIS_URL=private_redis.url)

@@ -47,4 +47,14 @@ def test_answers_are_as_promised(case, url):
     body = case.body if isinstance(case.body, dict) else {}
     # Two different keys are refused, which a schema cannot tell.
     hypothesis.assume(not ("idempotency_key" in body and "Idempotency-Key" in (case.headers or {})))
+    hypothesis.assume(_is_carried(body.get("payload")))
     case.call_and_validate(base_url=url)
+
+
+def _is_carried(value):
+    """Whether it is a payload: whole numbers beyond 64 bits are refused, which a schema for any JSON cannot tell."""
+    if isinstance(value, dict):
+        return all(map(_is_carried, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_carried, value))
+    return not isinstance(value, int) or -(2**63) <= value < 2**64

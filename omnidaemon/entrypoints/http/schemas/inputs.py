@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import ConfigDict, Field
 
-from pydantic import ConfigDict, Field, StringConstraints
-
-from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Input, Instant, Name, Text
+from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Headers, Input, Instant, Name, Text
 
 
 class NewTask(Input):
@@ -33,9 +31,7 @@ class NewTask(Input):
     )
     correlation_id: Text | None = Field(None, description="What this task belongs to; its own id unless given.")
     causation_id: Text | None = Field(None, description="What brought this task about.")
-    headers: dict[Name, Annotated[str, StringConstraints(max_length=1000)]] | None = Field(
-        None, description="Texts that go along with the task."
-    )
+    headers: Headers | None = Field(None, description="Texts that go along with the task.")
 
 
 class ChosenDeadLetters(Input):

@@ -19,6 +19,16 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Pattern = Annotated[str, StringConstraints(max_length=200)]
 CursorText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
 Position = Annotated[int, Field(ge=0, lt=2**63)]
+Headers = Annotated[
+    dict[Name, Annotated[str, StringConstraints(max_length=1000)]],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": NAME_PATTERN},
+            "additionalProperties": {"type": "string", "maxLength": 1000},
+        }
+    ),
+]
 ShownTime = Annotated[str, WithJsonSchema(_TIME)]
 AnyJson = Annotated[Any, Field(description="Any JSON value.")]
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import ConfigDict, Field
 
-from pydantic import ConfigDict, Field, StringConstraints
-
-from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Input, Instant, Name, Text
+from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Headers, Input, Instant, Name, Text
 
 
 class NewTask(Input):
     """A task to be published."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"topic": "greet.user", "payload": {"name": "Alice"}}]},
+        json_schema_extra={
+            "examples": [{"topic": "greet.user", "payload": {"name": "Alice"}}],
+            "not": {
+                "properties": {"delay": {"type": "number"}, "due_at": {"type": "string"}},
+                "required": ["delay", "due_at"],
+            },
+        },
     )
 
     topic: Name
@@ -27,16 +31,20 @@ class NewTask(Input):
     )
     correlation_id: Text | None = Field(None, description="What this task belongs to; its own id unless given.")
     causation_id: Text | None = Field(None, description="What brought this task about.")
-    headers: dict[Name, Annotated[str, StringConstraints(max_length=1000)]] | None = Field(
-        None, description="Texts that go along with the task."
-    )
+    headers: Headers | None = Field(None, description="Texts that go along with the task.")
 
 
 class ChosenDeadLetters(Input):
     """Dead letters of a topic: some by the ids of their tasks, or all of them."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"topic": "greet.user", "all": True}]},
+        json_schema_extra={
+            "examples": [{"topic": "greet.user", "all": True}],
+            "anyOf": [
+                {"properties": {"task_ids": {"minItems": 1}, "all": {"const": False}}, "required": ["task_ids"]},
+                {"properties": {"task_ids": {"maxItems": 0}, "all": {"const": True}}, "required": ["all"]},
+            ],
+        },
     )
 
     topic: Name

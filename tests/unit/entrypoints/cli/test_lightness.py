@@ -14,6 +14,7 @@ HEAVY = {
     "cyclopts.completion",
     "dependency_injector",
     "dotenv",
+    "fastapi",
     "loguru",
     "markdown_it",
     "omnidaemon.adapters",
@@ -22,9 +23,13 @@ HEAVY = {
     "omnidaemon.entrypoints.client",
     "omnidaemon.entrypoints.sdk",
     "orjson",
+    "prometheus_client",
+    "pydantic",
     "pygments",
     "rich.markdown",
     "rich.table",
+    "starlette",
+    "uvicorn",
     "watchfiles",
 }
 PROGRAM = """
@@ -45,3 +50,14 @@ def test_help_imports_nothing_heavy(arguments):
     assert done.stdout
     assert not HEAVY & set(done.stderr.split())
     assert not [name for name in done.stderr.split() if name.startswith("omnidaemon.entrypoints.cli.commands.")]
+
+
+WEB = {"fastapi", "prometheus_client", "pydantic", "starlette", "uvicorn"}
+
+
+@pytest.mark.parametrize("import_", ["import omnidaemon", "from omnidaemon import OmniDaemonSDK; OmniDaemonSDK()"])
+def test_who_serves_no_api_does_not_pay_for_it(import_):
+    """Neither the package nor the SDK loads the web's libraries before they are wanted."""
+    program = f"import sys\n{import_}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not WEB & set(done.stdout.split())

@@ -64,6 +64,11 @@ class AgentStatus:
     waiting: int | None
     counts: Mapping[str, int]
 
+    @property
+    def unbegun(self) -> int:
+        """How many tasks wait for it: on the bus, and those that the store holds for it."""
+        return (self.waiting or 0) + sum(self.counts.get(status, 0) for status in _UNBEGUN)
+
 
 @attrs.frozen(kw_only=True)
 class Health:
@@ -75,6 +80,9 @@ class Health:
     workers: int
     agents: int
     notes: tuple[str, ...] = ()
+
+
+_UNBEGUN = (Status.QUEUED, Status.RETRYING)
 
 
 class Queries:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from omnidaemon.bootstrap.runtime import Runtime
 
@@ -17,10 +17,23 @@ class Runtimes:
         self._make = make
         self._lock = threading.Lock()
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Runtime]] = {}
+        self._lent: dict[asyncio.AbstractEventLoop, Runtime] = {}
+
+    @contextlib.contextmanager
+    def lent(self, runtime: Runtime) -> Iterator[None]:
+        """Have the running loop use a runtime that somebody else has opened on it, and will close."""
+        loop = asyncio.get_running_loop()
+        self._lent[loop] = runtime
+        try:
+            yield
+        finally:
+            del self._lent[loop]
 
     async def current(self) -> Runtime:
-        """The running loop's runtime, opened at the first call."""
+        """The running loop's runtime, opened at the first call unless one was lent."""
         loop = asyncio.get_running_loop()
+        if (lent := self._lent.get(loop)) is not None:
+            return lent
         with self._lock:
             opening = self._opening.get(loop)
             if opening is None:
@@ -48,7 +61,7 @@ class Runtimes:
                     await opening.result().__aexit__(None, None, None)
 
     async def close(self) -> None:
-        """Close the running loop's runtime; the next call opens another. Idempotent."""
+        """Close the running loop's runtime, unless it was lent; the next call opens another. Idempotent."""
         with self._lock:
             opening = self._opening.pop(asyncio.get_running_loop(), None)
         if opening is not None:

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
+from omnidaemon.bootstrap.api_keys import SHORTEST_KEY, ApiKey, Scope
 from omnidaemon.bootstrap.durations import EXPECTED, parse_duration
+from omnidaemon.bootstrap.secrets import Secret
 from omnidaemon.domain.errors import InvalidSetting
 from omnidaemon.domain.names import checked_name
 
 _LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
+_LAST_PORT = 65535
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 @attrs.frozen(kw_only=True)
 class Kind:
-    """`parse` turns what was given, text or a value, into the value or raises; `expected` tells a person what it takes."""
+    """`parse` turns what was given, text or a value, into the value or raises; `expected` tells a person what it takes.
+    What `is_secret` is shown to nobody, a mistake in it neither."""
 
     parse: Callable[[Any], object]
     expected: str
+    is_secret: bool = False
 
     def read(self, variable: str, given: object, origin: str) -> object:
         """The value, or `InvalidSetting` that names the variable and the origin."""
         try:
             return self.parse(given)
         except (TypeError, ValueError) as error:
+            if self.is_secret:
+                raise InvalidSetting(variable, "***", self.expected, origin) from None
             raise InvalidSetting(variable, given, self.expected, origin) from error
 
 
@@ -79,6 +87,54 @@ def _log_level(value: object) -> str:
     return level
 
 
+def _port(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or not 0 <= int(value) <= _LAST_PORT:
+        raise ValueError(value)
+    return int(value)
+
+
+def _host(value: object) -> str:
+    # Empty and `*` mean every address, as in other programs; whether that is allowed is for whoever binds it.
+    if not isinstance(value, str) or any(character.isspace() or character == "/" for character in value.strip()):
+        raise ValueError(value)
+    return value.strip()
+
+
+def _items(value: object) -> list[Any]:
+    """The items of a list, or of a text that separates them by commas."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    if not isinstance(value, Iterable):
+        raise TypeError(value)
+    return list(value)
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    return tuple(_host(item).lower() for item in _items(value))
+
+
+def _api_keys(value: object) -> tuple[ApiKey, ...]:
+    return tuple(item if isinstance(item, ApiKey) else ApiKey.parse(item) for item in _items(value))
+
+
+def _url(value: object) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(str(value))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(value)
+    return str(value).rstrip("/")
+
+
+def _secret(value: object) -> Secret | None:
+    if value is None or isinstance(value, Secret):
+        return value
+    text = str(value).strip()
+    if not text or not text.isascii() or not text.isprintable():
+        raise ValueError("not a text that a header can carry")
+    return Secret(text)
+
+
 BACKEND = Kind(parse=_backend, expected="the name of an adapter, such as sqlite")
 NAMESPACE = Kind(
     parse=lambda value: checked_name("namespace", value), expected="1 to 200 of the characters A-Z a-z 0-9 . _ -"
@@ -90,3 +146,14 @@ LIFETIME = Kind(parse=_lifetime, expected=f"{EXPECTED}, above 0")
 LIFETIME_OR_NONE = Kind(parse=_lifetime_or_none, expected=f"{EXPECTED}, above 0, or none")
 SECONDS = Kind(parse=lambda value: parse_duration(value).total_seconds(), expected=EXPECTED)
 LOG_LEVEL = Kind(parse=_log_level, expected=f"one of {', '.join(_LOG_LEVELS)}")
+PORT = Kind(parse=_port, expected=f"a port from 0 to {_LAST_PORT}, 0 for any that is free")
+HOST = Kind(parse=_host, expected="an address or a host name")
+HOSTS = Kind(parse=_hosts, expected="host names, separated by commas")
+URL = Kind(parse=_url, expected="a URL such as http://127.0.0.1:8765")
+SECRET = Kind(parse=_secret, expected="a text of ASCII characters", is_secret=True)
+API_KEYS = Kind(
+    parse=_api_keys,
+    expected=f"keys of at least {SHORTEST_KEY} characters, separated by commas, each plain or as name:scopes:secret "
+    f"with scopes such as {Scope.READ}+{Scope.PUBLISH} out of {', '.join(Scope)}",
+    is_secret=True,
+)

@@ -14,8 +14,10 @@ from typing import Any
 import attrs
 
 from omnidaemon.bootstrap import setting_kinds as kinds
+from omnidaemon.bootstrap.api_keys import ApiKey
 from omnidaemon.bootstrap.data_dir import default_data_dir
 from omnidaemon.bootstrap.plugins import NoSuchBackend, checked_backend, store_of_bus
+from omnidaemon.bootstrap.secrets import Secret
 from omnidaemon.bootstrap.setting_kinds import Kind
 from omnidaemon.bootstrap.settings_sources import (
     ENV_FILE,
@@ -74,7 +76,9 @@ class Settings:
     bus that is not installed. `data_dir` is by default the user's data directory, or the project's by `load_settings`.
     Results and ended runs are kept for `result_ttl`, dead letters for `dead_letter_ttl` (None: until somebody removes
     them). `drain_seconds` is how long a worker that stops lets its handlers finish. `allow_mismatch` permits a bus and
-    a store whose guarantees do not fit together. `origins` says of each setting where its value came from.
+    a store whose guarantees do not fit together. `api_host`, `api_port` and `api_keys` are what the HTTP API is served on
+    and lets in, `api_hosts` further names that it may be called by; `api_url` and `api_key` are what clients of it
+    use. `origins` says of each setting where its value came from.
     """
 
     event_bus_type: str = _setting("EVENT_BUS_TYPE", kinds.BACKEND, default="sqlite")
@@ -88,6 +92,13 @@ class Settings:
     log_level: str = _setting("OMNIDAEMON_LOG_LEVEL", kinds.LOG_LEVEL, default="INFO")
     drain_seconds: float = _setting("OMNIDAEMON_DRAIN_SECONDS", kinds.SECONDS, default=30.0)
     allow_mismatch: bool = _setting("OMNIDAEMON_ALLOW_MISMATCH", kinds.FLAG, default=False)
+    api_enabled: bool = _setting("OMNIDAEMON_API_ENABLED", kinds.FLAG, default=False)
+    api_host: str = _setting("OMNIDAEMON_API_HOST", kinds.HOST, default="127.0.0.1")
+    api_port: int = _setting("OMNIDAEMON_API_PORT", kinds.PORT, default=8765)
+    api_hosts: tuple[str, ...] = _setting("OMNIDAEMON_API_HOSTS", kinds.HOSTS, default=())
+    api_keys: tuple[ApiKey, ...] = _setting("OMNIDAEMON_API_KEYS", kinds.API_KEYS, default=())
+    api_url: str | None = _setting("OMNIDAEMON_API_URL", kinds.URL, default=None)
+    api_key: Secret | None = _setting("OMNIDAEMON_API_KEY", kinds.SECRET, default=None)
     origins: Mapping[str, str] = attrs.field(default=_NOTHING, eq=False, repr=False)
     # Strongest first. Holds the whole environment, so it is neither printed nor compared.
     _sources: Sequence[Source] = attrs.field(default=(), alias="sources", eq=False, repr=False)
@@ -167,4 +178,8 @@ def _text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, str):
+        return without_secrets("", value)
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

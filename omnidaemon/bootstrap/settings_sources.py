@@ -107,10 +107,10 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 def _variables_source(
     environ: Mapping[str, str | None], folder: Path, label: str, variables: Mapping[str, str]
 ) -> Source:
-    given = {name: text for name, text in environ.items() if text}
+    given = {name: text for name, text in environ.items() if text and not _is_of_a_service(name, text)}
     settings = {variable: name for name, variable in variables.items()}
-    for name, text in given.items():
-        if name.startswith(_OURS) and name not in settings and not _is_of_others(name, text):
+    for name in given:
+        if name.startswith(_OURS) and name not in settings and not _is_of_others(name):
             raise UnknownSetting(name, label, closest(name, settings))
     return Source(
         folder=folder,
@@ -142,5 +142,10 @@ def _as_options(options: Mapping[str, object], label: str) -> Iterator[tuple[str
         yield name.upper(), str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _is_of_others(name: str, text: str) -> bool:
-    return bool(_NOT_SETTINGS.fullmatch(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)))
+def _is_of_others(name: str) -> bool:
+    return bool(_NOT_SETTINGS.fullmatch(name))
+
+
+def _is_of_a_service(name: str, text: str) -> bool:
+    """Whether Kubernetes has set it for a Service, be it by the name of a setting."""
+    return bool(name.endswith("_PORT") and _SERVICE_ADDRESS.match(text))

@@ -16,6 +16,7 @@ from omnidaemon.app.context import PublishFrom
 from omnidaemon.app.engine import Engine
 from omnidaemon.app.executor import Executor
 from omnidaemon.app.loops import EngineOptions
+from omnidaemon.bootstrap.beside import Beside
 from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.switch_interval import shortened_switch_interval
@@ -25,13 +26,16 @@ from omnidaemon.domain.names import Subscription
 class Worker:
     """Start it on the loop that the agents shall run on. Used once: a new incarnation is a new worker. `left` is set,
     whatever the agents' loop does, once the engine has left and the agents' threads are let go of; `has_begun`: there is
-    an engine that start() has begun."""
+    an engine that start() has begun. What was handed over to `beside` is done on the engine's loop."""
 
-    def __init__(self, container: Container, agents: Mapping[Subscription, Agent], publish: PublishFrom) -> None:
+    def __init__(
+        self, container: Container, agents: Mapping[Subscription, Agent], publish: PublishFrom, beside: Beside
+    ) -> None:
         self.left = threading.Event()
         self._container = container
         self._agents = agents
         self._publish = publish
+        self._beside = beside
         self._ready: Future[None] = Future()
         self._finished: Future[int] = Future()
         self.has_begun = False
@@ -132,9 +136,10 @@ class Worker:
 
             executor.on_reports(take_reports)
             await engine.start()
-            self._ready.set_result(None)
-            await engine.asked_to_stop()
-            return await engine.stop()
+            async with self._beside.engine(runtime):
+                self._ready.set_result(None)
+                await engine.asked_to_stop()
+                return await engine.stop()
 
     def _engine(self, runtime: Runtime, executor: Executor, agents_loop: asyncio.AbstractEventLoop) -> Engine:
         settings = runtime.settings

@@ -59,7 +59,7 @@ class Metrics:
         for bucket, count in self.timings:
             seen += count
             if seen >= wanted:
-                return float(_SMALLEST_SECONDS * 2 ** (bucket / _BUCKETS_PER_DOUBLING))
+                return bucket_seconds(bucket)
         return 0.0
 
 
@@ -68,3 +68,8 @@ def timing_bucket(seconds: float) -> int:
     if seconds <= _SMALLEST_SECONDS:
         return 0
     return math.ceil(_BUCKETS_PER_DOUBLING * math.log2(seconds / _SMALLEST_SECONDS))
+
+
+def bucket_seconds(bucket: int) -> float:
+    """The longest time that this log bucket holds."""
+    return float(_SMALLEST_SECONDS * 2 ** (bucket / _BUCKETS_PER_DOUBLING))

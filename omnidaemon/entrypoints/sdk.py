@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 
 from omnidaemon.app.agents import Handler
+from omnidaemon.bootstrap.beside import Beside
 from omnidaemon.bootstrap.overrides import container_with
 from omnidaemon.bootstrap.settings import Settings, load_settings
 from omnidaemon.bootstrap.worker import Worker
@@ -57,6 +58,7 @@ class OmniDaemonSDK(Client):
         self.container = container_with(settings or load_settings(), event_bus, result_store)
         super().__init__(self.container)
         self.registration = Registration()
+        self.beside = Beside(self._runtimes)
         self.worker: Worker | None = None
         self.sync = SyncSDK(self)
 
@@ -131,7 +133,7 @@ class OmniDaemonSDK(Client):
         """
         if self.worker is not None:
             raise AlreadyStarted("this SDK runs already")
-        self.worker = worker = Worker(self.container, dict(self.registration.agents), self.publish_from)
+        self.worker = worker = Worker(self.container, dict(self.registration.agents), self.publish_from, self.beside)
         try:
             await run_hooks(self.registration.startup)
             try:

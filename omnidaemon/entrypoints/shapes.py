@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+import attrs
 
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
 from omnidaemon.bootstrap.settings import Shown
@@ -16,6 +18,8 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Unreadable
+from omnidaemon.entrypoints.dead_letters import Dealt
+from omnidaemon.entrypoints.diagnosis import Finding, Severity
 from omnidaemon.ports.bus import Depth
 
 Shape = dict[str, Any]
@@ -108,6 +112,19 @@ def journal_event(event: JournalEvent) -> Shape:
     }
 
 
+def dealt(deal: Dealt) -> Shape:
+    """What was done to dead letters: their tasks, their runs one by one, and those that had changed meanwhile."""
+    return {
+        "task_ids": list(dict.fromkeys(run.task_id for run in deal.done)),
+        "runs": [_dead_run(run) for run in deal.done],
+        "failed": [{**_dead_run(failed.run), **failure(failed.error)} for failed in deal.failed],
+    }
+
+
+def _dead_run(run: TaskResult) -> Shape:
+    return {"task_id": run.task_id, "agent": run.agent}
+
+
 # --- agents, workers, the whole ---------------------------------------------------------------------------------------
 
 
@@ -198,6 +215,14 @@ def _counted(counted: Metrics) -> Shape:
 def settings(shown: Iterable[Shown]) -> Shape:
     """Name of the environment variable → value, without secrets, and where it came from."""
     return {setting.name: {"value": setting.value, "origin": setting.origin} for setting in shown}
+
+
+def checkup(findings: Sequence[Finding]) -> Shape:
+    """What was found; `ok` unless something is wrong."""
+    return {
+        "ok": all(finding.severity is not Severity.WRONG for finding in findings),
+        "findings": [attrs.asdict(finding) for finding in findings],
+    }
 
 
 # --- beside them ------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def agents_table(agents: Sequence[AgentStatus]) -> Table:
                 views.plain(agent.name),
                 views.status(agent.status),
                 views.count(agent.workers),
-                views.count(unbegun(agent)),
+                views.count(agent.unbegun),
                 views.count(agent.counts.get("dead", 0), "bold red"),
                 summary(agent.description or None),
             )
@@ -59,11 +59,6 @@ def agent_card(agent: AgentStatus) -> Card:
             ("runs", views.plain(runs or "none yet")),
         ),
     )
-
-
-def unbegun(agent: AgentStatus) -> int:
-    """How many tasks wait for the agent: on the bus, and those that the store holds for it."""
-    return (agent.waiting or 0) + sum(agent.counts.get(status, 0) for status in ("queued", "retrying"))
 
 
 def workers_table(workers: Sequence[WorkerRecord]) -> Table:

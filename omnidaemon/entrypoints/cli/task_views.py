@@ -14,9 +14,10 @@ from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
 from omnidaemon.entrypoints.cli import views
-from omnidaemon.entrypoints.cli.spans import relative, span
 from omnidaemon.entrypoints.cli.values import readable, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
+from omnidaemon.entrypoints.dead_letters import dead_runs
+from omnidaemon.entrypoints.spans import relative, span
 
 _SIGNS = {Status.SUCCEEDED: "✓", Status.DEAD: "✗", Status.CANCELLED: "✗", Status.SKIPPED: "✗"}
 
@@ -128,11 +129,6 @@ def dead_letters_table(results: Sequence[TaskResult]) -> Table:
         wide="error",
         spare=("attempts", "topic", "died"),
     )
-
-
-def dead_runs(result: TaskResult) -> list[TaskResult]:
-    """The runs of a task that are dead letters."""
-    return [run for run in result.runs if run.status is Status.DEAD]
 
 
 def details_views(details: TaskDetails) -> list[View]:

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import attrs
 
-from omnidaemon.entrypoints.cli.spans import relative, span
 from omnidaemon.entrypoints.safe_text import one_line, printable
+from omnidaemon.entrypoints.spans import relative, span
 
 
 @attrs.frozen(kw_only=True)

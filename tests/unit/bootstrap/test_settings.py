@@ -150,7 +150,7 @@ def test_an_unknown_key_in_the_file_is_an_error_with_a_suggestion(load, tmp_path
     [
         ("OMNIDAEMON_NAMESPCE", "OMNIDAEMON_NAMESPACE"),
         ("OMNIDAEMON_EVENT_BUS_TYPE", "EVENT_BUS_TYPE"),
-        ("OMNIDAEMON_API_PORT", None),
+        ("OMNIDAEMON_DASHBOARD_PORT", None),
     ],
 )
 def test_an_unknown_variable_of_ours_is_an_error(load, name, suggestion):

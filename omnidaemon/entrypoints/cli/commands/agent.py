@@ -92,7 +92,7 @@ async def _order(
 async def remove(topic: AgentTopic, name: AgentName, /, *, to: Heir = None, as_json: Json = False) -> None:
     """End an agent's subscription. What waits for it is dropped, or goes to another agent of the topic."""
     async with session() as opened:
-        waiting = fleet_views.unbegun(await opened.client.get_agent(topic, name))
+        waiting = (await opened.client.get_agent(topic, name)).unbegun
         moved = await opened.client.remove_agent(topic, name, to)
     fate = f"{moved} waiting tasks went to {to}" if to else f"{waiting} waiting tasks were dropped"
     screen(as_json=as_json).show(

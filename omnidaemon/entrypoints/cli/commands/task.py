@@ -18,8 +18,8 @@ from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Agent, Cursor, Json, Limit, TaskId, Timeout, Topic, Wait
 from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
-from omnidaemon.entrypoints.cli.spans import relative, span
 from omnidaemon.entrypoints.cli.views import Cell, Lines
+from omnidaemon.entrypoints.spans import relative, span
 from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
 
 _Header = Annotated[

@@ -12,8 +12,8 @@ from omnidaemon.app.queries import AgentState, AgentStatus, Health
 from omnidaemon.bootstrap.settings import load_settings
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.names import Subscription
-from omnidaemon.entrypoints.cli import diagnosis
-from omnidaemon.entrypoints.cli.diagnosis import Place
+from omnidaemon.entrypoints import diagnosis
+from omnidaemon.entrypoints.diagnosis import Place
 from omnidaemon.ports.bus import Depth
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What `omni doctor` makes of what it has seen: each finding with what to do about it."""
+"""What a check-up makes of what it has seen: each finding with what to do about it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import attrs
 from omnidaemon.app.queries import AgentStatus, Health
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.names import Subscription
-from omnidaemon.entrypoints.cli.fleet_views import unbegun
-from omnidaemon.entrypoints.cli.spans import relative, span
+from omnidaemon.entrypoints.spans import relative, span
 from omnidaemon.ports.bus import Depth
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ def of_agents(agents: Sequence[AgentStatus], workers: Iterable[WorkerRecord]) ->
     lately = {subscription for worker in workers for subscription in worker.report.subscriptions}
     for agent in agents:
         about = f"agent {agent.name} on {agent.topic}"
-        waiting = unbegun(agent)
+        waiting = agent.unbegun
         tasks = f"{waiting} {'task waits' if waiting == 1 else 'tasks wait'}"
         if agent.status == "stopped" and waiting:
             yield _weak(about, f"{tasks} while it is stopped", f"omni agent start {agent.topic} {agent.name}")

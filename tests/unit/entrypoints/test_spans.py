@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from omnidaemon.entrypoints.cli.spans import relative, span
+from omnidaemon.entrypoints.spans import relative, span
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -1,0 +1,105 @@
+"""Work that the engine's loop does beside the engine, such as serving the HTTP API: it goes on while an agent blocks
+the agents' loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+from omnidaemon.bootstrap.runtime import Runtime
+from omnidaemon.bootstrap.runtimes import Runtimes
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Companion:
+    """A piece of work that was handed over. From any thread or loop."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._ended: Future[None] = Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> asyncio.Task[None]:
+        """Have the running loop do it."""
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._work(), name="omnidaemon-companion")
+        self._task.add_done_callback(self._on_done)
+        return self._task
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(error)
+
+    async def wait(self) -> None:
+        """Return when it has ended, by itself or with the engine; raise what it raises. Cancelled, this ends it, and waits
+        until it has let go of everything."""
+        ended = asyncio.wrap_future(self._ended)
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            self._cancel()
+            await asyncio.wait([ended])
+            raise
+
+    def _cancel(self) -> None:
+        if self._loop is None or self._task is None:
+            self._ended.set_result(None)
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended with it
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+
+class Beside:
+    """One SDK's. What is handed over while there is no engine is begun with the next one; what runs when the engine
+    leaves is cancelled, and waited for. It finds the engine's runtime as its own."""
+
+    def __init__(self, runtimes: Runtimes) -> None:
+        self._runtimes = runtimes
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[Companion] = []
+        self._running: set[asyncio.Task[None]] = set()
+
+    def hand_over(self, work: Work) -> Companion:
+        """Have it done on the engine's loop, as soon as there is one. From any thread."""
+        companion = Companion(work)
+        with self._lock:
+            self._waiting.append(companion)
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._begin)
+        return companion
+
+    @contextlib.asynccontextmanager
+    async def engine(self, runtime: Runtime) -> AsyncIterator[None]:
+        """The time that the engine is there, on the running loop."""
+        with self._runtimes.lent(runtime):
+            with self._lock:
+                self._loop = asyncio.get_running_loop()
+            self._begin()
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._loop = None
+                self._begin()  # what was handed over at the last moment shall end as the rest does
+                for task in self._running:
+                    task.cancel()
+                if self._running:
+                    await asyncio.wait(self._running)
+
+    def _begin(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for companion in waiting:
+            task = companion.begin()
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)

@@ -1,0 +1,103 @@
+"""Looking the whole over: whether it can work, and for `omni doctor` also what is weak and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import attrs
+
+from omnidaemon.adapters.sqlite.mounts import file_system_of
+from omnidaemon.app.queries import Health
+from omnidaemon.bootstrap.settings import Settings
+from omnidaemon.domain.errors import BackendError, OmniDaemonError
+from omnidaemon.entrypoints import diagnosis
+from omnidaemon.entrypoints.client import Client
+from omnidaemon.entrypoints.diagnosis import Finding, Place, Severity
+
+_GRAVEST_FIRST = list(Severity)
+_PATIENCE_SECONDS = 5.0
+
+
+async def health(client: Client, settings: Settings) -> Health:
+    """Whether bus and store answer, also where they cannot even be opened; and what a person should know. Answers
+    within some seconds, whatever they do."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            state = await client.health()
+    except BackendError as error:
+        state = _unavailable(settings, str(error))
+    except TimeoutError:
+        state = _unavailable(settings, f"no answer within {_PATIENCE_SECONDS:g} s")
+    if state.agents and not state.workers:
+        whose = "the agent" if state.agents == 1 else f"the {state.agents} agents"
+        return attrs.evolve(state, notes=(*state.notes, f"no worker runs {whose}, tasks wait: omni run agents.py"))
+    return state
+
+
+def _unavailable(settings: Settings, why: str) -> Health:
+    return Health(
+        status="unavailable",
+        bus=settings.event_bus_type,
+        store=settings.result_store_type,
+        workers=0,
+        agents=0,
+        notes=(why,),
+    )
+
+
+async def examine(client: Client, settings: Settings) -> list[Finding]:
+    """All that was found, the gravest first."""
+    findings = [finding async for finding in _findings(client, settings)]
+    return sorted(findings, key=lambda one: _GRAVEST_FIRST.index(one.severity))
+
+
+async def _findings(client: Client, settings: Settings) -> AsyncIterator[Finding]:
+    for finding in diagnosis.of_settings(settings):
+        yield finding
+    for finding in _of_the_place(settings.data_dir):
+        yield finding
+    try:
+        async for finding in _of_the_backend(client):
+            yield finding
+    except OmniDaemonError as error:
+        yield diagnosis.broken("bus and store", error)
+
+
+async def _of_the_backend(client: Client) -> AsyncIterator[Finding]:
+    now = datetime.now(UTC)
+    state = await client.health()
+    for finding in diagnosis.of_health(state):
+        yield finding
+    if state.status == "unavailable":
+        return
+    agents, workers, depths = await client.list_agents(), await client.list_workers(), await client.topics()
+    newest = (await client.list_tasks(limit=1)).results
+    for finding in (
+        *diagnosis.of_agents(agents, workers),
+        *diagnosis.of_topics(depths),
+        *diagnosis.of_workers(workers, now),
+        *diagnosis.of_clock(now, newest[0].created_at if newest else None),
+    ):
+        yield finding
+
+
+def _of_the_place(path: Path) -> Iterator[Finding]:
+    """What there is to say of the directory, or, as long as it is not there, the one in which it would be made."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:  # only Linux has it
+        mounts = ""
+    yield from diagnosis.of_place(
+        Place(
+            path=path,
+            is_writable=existing.is_dir() and os.access(existing, os.W_OK | os.X_OK),
+            free_bytes=shutil.disk_usage(existing).free,
+            file_system=file_system_of(Path(os.path.realpath(existing)), mounts),
+        )
+    )

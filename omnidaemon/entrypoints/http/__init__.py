@@ -1,0 +1,1 @@
+"""The HTTP API: thin routes over the client, whose answers have the shapes that the command line prints."""

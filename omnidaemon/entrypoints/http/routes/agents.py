@@ -1,0 +1,71 @@
+"""Agents and the workers that run them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.schemas import NAME_PATTERN
+from omnidaemon.entrypoints.http.surface import AgentName, Serving, Topic, problems, router
+from omnidaemon.entrypoints.shapes import Shape
+
+agents = router("agents")
+
+Heir = Annotated[
+    str | None, Query(pattern=NAME_PATTERN, description="The agent of the same topic that gets what waits.")
+]
+
+
+@agents.get("/agents", response_model=list[schemas.Agent], responses=problems())
+async def list_agents(client: Serving) -> list[Shape]:
+    """All agents that were ever registered and not removed."""
+    return [shapes.agent(agent) for agent in await client.list_agents()]
+
+
+@agents.post("/agents/start", response_model=list[schemas.Agent], responses=problems())
+async def start_all_agents(client: Serving) -> list[Shape]:
+    """Start every agent; answers all of them."""
+    await client.start_all_agents()
+    return await list_agents(client)
+
+
+@agents.post("/agents/stop", response_model=list[schemas.Agent], responses=problems())
+async def stop_all_agents(client: Serving) -> list[Shape]:
+    """Stop every agent; answers all of them."""
+    await client.stop_all_agents()
+    return await list_agents(client)
+
+
+@agents.get("/agents/{topic}/{name}", response_model=schemas.Agent, responses=problems(404))
+async def get_agent(client: Serving, topic: Topic, name: AgentName) -> Shape:
+    """One agent."""
+    return shapes.agent(await client.get_agent(topic, name))
+
+
+@agents.post("/agents/{topic}/{name}/start", response_model=schemas.Agent, responses=problems(404))
+async def start_agent(client: Serving, topic: Topic, name: AgentName) -> Shape:
+    """Have a stopped agent take work again, on every worker; answers the agent."""
+    await client.start_agent(topic, name)
+    return await get_agent(client, topic, name)
+
+
+@agents.post("/agents/{topic}/{name}/stop", response_model=schemas.Agent, responses=problems(404))
+async def stop_agent(client: Serving, topic: Topic, name: AgentName) -> Shape:
+    """Have an agent take nothing more, on every worker, also after restarts; what runs finishes. Answers the agent."""
+    await client.stop_agent(topic, name)
+    return await get_agent(client, topic, name)
+
+
+@agents.delete("/agents/{topic}/{name}", response_model=schemas.Moved, responses=problems(404, 409))
+async def remove_agent(client: Serving, topic: Topic, name: AgentName, to: Heir = None) -> Shape:
+    """End an agent's subscription. What waits for it is dropped, or goes to another agent of the topic."""
+    return {"moved": await client.remove_agent(topic, name, to)}
+
+
+@agents.get("/workers", response_model=list[schemas.Worker], responses=problems())
+async def list_workers(client: Serving) -> list[Shape]:
+    """The processes that run agents, as far as they were heard within the last hour."""
+    return [shapes.worker(worker) for worker in await client.list_workers()]

@@ -1,0 +1,44 @@
+"""Dead letters, and the topics of the bus."""
+
+from __future__ import annotations
+
+from omnidaemon.domain.states import Status
+from omnidaemon.entrypoints import dead_letters as dealing
+from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.schemas import ChosenDeadLetters
+from omnidaemon.entrypoints.http.surface import Cursor, Limit, OfTopic, Serving, Topic, problems, router
+from omnidaemon.entrypoints.shapes import Shape
+
+dead_letters = router("dead letters")
+topics = router("topics")
+
+
+@dead_letters.get("/dead-letters", response_model=schemas.TaskPage, responses=problems())
+async def list_dead_letters(client: Serving, topic: OfTopic = None, cursor: Cursor = None, limit: Limit = 100) -> Shape:
+    """The tasks of which a run is dead, newest first, a page at a time."""
+    return shapes.task_page(await client.list_tasks(status=Status.DEAD, topic=topic, cursor=cursor, limit=limit))
+
+
+@dead_letters.post("/dead-letters/requeue", response_model=schemas.DeadLettersDone, responses=problems(404, 413))
+async def requeue_dead_letters(client: Serving, chosen: ChosenDeadLetters) -> Shape:
+    """Run dead letters again, from their first attempt on. 404, and nothing done, when one named is none."""
+    return shapes.dealt(await dealing.requeue(client, chosen.topic, chosen.task_ids, is_all=chosen.all))
+
+
+@dead_letters.post("/dead-letters/purge", response_model=schemas.DeadLettersDone, responses=problems(404, 413))
+async def purge_dead_letters(client: Serving, chosen: ChosenDeadLetters) -> Shape:
+    """Remove dead letters for good; what other agents made of the same task stays. 404 likewise."""
+    return shapes.dealt(await dealing.purge(client, chosen.topic, chosen.task_ids, is_all=chosen.all))
+
+
+@topics.get("/topics", response_model=list[schemas.Topic], responses=problems())
+async def list_topics(client: Serving) -> list[Shape]:
+    """What waits on the bus, by topic and agent; empty for a bus that cannot tell."""
+    return [shapes.depth(depth) for depth in await client.topics()]
+
+
+@topics.post("/topics/{topic}/purge", response_model=schemas.Purged, responses=problems())
+async def purge_topic(client: Serving, topic: Topic) -> Shape:
+    """Drop what waits on a topic for all of its agents; what they have begun goes on."""
+    return shapes.purged(await client.purge_topic(topic))

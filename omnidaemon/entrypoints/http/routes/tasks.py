@@ -1,0 +1,130 @@
+"""Tasks: publishing them, looking at them, ordering them about."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Header, Query, Response
+
+from omnidaemon.domain.errors import InvalidValue, TaskNotFound, WaitTimedOut
+from omnidaemon.domain.states import Status
+from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.client import Client
+from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.schemas import NAME_PATTERN, NewTask
+from omnidaemon.entrypoints.http.surface import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
+from omnidaemon.entrypoints.shapes import Shape
+
+tasks = router("tasks")
+
+LONGEST_WAIT_SECONDS = 60.0
+"""Proxies cut longer ones off. Whoever wants to wait longer asks again."""
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=1000,
+        description="The same key on a topic gives the same task again; with another payload 409.",
+    ),
+]
+WithStatus = Annotated[Status | None, Query(description="Those that have a run in this state.")]
+OfAgent = Annotated[str | None, Query(pattern=NAME_PATTERN, description="Those of this agent alone.")]
+Wait = Annotated[
+    float,
+    Query(
+        ge=0,
+        le=LONGEST_WAIT_SECONDS,
+        allow_inf_nan=False,
+        description="Answer as soon as the task has ended, but no later than after so many seconds, ended or not.",
+    ),
+]
+
+
+@tasks.post(
+    "/tasks",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=schemas.Receipt,
+    responses=problems(409, 413),
+)
+async def publish_task(client: Serving, task: NewTask, idempotency_key: IdempotencyKey = None) -> Shape:
+    """Publish a task: every agent of the topic gets it. Answered once the bus has confirmed it."""
+    key = task.idempotency_key
+    if key is not None and idempotency_key not in (None, key):
+        raise InvalidValue("Idempotency-Key", idempotency_key, "the same as idempotency_key in the body")
+    task_id = await client.publish_task(
+        task.topic,
+        task.payload,
+        delay=task.delay,
+        due_at=task.due_at,
+        idempotency_key=key or idempotency_key,
+        correlation_id=task.correlation_id,
+        causation_id=task.causation_id,
+        headers=task.headers,
+    )
+    return shapes.receipt(task_id, is_delayed=task.delay is not None or task.due_at is not None)
+
+
+@tasks.get("/tasks", response_model=schemas.TaskPage, responses=problems())
+async def list_tasks(
+    client: Serving,
+    *,
+    status: WithStatus = None,
+    topic: OfTopic = None,
+    agent: OfAgent = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Shape:
+    """Tasks, newest first, a page at a time."""
+    page = await client.list_tasks(status=status, topic=topic, agent=agent, cursor=cursor, limit=limit)
+    return shapes.task_page(page)
+
+
+@tasks.get("/tasks/{task_id}", response_model=schemas.TaskResult, responses=problems(404))
+async def get_task_result(client: Serving, task_id: TaskId, agent: OneAgent = None, wait: Wait = 0.0) -> Shape:
+    """A task as it stands, whatever its status; 404 only when it is unknown."""
+    if wait:
+        try:
+            return shapes.task_result(await client.wait_for_result(task_id, timeout=wait, agent=agent))
+        except WaitTimedOut:
+            pass  # as it stands, then
+    return await _standing(client, task_id, agent)
+
+
+@tasks.get("/tasks/{task_id}/details", response_model=schemas.TaskDetails, responses=problems(404))
+async def get_task_details(client: Serving, task_id: TaskId) -> Shape:
+    """Everything about a task: its payload, its runs, the error of every attempt, its history."""
+    details = await client.get_task(task_id)
+    if details is None:
+        raise TaskNotFound(task_id)
+    return shapes.task_details(details)
+
+
+@tasks.post("/tasks/{task_id}/cancel", response_model=schemas.TaskResult, responses=problems(404, 409))
+async def cancel_task(client: Serving, task_id: TaskId, agent: OneAgent = None) -> Shape:
+    """Cancel a task: what has not begun never will, what runs is stopped. Answers the task."""
+    await client.cancel_task(task_id, agent)
+    return await _standing(client, task_id, agent)
+
+
+@tasks.post("/tasks/{task_id}/requeue", response_model=schemas.TaskResult, responses=problems(404, 409))
+async def requeue_task(client: Serving, task_id: TaskId, agent: OneAgent = None) -> Shape:
+    """Run an ended task again: for the agent named, else for all that did not succeed. Answers the task."""
+    await client.requeue_task(task_id, agent)
+    return await _standing(client, task_id, agent)
+
+
+@tasks.delete("/tasks/{task_id}", status_code=HTTPStatus.NO_CONTENT, responses=problems(404, 409))
+async def delete_task(client: Serving, task_id: TaskId, agent: OneAgent = None) -> Response:
+    """Forget a task with its runs and results, or one agent's ended run of it."""
+    await client.delete_task(task_id, agent)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _standing(client: Client, task_id: str, agent: str | None) -> Shape:
+    found = await client.get_result(task_id, agent)
+    if found is None:
+        raise TaskNotFound(task_id)
+    return shapes.task_result(found)

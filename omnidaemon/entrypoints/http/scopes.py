@@ -1,0 +1,43 @@
+"""Which key may do what: every route, and the scope that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from omnidaemon.bootstrap.api_keys import Scope
+
+PUBLIC = None
+"""For probes: they say that the process lives or can work, and nothing else."""
+
+SCOPES: Mapping[tuple[str, str], Scope | None] = MappingProxyType(
+    {
+        ("GET", "/livez"): PUBLIC,
+        ("GET", "/readyz"): PUBLIC,
+        ("GET", "/health"): Scope.READ,
+        ("GET", "/metrics"): Scope.READ,
+        ("GET", "/openapi.json"): Scope.READ,
+        ("GET", "/config"): Scope.ADMIN,
+        ("GET", "/doctor"): Scope.ADMIN,
+        ("GET", "/agents"): Scope.READ,
+        ("POST", "/agents/start"): Scope.CONTROL,
+        ("POST", "/agents/stop"): Scope.CONTROL,
+        ("GET", "/agents/{topic}/{name}"): Scope.READ,
+        ("DELETE", "/agents/{topic}/{name}"): Scope.ADMIN,
+        ("POST", "/agents/{topic}/{name}/start"): Scope.CONTROL,
+        ("POST", "/agents/{topic}/{name}/stop"): Scope.CONTROL,
+        ("GET", "/workers"): Scope.READ,
+        ("GET", "/topics"): Scope.READ,
+        ("POST", "/topics/{topic}/purge"): Scope.ADMIN,
+        ("POST", "/tasks"): Scope.PUBLISH,
+        ("GET", "/tasks"): Scope.READ,
+        ("GET", "/tasks/{task_id}"): Scope.READ,
+        ("GET", "/tasks/{task_id}/details"): Scope.READ,
+        ("POST", "/tasks/{task_id}/cancel"): Scope.CONTROL,
+        ("POST", "/tasks/{task_id}/requeue"): Scope.CONTROL,
+        ("DELETE", "/tasks/{task_id}"): Scope.ADMIN,
+        ("GET", "/dead-letters"): Scope.READ,
+        ("POST", "/dead-letters/requeue"): Scope.CONTROL,
+        ("POST", "/dead-letters/purge"): Scope.ADMIN,
+    }
+)

@@ -117,6 +117,17 @@ class Queries:
             record=record,
         )
 
+    async def last_event(self, task_id: str) -> int | None:
+        """The position of the last event of a task that has ended or is not known, 0 when none is kept; None of one that
+        goes on."""
+        record = (await self._storage.queries.records([task_id])).get(task_id)
+        if record is not None and not record.status.is_end:
+            return None
+        last = 0
+        while events := await self._storage.journal.read(last, task_id):
+            last = events[-1].position
+        return last
+
     def _result(self, record: TaskRecord, agent: str | None) -> TaskResult:
         return TaskResult.of(record, agent, self._codec.decode_value)
 

@@ -28,6 +28,16 @@ class EventKind(StrEnum):
     REQUEUED = "requeued"
     DELETED = "deleted"
 
+    @property
+    def is_end(self) -> bool:
+        """Whether a task may have ended with it, and no other event of it may come."""
+        return self in _ENDS
+
+
+_ENDS = frozenset(
+    {EventKind.SUCCEEDED, EventKind.DEAD, EventKind.CANCELLED, EventKind.SKIPPED, EventKind.DELETED},
+)
+
 
 @attrs.frozen(kw_only=True)
 class JournalEvent:

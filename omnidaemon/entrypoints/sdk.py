@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -121,10 +122,19 @@ class OmniDaemonSDK(Client):
     # --- running ------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Run the agents until the process is told to stop: SIGTERM and Ctrl-C drain, a second one releases."""
-        from omnidaemon.entrypoints.serving import run_sdks  # noqa: PLC0415 - sets logging up, for this call alone
+        """Run the agents until the process is told to stop: SIGTERM and Ctrl-C drain, a second one releases.
 
-        run_sdks([self])
+        Serves the HTTP API where OMNIDAEMON_API_ENABLED says so; the process ends with one line and exit code 1 when
+        its address is taken. Raises `UnguardedAddress` for one beyond this machine without keys.
+        """
+        from omnidaemon.entrypoints.http.binding import AddressUnavailable  # noqa: PLC0415 - for this call alone
+        from omnidaemon.entrypoints.http.wish import ApiWish  # noqa: PLC0415
+        from omnidaemon.entrypoints.serving import run_sdks  # noqa: PLC0415 - sets logging up
+
+        try:
+            run_sdks([self], api=ApiWish())
+        except AddressUnavailable as error:
+            sys.exit(f"omnidaemon: {error}")
 
     async def start(self) -> None:
         """Run the agents on this loop, and return once they are ready. `AlreadyStarted` when they run.

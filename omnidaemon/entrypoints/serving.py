@@ -19,6 +19,7 @@ from omnidaemon.entrypoints.logs import configure_logs
 
 if TYPE_CHECKING:
     from omnidaemon.bootstrap.worker import Worker
+    from omnidaemon.entrypoints.http.wish import ApiWish
     from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
 
@@ -26,16 +27,24 @@ def run_sdks(
     sdks: Sequence[OmniDaemonSDK],
     on_ready: Callable[[], object] | None = None,
     on_drained: Callable[[], object] | None = None,
+    api: ApiWish | None = None,
 ) -> None:
     """Run the agents of these SDKs until SIGTERM or Ctrl-C: the first drains, a second one gives back what still runs.
     Also until somebody wants their workers drained, and they have left.
 
-    `on_ready` is called once all of them take tasks, `on_drained` once they have left without a signal. While `omni run` imports a file, a call from that file only marks
+    `on_ready` is called once all of them take tasks, `on_drained` once they have left without a signal. `api` says
+    whether the HTTP API is served, of the first SDK. While `omni run` imports a file, a call from that file only marks
     the SDK: the command runs it afterwards.
     """
     if is_importing():
         return
     configure_logs(sdks[0].settings.log_level)
+    listener = None if api is None else api.opened(sdks[0].settings)
+    if listener is not None:
+        from omnidaemon.entrypoints.http.server import serving as serving_api  # noqa: PLC0415 - brings FastAPI along
+
+        # Before the start: from then on it depends on the engine's loop alone.
+        sdks[0].beside.hand_over(serving_api(sdks[0], listener))
     watch = ExitWatch()
     try:
         serving = _Serving(sdks, on_ready, watch)
@@ -44,6 +53,8 @@ def run_sdks(
             on_drained()
     finally:
         watch.over()
+        if listener is not None:
+            listener.close()
 
 
 class _Serving:

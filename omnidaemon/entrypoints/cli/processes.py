@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 _READY, _DRAINED = b"r", b"d"
 _COMMAND = "omnidaemon.entrypoints.cli"
@@ -19,14 +20,15 @@ class Child:
     """One `omni run` in a process of its own. In a process group of its own too, so that Ctrl-C reaches it through its
     supervisor alone: a signal that came twice would end the draining."""
 
-    def __init__(self, target: str, *, is_changing: bool = False) -> None:
-        """Start it. `is_changing`: its code is being written, so that no compiled form of it is kept: Python would take
+    def __init__(self, target: str, options: Sequence[str] = (), *, is_changing: bool = False) -> None:
+        """Start it, with these options. `is_changing`: its code is being written, so that no compiled form of it is kept: Python would take
         one of the same second and size for the newer code."""
         self._line, theirs = socket.socketpair()
         self._line.settimeout(0)
         # Without -P a module of the current folder could take the place of one that we import.
         flags = ["-P", "-B"] if is_changing else ["-P"]
-        command = [sys.executable, *flags, "-m", _COMMAND, "run", target, "--lifeline", str(theirs.fileno())]
+        command = [sys.executable, *flags, "-m", _COMMAND, "run", target, *options]
+        command += ["--lifeline", str(theirs.fileno())]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves, with the target that we were given
                 command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], process_group=0

@@ -17,9 +17,11 @@ from omnidaemon.entrypoints.http.access import Access, PlaceGuard
 from omnidaemon.entrypoints.http.problems import add_handlers, problem
 from omnidaemon.entrypoints.http.routes.agents import agents
 from omnidaemon.entrypoints.http.routes.dead_letters import dead_letters, topics
+from omnidaemon.entrypoints.http.routes.events import events
 from omnidaemon.entrypoints.http.routes.tasks import tasks
 from omnidaemon.entrypoints.http.routes.whole import whole
 from omnidaemon.entrypoints.http.scopes import SCOPES
+from omnidaemon.entrypoints.http.streams import Streams
 from omnidaemon.ports.telemetry import Level, Telemetry
 
 if TYPE_CHECKING:
@@ -55,10 +57,11 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
         hosts=frozenset(host.lower() for host in (*settings.api_hosts, *hosts)),
         payload_max_bytes=settings.payload_max_bytes,
     )
+    app.state.streams = Streams()
     add_handlers(app)
     app.add_middleware(PlaceGuard, access=access)
     app.add_middleware(_LastResort, telemetry=sdk.container.telemetry())
-    for routes in (tasks, agents, dead_letters, topics, whole):
+    for routes in (tasks, events, agents, dead_letters, topics, whole):
         app.include_router(routes)
     _complete(app)
     return app

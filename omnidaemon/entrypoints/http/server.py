@@ -67,6 +67,7 @@ async def _serve(app: FastAPI, bound: socket.socket) -> None:
     try:
         await asyncio.shield(answering)
     except asyncio.CancelledError:
+        app.state.streams.close()
         server.should_exit = True
         await asyncio.wait([answering], timeout=_LONGEST_SHUTDOWN_SECONDS)
         raise

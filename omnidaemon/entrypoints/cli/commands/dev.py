@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
 from watchfiles import PythonFilter, watch
 
 from omnidaemon.entrypoints.cli.banner import print_banner
-from omnidaemon.entrypoints.cli.commands.run import Target, source_folder
+from omnidaemon.entrypoints.cli.commands.run import Api, ApiHost, ApiPort, Target, source_folder, wish_of
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.processes import Child, describe
 from omnidaemon.entrypoints.cli.screen import note
@@ -20,22 +20,24 @@ from omnidaemon.entrypoints.cli.screen import note
 _LOOK_MILLISECONDS = 250
 
 
-def dev(target: Target, /) -> int:
+def dev(target: Target, /, *, api: Api = None, api_host: ApiHost = None, api_port: ApiPort = None) -> int:
     """Run agents, and when their code changes drain the process and start it anew. A mistake in the code is shown, and
     the next change waited for."""
     folder = source_folder(target)
+    wish = wish_of(api, api_host, api_port)
     print_banner(sys.stderr)
-    return _Reloading(target, folder).run()
+    return _Reloading(target, folder, wish.arguments()).run()
 
 
 class _Reloading:
     """The process that watches the code. Signals go on to the process that runs it."""
 
-    def __init__(self, target: str, folder: Path) -> None:
+    def __init__(self, target: str, folder: Path, options: Sequence[str]) -> None:
         self._target = target
+        self._options = options
         self._folder = folder
         self._stopping = threading.Event()
-        self._child = Child(target, is_changing=True)
+        self._child = Child(target, options, is_changing=True)
 
     def run(self) -> int:
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -46,7 +48,7 @@ class _Reloading:
                 self._end()
                 if self._stopping.is_set():
                     break
-                self._child = Child(self._target, is_changing=True)
+                self._child = Child(self._target, self._options, is_changing=True)
         finally:
             if self._child.ended() is None and not self._stopping.is_set():
                 self._child.send(signal.SIGTERM)

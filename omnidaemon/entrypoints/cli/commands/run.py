@@ -5,47 +5,97 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from omnidaemon.domain.errors import AgentFileError, InvalidValue
 from omnidaemon.entrypoints.cli.banner import print_banner
 
+if TYPE_CHECKING:
+    from omnidaemon.entrypoints.http.wish import ApiWish
+
 _MOST_PROCESSES = 1024
 
 Target = Annotated[str, Parameter(help="A file such as agents.py, or a module: package.module, package.module:sdk.")]
 _Processes = Annotated[int, Parameter(help="How many worker processes share the work.", show_default=True)]
+Api = Annotated[
+    bool | None,
+    Parameter(
+        name="--api", negative="--no-api", help="Serve the HTTP API; it is, unless OMNIDAEMON_API_ENABLED is false."
+    ),
+]
+ApiHost = Annotated[str | None, Parameter(help="Where it listens; OMNIDAEMON_API_HOST, or 127.0.0.1, unless given.")]
+ApiPort = Annotated[
+    int | None, Parameter(help="Its port, 0 for any that is free; OMNIDAEMON_API_PORT, or 8765, unless given.")
+]
 _Lifeline = Annotated[int | None, Parameter(show=False)]
 
 
-def run(target: Target, /, *, processes: _Processes = 1, lifeline: _Lifeline = None) -> int:
+def run(
+    target: Target,
+    /,
+    *,
+    processes: _Processes = 1,
+    api: Api = None,
+    api_host: ApiHost = None,
+    api_port: ApiPort = None,
+    lifeline: _Lifeline = None,
+) -> int:
     """Run the agents of a file or module until SIGTERM or Ctrl-C: the first drains, a second one stops at once."""
     if not 1 <= processes <= _MOST_PROCESSES:
         raise InvalidValue("--processes", processes, f"1 to {_MOST_PROCESSES}")
+    wish = wish_of(api, api_host, api_port)
     if lifeline is not None:
-        return _serve(target, lifeline)
+        return _serve(target, wish, lifeline)
     print_banner(sys.stderr)
-    if processes == 1:
-        return _serve(target, None)
-    from omnidaemon.entrypoints.cli.processes import Child  # noqa: PLC0415 - for several processes alone
-    from omnidaemon.entrypoints.cli.supervisor import Supervisor  # noqa: PLC0415
-
-    return Supervisor(processes, partial(Child, target)).run()
+    return _serve(target, wish, None) if processes == 1 else _supervise(target, wish, processes)
 
 
-def _serve(target: str, lifeline: int | None) -> int:
+def wish_of(api: bool | None, host: str | None, port: int | None) -> ApiWish:  # noqa: FBT001 - as the option has it
+    """What the options say of the API."""
+    from omnidaemon.bootstrap.setting_kinds import HOST, PORT  # noqa: PLC0415 - not for `--help`
+    from omnidaemon.entrypoints.http.wish import ApiWish  # noqa: PLC0415
+
+    if host is not None:
+        HOST.read("--api-host", host, "arguments")
+    if port is not None:
+        PORT.read("--api-port", port, "arguments")
+    return ApiWish(is_default=True, is_served=api, host=host, port=port)
+
+
+def _serve(target: str, wish: ApiWish, lifeline: int | None) -> int:
     from omnidaemon.entrypoints.loading import load_sdks  # noqa: PLC0415 - the SDK and all that it stands on
     from omnidaemon.entrypoints.serving import run_sdks  # noqa: PLC0415
 
     if lifeline is None:
-        run_sdks(load_sdks(target))
+        run_sdks(load_sdks(target), api=wish)
         return 0
     from omnidaemon.entrypoints.cli.processes import Lifeline  # noqa: PLC0415 - for a supervised process alone
 
     line = Lifeline(lifeline)
-    run_sdks(load_sdks(target), on_ready=line.say_ready, on_drained=line.say_drained)
+    run_sdks(load_sdks(target), on_ready=line.say_ready, on_drained=line.say_drained, api=wish)
     return 0
+
+
+def _supervise(target: str, wish: ApiWish, processes: int) -> int:
+    """The supervisor alone serves the API, by the settings of files and the environment."""
+    from omnidaemon.bootstrap.settings import load_settings  # noqa: PLC0415 - for several processes alone
+    from omnidaemon.entrypoints.cli.processes import Child  # noqa: PLC0415
+    from omnidaemon.entrypoints.cli.supervisor import Supervisor  # noqa: PLC0415
+    from omnidaemon.entrypoints.logs import configure_logs  # noqa: PLC0415
+
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    supervisor = Supervisor(processes, partial(Child, target, ["--no-api"]))
+    listener = wish.opened(settings)
+    if listener is None:
+        return supervisor.run()
+    from omnidaemon.entrypoints.http.apart import served_apart  # noqa: PLC0415 - brings FastAPI along
+    from omnidaemon.entrypoints.sdk import OmniDaemonSDK  # noqa: PLC0415
+
+    with served_apart(OmniDaemonSDK(settings=settings), listener):
+        return supervisor.run()
 
 
 def source_folder(target: str) -> Path:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Path, Query, Response
 
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.http import schemas
@@ -17,6 +18,8 @@ agents = router("agents")
 Heir = Annotated[
     str | None, Query(pattern=NAME_PATTERN, description="The agent of the same topic that gets what waits.")
 ]
+
+WorkerId = Annotated[str, Path(description="The `id` of a worker.")]
 
 
 @agents.get("/agents", response_model=list[schemas.Agent], responses=problems())
@@ -69,3 +72,17 @@ async def remove_agent(client: Serving, topic: Topic, name: AgentName, to: Heir 
 async def list_workers(client: Serving) -> list[Shape]:
     """The processes that run agents, as far as they were heard within the last hour."""
     return [shapes.worker(worker) for worker in await client.list_workers()]
+
+
+@agents.post("/workers/drain", status_code=HTTPStatus.NO_CONTENT, responses=problems())
+async def drain_all_workers(client: Serving) -> Response:
+    """Drain every worker that lives."""
+    await client.drain_all_workers()
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@agents.post("/workers/{worker_id}/drain", status_code=HTTPStatus.NO_CONTENT, responses=problems(404))
+async def drain_worker(client: Serving, worker_id: WorkerId) -> Response:
+    """Have a worker take nothing more, finish what it runs, and leave; its process ends."""
+    await client.drain_worker(worker_id)
+    return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -1,0 +1,44 @@
+"""The HTTP API in a process that runs no agents itself, beside what that process does otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from omnidaemon.entrypoints.http.binding import Listener
+from omnidaemon.entrypoints.http.server import serving
+from omnidaemon.entrypoints.sdk import OmniDaemonSDK
+
+_LONGEST_END_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def served_apart(sdk: OmniDaemonSDK, listener: Listener) -> Iterator[None]:
+    """Serve the API on a thread, from an SDK without agents, as long as the context lasts."""
+    loop = asyncio.new_event_loop()
+    serve = serving(sdk, listener)
+
+    async def serve_and_close() -> None:
+        try:
+            await serve()
+        finally:
+            await sdk.close()
+
+    task = loop.create_task(serve_and_close())
+
+    def run() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+        loop.close()
+
+    thread = threading.Thread(target=run, name="omnidaemon-api", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join(_LONGEST_END_SECONDS)
+        listener.close()

@@ -1,0 +1,86 @@
+"""What happens, as it happens, as Server-Sent Events."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Query, Request, Response
+
+from omnidaemon.app.story import TaskStory
+from omnidaemon.domain.errors import TaskNotFound
+from omnidaemon.entrypoints.http.streams import MEDIA_TYPE, Streams
+from omnidaemon.entrypoints.http.surface import Serving, TaskId, problems, router
+
+events = router("events")
+
+_LARGEST_POSITION = 2**63 - 1
+
+LastEventId = Annotated[
+    int | None,
+    Header(
+        alias="Last-Event-ID",
+        ge=0,
+        le=_LARGEST_POSITION,
+        description="The `id` of the last event that was seen, as a browser sends it by itself; before `after`.",
+    ),
+]
+After = Annotated[
+    int | None,
+    Query(ge=0, le=_LARGEST_POSITION, description="The `id` of the last event that was seen: go on after it."),
+]
+LikeTopic = Annotated[
+    str | None,
+    Query(max_length=200, description="Of the topics that match this alone, such as `document.*`."),
+]
+OfTask = Annotated[str | None, Query(alias="task", max_length=200, description="Of this task alone.")]
+
+
+def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
+
+
+OpenStreams = Annotated[Streams, Depends(_streams)]
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events: `id` is the position, `data` an event as in `events` of a task's details.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
+}
+_NO_MORE: dict[int | str, dict[str, Any]] = {
+    204: {"description": "The task has ended, and there is nothing more to come: a browser stops to ask."}
+}
+
+
+@events.get("/tasks/{task_id}/events", response_class=Response, responses=problems(404) | _STREAM | _NO_MORE)
+async def follow_task(
+    client: Serving, streams: OpenStreams, task_id: TaskId, *, after: After = None, last_event_id: LastEventId = None
+) -> Response:
+    """A task's events, from its first one on or after the one given; ends when the task has."""
+    if await client.get_result(task_id) is None:
+        raise TaskNotFound(task_id)
+    runtime = await client.runtime()
+    seen = after if last_event_id is None else last_event_id
+    story = TaskStory(runtime.feed, runtime.queries, task_id, seen or 0)
+    if await story.is_over():
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return streams.response(story, on_pause=story.look_again)
+
+
+@events.get("/events", response_class=Response, responses=problems() | _STREAM)
+async def follow_events(
+    client: Serving,
+    streams: OpenStreams,
+    *,
+    topic: LikeTopic = None,
+    task: OfTask = None,
+    after: After = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """All events, as they happen; those from now on, or after the one given. Never ends by itself."""
+    seen = after if last_event_id is None else last_event_id
+    stream = client.events(after=seen, task_id=task, topic=topic)
+    await stream.open()
+    return streams.response(stream, on_pause=lambda: None)

@@ -1,0 +1,78 @@
+"""Events as Server-Sent Events: kept alive, bounded in number, and ended with the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import orjson
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+
+from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.http.refusals import TooBusy
+
+MEDIA_TYPE = "text/event-stream"
+KEEP_ALIVE_SECONDS = 15.0
+_MOST_STREAMS = 500
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter for nginx, which would collect them
+
+
+class Streams:
+    """The open streams of one server. A reader that is slow is waited for: what it has not taken stays in the journal,
+    and its place is all that it takes up here."""
+
+    def __init__(self, keep_alive_seconds: float = KEEP_ALIVE_SECONDS, most: int = _MOST_STREAMS) -> None:
+        self._keep_alive_seconds = keep_alive_seconds
+        self._most = most
+        self._open = 0
+        self._waits: set[asyncio.Timeout] = set()
+        self._is_closing = False
+
+    def response(self, events: AsyncIterator[JournalEvent], on_pause: Callable[[], None]) -> StreamingResponse:
+        """An answer that never ends before the events do, or the server. `on_pause` is called when nothing came for a
+        while. Raises `TooBusy`."""
+        if self._open >= self._most:
+            raise TooBusy
+        return StreamingResponse(self._lines(events, on_pause), media_type=MEDIA_TYPE, headers=_HEADERS)
+
+    def close(self) -> None:
+        """End them all. On their loop."""
+        self._is_closing = True
+        for wait in self._waits:
+            wait.reschedule(0)
+
+    async def _lines(self, events: AsyncIterator[JournalEvent], on_pause: Callable[[], None]) -> AsyncIterator[bytes]:
+        self._open += 1
+        try:
+            # At once, so that who connects knows that it listens.
+            yield format_sse_event(comment="listening")
+            while not self._is_closing:
+                try:
+                    event = await self._next(events)
+                except StopAsyncIteration:
+                    return
+                if event is not None:
+                    yield _told(event)
+                elif not self._is_closing:
+                    on_pause()
+                    yield format_sse_event(comment="keep-alive")
+        finally:
+            self._open -= 1
+
+    async def _next(self, events: AsyncIterator[JournalEvent]) -> JournalEvent | None:
+        """The next event, None when there was none for a while. A wait that is cut short loses none."""
+        try:
+            async with asyncio.timeout(self._keep_alive_seconds) as wait:
+                self._waits.add(wait)
+                try:
+                    return await anext(events)
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            return None
+
+
+def _told(event: JournalEvent) -> bytes:
+    return format_sse_event(data_str=orjson.dumps(shapes.journal_event(event)).decode(), id=str(event.position))

@@ -163,6 +163,7 @@ class TaskDetails(TaskResult):
     causation_id: str | None
     idempotency_key: str | None
     unreadable: Unreadable | None
+    is_cancel_requested: bool
     errors: list[RunError]
     events: list[JournalEvent]
 
@@ -276,6 +277,13 @@ class Probe(_Output):
     status: Literal["ok", "unavailable"]
 
 
+class Timing(_Output):
+    """How many attempts took up to so many seconds, and longer than those of the entry before."""
+
+    seconds: float
+    attempts: int
+
+
 class Counted(_Output):
     """What one agent has done; `tasks_failed` counts attempts that raised."""
 
@@ -289,6 +297,9 @@ class Counted(_Output):
     tasks_crashed: int
     avg_processing_time_sec: float
     p95_processing_time_sec: float
+    attempts_timed: int
+    seconds_sum: float
+    timings: list[Timing]
 
 
 class Setting(_Output):

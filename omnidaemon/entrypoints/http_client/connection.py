@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from omnidaemon.bootstrap.api_address import ApiAddress
+from omnidaemon.bootstrap.secrets import Secret
 from omnidaemon.bootstrap.settings import without_secrets
 from omnidaemon.domain.errors import BackendUnavailable, BackendUnusable
 from omnidaemon.entrypoints.http_client.problems import API, MEDIA_TYPE, error_of
@@ -36,7 +37,7 @@ class ApiConnection:
         self._hint = f"is `omni run` there, and the address right (from {address.origin})?"
         self._http = httpx.AsyncClient(
             base_url=address.url,
-            headers={"Authorization": f"Bearer {address.key.reveal()}"} if address.key else {},
+            auth=None if address.key is None else _bearer(address.key),  # before what the URL may hold
             timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
             trust_env=urlsplit(address.url).hostname not in _LOOPBACK,  # no proxy knows the way to this machine
             transport=transport,
@@ -125,6 +126,14 @@ class ApiConnection:
             raise BackendUnavailable(API, self.location, _reason(error), self._hint) from error
         except (httpx.InvalidURL, httpx.RequestError) as error:
             raise BackendUnusable(API, self.location, _reason(error), self._hint) from error
+
+
+def _bearer(key: Secret) -> Callable[[httpx.Request], httpx.Request]:
+    def signed(request: httpx.Request) -> httpx.Request:
+        request.headers["Authorization"] = f"Bearer {key.reveal()}"
+        return request
+
+    return signed
 
 
 def _path(parts: Collection[str]) -> str:

@@ -7,8 +7,6 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
-import attrs
-
 from omnidaemon import errors
 from omnidaemon.domain.errors import BackendUnusable, Conflict, InvalidInput, NotFound, OmniDaemonError
 from omnidaemon.entrypoints.http import refusals
@@ -44,11 +42,9 @@ def error_of(problem: Mapping[str, Any], status: int, location: str) -> OmniDaem
     kind = _KINDS.get(name)
     if kind is None:
         return _told(_OF_KINDS.get(HTTPStatus(status), OmniDaemonError), detail)
-    fields = attrs.fields_dict(kind) if attrs.has(kind) else {}
+    fields = [field.name for field in getattr(kind, "__attrs_attrs__", ())]
     try:
-        return (
-            kind(**{name: value for name, value in given.items() if name in fields}) if fields else _told(kind, detail)
-        )
+        return kind(**{name: given[name] for name in fields if name in given}) if fields else kind(detail)
     except TypeError:  # of another version, which says other things of itself
         return _told(InvalidInput if issubclass(kind, InvalidInput) else OmniDaemonError, detail)
 

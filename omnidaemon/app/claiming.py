@@ -7,6 +7,8 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import attrs
+
 from omnidaemon.app.agents import Agent
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane
@@ -17,6 +19,16 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 
 _SHORTEST_PAUSE_SECONDS = 0.1
 _BACKSTOP_SECONDS = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class _Round:
+    """What one call brought. `is_full`: some agent got all that it had room for, so more may be due. `has_room`: some
+    agent had room at all; where none has, only a slot that is freed is worth another call."""
+
+    claims: Claims
+    is_full: bool
+    has_room: bool
 
 
 class DueClaims:
@@ -58,23 +70,22 @@ class DueClaims:
     async def run(self) -> None:
         """Claim until stopped."""
         while not self._is_stopping.is_set():
-            claims, is_full = await self._claim()
-            if claims.has_last_chance:
+            done = await self._claim()
+            if done.claims.has_last_chance:
                 await self._run_last_chances()
                 continue
-            if is_full:
+            if done.is_full:
                 continue
             # No more often than this, whatever the hints: each claim is a call on the store.
             await self._clock.wait(self._is_stopping, _SHORTEST_PAUSE_SECONDS)
             pause = _BACKSTOP_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter between workers
-            if claims.next_due_seconds is not None:
-                pause = min(pause, claims.next_due_seconds - _SHORTEST_PAUSE_SECONDS)
+            if done.claims.next_due_seconds is not None and done.has_room:
+                pause = min(pause, done.claims.next_due_seconds - _SHORTEST_PAUSE_SECONDS)
             if pause > 0:
                 await self._clock.wait(self._hint, pause)
             self._hint.clear()
 
-    async def _claim(self, *, is_idle: bool = False) -> tuple[Claims, bool]:
-        """Claim once; whether some agent got all that it had room for, so that more may be due."""
+    async def _claim(self, *, is_idle: bool = False) -> _Round:
         limits = [
             self._limit(agent, is_idle=is_idle)
             for agent in self._agents
@@ -91,7 +102,7 @@ class DueClaims:
             waits = taken[limit.subscription] >= limit.slots and self._seems_due(claims)
             self._custody.saw_due(limit.subscription, waits=waits)
             is_full |= taken[limit.subscription] >= limit.slots > 0
-        return claims, is_full
+        return _Round(claims=claims, is_full=is_full, has_room=any(limit.slots for limit in limits))
 
     def _tell_of_crashes(self, claims: Claims) -> None:
         for run in (grant.run for grant in claims.grants if grant.run.crashes):
@@ -124,8 +135,8 @@ class DueClaims:
             while is_suspect and not self._is_stopping.is_set():
                 await self._custody.emptied()
                 if not self._is_stopping.is_set():
-                    claims, _ = await self._claim(is_idle=True)
-                    is_suspect = self._is_last_chance(claims)
+                    done = await self._claim(is_idle=True)
+                    is_suspect = self._is_last_chance(done.claims)
         self._custody.reconsider()
 
     def _is_last_chance(self, claims: Claims) -> bool:

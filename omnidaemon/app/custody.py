@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 
 import attrs
 
 from omnidaemon.app.agents import Agent
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.policy import Counts
 from omnidaemon.domain.requests import Grant, Held
 from omnidaemon.domain.run import RunKey
 
@@ -18,7 +20,7 @@ _SHARE = 4
 
 @attrs.define(eq=False)
 class Holding:
-    """One grant in this worker's hands.
+    """One grant in this worker's hands, since `taken_at` of this worker's steady clock.
 
     `is_acked`: the bus is known to have forgotten the delivery. `awaits_ack`: it is being told to just now.
     `is_recording`: what became of the grant is on its way to the store, whose answer alone says whether it was lost.
@@ -26,6 +28,7 @@ class Holding:
 
     grant: Grant
     agent: Agent
+    taken_at: float
     renewed_at: float
     is_acked: bool
     awaits_ack: bool = False
@@ -35,6 +38,10 @@ class Holding:
     def key(self) -> RunKey:
         """Which run it is."""
         return self.grant.run.key
+
+    def counts(self, steady: float) -> Counts:
+        """What the policy may know of the run now, at this time of the steady clock: its ages are the store's."""
+        return self.grant.run.counts(self.grant.at + timedelta(seconds=steady - self.taken_at))
 
     def as_held(self) -> Held:
         """As the gates want it named."""
@@ -92,7 +99,7 @@ class Custody:
         for grant in grants:
             subscription = grant.run.subscription
             share = self._shares[subscription]
-            holding = Holding(grant, self._agents[subscription], now, grant.run.is_acked, awaits_ack=is_fresh)
+            holding = Holding(grant, self._agents[subscription], now, now, grant.run.is_acked, awaits_ack=is_fresh)
             share.held += holding.key not in self._holdings
             share.given_fresh += is_fresh
             share.given_due += not is_fresh

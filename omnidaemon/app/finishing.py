@@ -56,14 +56,14 @@ class OutcomeFinishes:
 
     def dispatch(self, holdings: Sequence[Holding]) -> None:
         """Have these executed, unless something ends them before they start."""
-        now = self._clock.now()
+        now = self._clock.now().steady
         assignments: list[Assignment] = []
         for holding in holdings:
             grant, policy = holding.grant, holding.agent.policy
             if isinstance(grant.task, Unreadable):
                 self._refuse(holding, grant.task)
                 continue
-            counts = grant.run.counts(now)
+            counts = holding.counts(now)
             expired = policy.before_start(counts)
             if expired is not None:
                 self.report([Report(grant, expired)])
@@ -100,14 +100,14 @@ class OutcomeFinishes:
         return list(islice((report for report, holding in holdings if not (holding and holding.awaits_ack)), _BATCH))
 
     async def _record(self, reports: Sequence[Report]) -> None:
-        now = self._clock.now()
+        now = self._clock.now().steady
         current: list[tuple[Holding, Finish]] = []
         for report in reports:
             holding = self._custody.get(report.grant.run.key)
             if holding is None or holding.grant is not report.grant:
                 continue  # lost or given back meanwhile: it is somebody else's to record
             holding.is_recording = True
-            decision = holding.agent.policy.decide(report.grant.run.counts(now), report.outcome, self._chance())
+            decision = holding.agent.policy.decide(holding.counts(now), report.outcome, self._chance())
             current.append((holding, _finish(holding, decision, report.outcome.seconds)))
             if isinstance(report.outcome, Failed):
                 self._tell(report.grant, report.outcome, decision)

@@ -13,7 +13,6 @@ from omnidaemon.domain.errors import OmniDaemonError, TaskNotFound, WaitTimedOut
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
-from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_queries import RunQueries
 from omnidaemon.ports.run_store import RunStore, Wakeups
 
@@ -43,11 +42,10 @@ class ResultWatch:
     """Belongs to one loop. However many wait, a hint costs one query for all of them, and a second one while there are
     tasks that some of their agents have ended."""
 
-    def __init__(self, *, runs: RunStore, run_queries: RunQueries, queries: Queries, clock: Clock) -> None:
+    def __init__(self, *, runs: RunStore, run_queries: RunQueries, queries: Queries) -> None:
         self._runs = runs
         self._run_queries = run_queries
         self._queries = queries
-        self._clock = clock
         self._watched: dict[str, _Watched] = {}
         self._listener: asyncio.Task[None] | None = None
 

@@ -25,9 +25,11 @@ class Companion:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self) -> asyncio.Task[None]:
-        """Have the running loop do it."""
+    def begin(self) -> asyncio.Task[None] | None:
+        """Have the running loop do it, unless nobody wants it any more."""
         self._loop = asyncio.get_running_loop()
+        if not self._ended.set_running_or_notify_cancel():
+            return None
         self._task = self._loop.create_task(self._work(), name="omnidaemon-companion")
         self._task.add_done_callback(self._on_done)
         return self._task
@@ -51,11 +53,13 @@ class Companion:
             raise
 
     def _cancel(self) -> None:
-        if self._loop is None or self._task is None:
-            self._ended.set_result(None)
-            return
-        with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended with it
-            self._loop.call_soon_threadsafe(self._task.cancel)
+        if not self._ended.cancel() and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended with it
+                self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
 
 class Beside:
@@ -100,6 +104,6 @@ class Beside:
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for companion in waiting:
-            task = companion.begin()
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            if (task := companion.begin()) is not None:
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)

@@ -9,8 +9,6 @@ import difflib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, cast
 
-import attrs
-
 from omnidaemon.domain.errors import InvalidSetting, MissingExtra, UnknownBackend
 from omnidaemon.ports.backend import BusFactory, StorageFactory
 
@@ -24,21 +22,6 @@ PLANNED: dict[BackendKind, frozenset[str]] = {
     "store": frozenset({"postgres", "mongodb"}),
 }
 """Names that are documented and that nothing offers yet. One that is installed counts as installed, planned or not."""
-
-
-@attrs.define(slots=False)
-class NoSuchBackend(UnknownBackend):
-    """As its parent, with where the name came from, as far as that is known."""
-
-    origin: str | None = None
-
-    def __str__(self) -> str:
-        named = f"{self.name!r}{f' (from {self.origin})' if self.origin else ''}"
-        installed = f"installed: {', '.join(self.known)}"
-        if self.name in PLANNED[cast("BackendKind", self.kind)]:
-            return f"the {self.kind} {named} is planned, not there yet; {installed}"
-        meant = difflib.get_close_matches(self.name, self.known, n=1)
-        return f"unknown {self.kind} {named}; {installed}{f'; did you mean {meant[0]}?' if meant else ''}"
 
 
 def load_bus_factory(name: str, origin: str | None = None) -> BusFactory:
@@ -60,7 +43,7 @@ def known(kind: BackendKind) -> tuple[str, ...]:
 def checked_backend(kind: BackendKind, name: str, origin: str | None = None) -> str:
     """The name, when something installed offers it; `UnknownBackend` otherwise."""
     if name not in (names := known(kind)):
-        raise NoSuchBackend(kind, name, names, origin)
+        raise _unknown(kind, name, names, origin)
     return name
 
 
@@ -88,11 +71,18 @@ def _entry(kind: BackendKind, name: str, origin: str | None) -> EntryPoint:
     # The same entry point may be found twice, in a checkout and in what was installed from it.
     offers = {entry.value: entry for entry in found.select(name=name)}
     if not offers:
-        raise NoSuchBackend(kind, name, tuple(sorted(found.names)), origin)
+        raise _unknown(kind, name, tuple(sorted(found.names)), origin)
     if len(offers) > 1:
         owners = " and ".join(sorted(f"{entry.dist.name} ({value})" for value, entry in offers.items() if entry.dist))
         raise InvalidSetting(kind, name, f"a name that one installed package offers, not {owners}", "entry points")
     return next(iter(offers.values()))
+
+
+def _unknown(kind: BackendKind, name: str, installed: tuple[str, ...], origin: str | None) -> UnknownBackend:
+    meant = difflib.get_close_matches(name, installed, n=1)
+    return UnknownBackend(
+        kind, name, installed, origin, suggestion=next(iter(meant), None), is_planned=name in PLANNED[kind]
+    )
 
 
 def _install_hint(entry: EntryPoint) -> str:

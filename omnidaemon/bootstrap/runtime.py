@@ -42,7 +42,7 @@ class Runtime:
         self.storage = storage
         self.queries = Queries(bus=bus, storage=storage, codec=codec)
         self.control = Control(bus=bus, storage=storage, clock=clock, ids=ids, telemetry=telemetry)
-        self.results = ResultWatch(runs=storage.runs, run_queries=storage.queries, queries=self.queries, clock=clock)
+        self.results = ResultWatch(runs=storage.runs, run_queries=storage.queries, queries=self.queries)
         self.feed = JournalFeed(journal=storage.journal, runs=storage.runs, clock=clock, telemetry=telemetry)
         self.publisher = Publisher(
             bus=bus,

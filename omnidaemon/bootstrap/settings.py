@@ -16,7 +16,7 @@ import attrs
 from omnidaemon.bootstrap import setting_kinds as kinds
 from omnidaemon.bootstrap.api_keys import ApiKey
 from omnidaemon.bootstrap.data_dir import default_data_dir
-from omnidaemon.bootstrap.plugins import NoSuchBackend, checked_backend, store_of_bus
+from omnidaemon.bootstrap.plugins import checked_backend, store_of_bus
 from omnidaemon.bootstrap.secrets import Secret
 from omnidaemon.bootstrap.setting_kinds import Kind
 from omnidaemon.bootstrap.settings_sources import (
@@ -29,7 +29,7 @@ from omnidaemon.bootstrap.settings_sources import (
     nearest,
     settings_file_source,
 )
-from omnidaemon.domain.errors import InvalidSetting
+from omnidaemon.domain.errors import InvalidSetting, UnknownBackend
 
 _DEFAULT = "default"
 _MADE_HERE = "Settings()"
@@ -149,7 +149,7 @@ def load_settings(
     origins = dict.fromkeys(_VARIABLES, _DEFAULT) | found_origins
     try:
         return Settings(**values, origins=MappingProxyType(origins), sources=tuple(sources))
-    except NoSuchBackend as error:
+    except UnknownBackend as error:
         raise attrs.evolve(error, origin=origins["event_bus_type"]) from None
 
 

@@ -17,7 +17,11 @@ SETTINGS_FILE = "omnidaemon.toml"
 ENV_FILE = ".env"
 OPTIONS = "options"
 
-_OURS = ("OMNIDAEMON_", "EVENT_BUS_", "RESULT_STORE_")
+_OURS = "OMNIDAEMON_"
+# Other programs have such variables too: EVENT_BUS_NAME is a common one. Here only a slip of the keys counts.
+_SHARED = ("EVENT_BUS_", "RESULT_STORE_")
+_SLIP = 0.85
+"""How alike a name must be to one of ours to be a slip: one or two letters of it."""
 # The project's own tests, and what Kubernetes sets in every container beside a Service that is called omnidaemon.
 _NOT_SETTINGS = re.compile(
     r"OMNIDAEMON_(TEST_\w+|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?|(\w+_)?PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
@@ -68,7 +72,7 @@ def arguments_source(arguments: Mapping[str, object], directory: Path, variables
 def environment_source(environ: Mapping[str, str], directory: Path, variables: Mapping[str, str]) -> Source:
     """The environment; an empty variable counts as not set.
 
-    Raises `UnknownSetting` for a variable that begins as ours do and is none: a typo must not go unnoticed.
+    Raises `UnknownSetting` for a variable that looks like one of ours and is none: a typo must not go unnoticed.
     """
     return attrs.evolve(_variables_source(environ, directory, "environment", variables), is_environment=True)
 
@@ -110,7 +114,7 @@ def _variables_source(
     given = {name: text for name, text in environ.items() if text and not _is_of_a_service(name, text)}
     settings = {variable: name for name, variable in variables.items()}
     for name in given:
-        if name.startswith(_OURS) and name not in settings and not _is_of_others(name):
+        if name not in settings and _seems_ours(name, settings):
             raise UnknownSetting(name, label, closest(name, settings))
     return Source(
         folder=folder,
@@ -142,8 +146,10 @@ def _as_options(options: Mapping[str, object], label: str) -> Iterator[tuple[str
         yield name.upper(), str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _is_of_others(name: str) -> bool:
-    return bool(_NOT_SETTINGS.fullmatch(name))
+def _seems_ours(name: str, settings: Iterable[str]) -> bool:
+    if name.startswith(_SHARED):
+        return bool(difflib.get_close_matches(name, list(settings), n=1, cutoff=_SLIP))
+    return name.startswith(_OURS) and not _NOT_SETTINGS.fullmatch(name)
 
 
 def _is_of_a_service(name: str, text: str) -> bool:

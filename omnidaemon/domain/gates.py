@@ -82,13 +82,14 @@ class Gates:
             known = found.get(key) or moves.get(key)
             if known is not None:
                 is_mine = known.state is RunState.RUNNING and known.request == str(request) and key not in moves
-                answers.append(Grant(run=known, task=intake.task) if is_mine else None)
+                answers.append(Grant(run=known, task=intake.task, at=now.at) if is_mine else None)
                 continue
             if marks.is_buried(key):
                 answers.append(None)
                 continue
             run = moves[key] = self._inserted(request, intake, marks, now)
-            answers.append(Grant(run=run, task=intake.task) if run.state is RunState.RUNNING else None)
+            is_granted = run.state is RunState.RUNNING
+            answers.append(Grant(run=run, task=intake.task, at=now.at) if is_granted else None)
         tasks = {intake.task.task_id: intake.task for intake in intakes if _key(intake) in moves}
         return tuple(answers), changes_of(((None, run) for run in moves.values()), now.at, tasks.values())
 

@@ -173,7 +173,9 @@ class DeliveryPolicy:
             case Interrupted(is_requested=True):
                 return End(state=RunState.CANCELLED)
             case Interrupted():
-                return RetryAfter(seconds=0.0, counts_attempt=False)
+                # A handler that cancels itself would come back at once, each time: it must not spin.
+                pause = self.backoff_seconds(1, chance)
+                return RetryAfter(seconds=0.0 if self._outlives(counts, pause) else pause, counts_attempt=False)
 
     def _after_failure(self, counts: Counts, error: AttemptError, chance: float) -> Decision:
         attempts = counts.attempts + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import attrs
 
 from omnidaemon.domain.names import Subscription
@@ -90,10 +92,15 @@ class ClaimLimit:
 
 @attrs.frozen(kw_only=True)
 class Grant:
-    """The right to execute a run: `run.fence` under `run.owner`, for as long as its lease is renewed."""
+    """The right to execute a run: `run.fence` under `run.owner`, for as long as its lease is renewed.
+
+    `at` is the store's time as it answered: the run's ages are counted from there, whatever the worker's clock says.
+    It is the answer's, not the grant's, so the same request asked again may be told a later one.
+    """
 
     run: Run
     task: Task | Unreadable
+    at: datetime = attrs.field(eq=False)
 
 
 @attrs.frozen(kw_only=True)

@@ -83,14 +83,14 @@ class Run:
         """Whether one more crash would end it."""
         return is_last_chance(self.crashes, crash_limit)
 
-    def counts(self, now: Instant) -> Counts:
-        """What the policy may know of it."""
-        started = self.started_at or now.at
+    def counts(self, at: datetime) -> Counts:
+        """What the policy may know of it at this time of the store's clock."""
+        started = self.started_at or at
         return Counts(
             attempts=self.attempts,
             crashes=self.crashes,
             queued_seconds=(started - self.queued_at).total_seconds(),
-            running_seconds=(now.at - started).total_seconds(),
+            running_seconds=(at - started).total_seconds(),
         )
 
     # --- how it moves -----------------------------------------------------------------------------------------------

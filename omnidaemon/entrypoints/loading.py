@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from omnidaemon.domain.errors import AgentFileError, OmniDaemonError
+from omnidaemon.domain.errors import AgentFileError, ConfigurationError, OmniDaemonError
 from omnidaemon.entrypoints.importing import importing
 from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
@@ -39,7 +39,7 @@ def _import(name: str) -> ModuleType:
     try:
         with importing():
             return _import_file(Path(name)) if name.endswith(".py") else _import_module(name)
-    except AgentFileError:
+    except ConfigurationError:  # it says itself what is wrong, and it is not the file
         raise
     except OmniDaemonError as error:
         raise AgentFileError(name, str(error)) from error

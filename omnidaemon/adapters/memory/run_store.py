@@ -32,7 +32,7 @@ class MemoryRunStore(RunStore):
         space = self._space
         with space.transaction() as now:
             if space.admit(request):
-                return Claims(grants=self._granted_by(request), next_due_seconds=0.0)
+                return Claims(grants=self._granted_by(request, now), next_due_seconds=0.0)
             self._touch(leases, now)
             space.apply(space.gates.lapse([space.runs[key] for key in space.running], space.guard, now), now)
             due = {limit.subscription: space.due(limit.subscription) for limit in limits}
@@ -40,15 +40,16 @@ class MemoryRunStore(RunStore):
             runs, changes = space.gates.claim(request, limits, chosen, now)
             space.apply(changes, now)
             return Claims(
-                grants=tuple(Grant(run=run, task=space.tasks[run.task_id].task) for run in runs),
+                grants=tuple(Grant(run=run, task=space.tasks[run.task_id].task, at=now.at) for run in runs),
                 next_due_seconds=self._pause(limits, now),
                 has_last_chance=has_last_chance,
             )
 
-    def _granted_by(self, request: Request) -> tuple[Grant, ...]:
+    def _granted_by(self, request: Request, now: Instant) -> tuple[Grant, ...]:
         space, wanted = self._space, str(request)
         runs = (space.runs[key] for key in space.running)
-        return tuple(Grant(run=run, task=space.tasks[run.task_id].task) for run in runs if run.request == wanted)
+        granted = (run for run in runs if run.request == wanted)
+        return tuple(Grant(run=run, task=space.tasks[run.task_id].task, at=now.at) for run in granted)
 
     def _pause(self, limits: Sequence[ClaimLimit], now: Instant) -> float:
         space = self._space

@@ -64,7 +64,7 @@ class Claiming:
         for round_ in range(_MOST_ROUNDS):
             look = await self._look()
             if not round_ and look.counter == self._request.counter:
-                return await self._granted_before()
+                return await self._granted_before(look.now)
             done = await self._decide(look)
             if done is not None:
                 return done
@@ -137,7 +137,7 @@ class Claiming:
             if not await space.apply(view, writes, now, request=self._request):
                 return None
         claims = Claims(
-            grants=tuple(Grant(run=run, task=look.tasks[run.task_id]) for run in runs),
+            grants=tuple(Grant(run=run, task=look.tasks[run.task_id], at=now.at) for run in runs),
             next_due_seconds=gates.pause_seconds(
                 self._first_due(look, due, runs), self._first_leases(look, lapse), guard.guard, now
             ),
@@ -174,7 +174,7 @@ class Claiming:
 
     # --- asked again --------------------------------------------------------------------------------------------------
 
-    async def _granted_before(self) -> tuple[Claims, Mapping[RunKey, Kept]]:
+    async def _granted_before(self, now: Instant) -> tuple[Claims, Mapping[RunKey, Kept]]:
         space = self._space
         grants: list[Grant] = []
         held: dict[RunKey, Kept] = {}
@@ -183,5 +183,5 @@ class Claiming:
             kept = kept_of(key, record, lease, space.codec)
             if kept.run is not None and kept.run.request == str(self._request):
                 held[key] = kept
-                grants.append(Grant(run=kept.run, task=task_of(space.codec, key[0], *task)))
+                grants.append(Grant(run=kept.run, task=task_of(space.codec, key[0], *task), at=now.at))
         return Claims(grants=tuple(grants), next_due_seconds=0.0), held

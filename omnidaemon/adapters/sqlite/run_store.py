@@ -9,7 +9,7 @@ from typing import Final
 from omnidaemon.adapters.sqlite.doorbell import Listener
 from omnidaemon.adapters.sqlite.leases import Leases
 from omnidaemon.adapters.sqlite.ledger import Ledger
-from omnidaemon.adapters.sqlite.reading import Reading, as_array
+from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, micros, moment
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.domain.requests import (
@@ -157,6 +157,6 @@ def _first_due(ledger: Ledger, limits: Sequence[ClaimLimit]) -> datetime | None:
     return moment(min(firsts)) if firsts else None
 
 
-def _grants(reading: Reading, runs: Sequence[Run]) -> tuple[Grant, ...]:
-    tasks = reading.tasks(run.task_id for run in runs)
-    return tuple(Grant(run=run, task=tasks[run.task_id]) for run in runs)
+def _grants(ledger: Ledger, runs: Sequence[Run]) -> tuple[Grant, ...]:
+    tasks = ledger.tasks(run.task_id for run in runs)
+    return tuple(Grant(run=run, task=tasks[run.task_id], at=ledger.now.at) for run in runs)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 
@@ -12,6 +14,9 @@ from omnidaemon.domain.errors import ConfigurationError, OmniDaemonError
 
 _EVERY_ADDRESS = frozenset({"", "*"})
 _BACKLOG = 512
+
+Resolve = Callable[..., list[Any]]
+"""As `socket.getaddrinfo`."""
 
 
 @attrs.define(slots=False)
@@ -62,13 +67,13 @@ class Listener:
         self.socket.close()
 
 
-def listen(host: str, port: int, *, has_keys: bool) -> Listener:
+def listen(host: str, port: int, *, has_keys: bool, resolve: Resolve = socket.getaddrinfo) -> Listener:
     """A listener on this address, port 0 for any that is free. Looks names up, so it may block.
 
     Raises `UnguardedAddress` for one that other machines reach, unless there are keys, and `AddressUnavailable`.
     """
     try:
-        family, address = _resolved(host, port)
+        family, address = _resolved(host, port, resolve)
         if not has_keys and not _is_loopback(address[0]):
             raise UnguardedAddress(host, str(address[0]))
         is_dual = family == socket.AF_INET6 and host in _EVERY_ADDRESS and socket.has_dualstack_ipv6()
@@ -81,13 +86,13 @@ def listen(host: str, port: int, *, has_keys: bool) -> Listener:
     return Listener(socket=bound, host=host)
 
 
-def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
+def _resolved(host: str, port: int, resolve: Resolve) -> tuple[socket.AddressFamily, tuple[str, int]]:
     wanted = None if host in _EVERY_ADDRESS else host
-    found = socket.getaddrinfo(wanted, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = resolve(wanted, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     if wanted is None:
         found.sort(key=lambda one: one[0] != socket.AF_INET6)  # which can take IPv4 along
     family, _, _, _, address = found[0]
-    return family, address  # type: ignore[return-value]
+    return family, address
 
 
 def _is_loopback(address: str) -> bool:

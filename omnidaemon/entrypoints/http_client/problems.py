@@ -42,9 +42,10 @@ def error_of(problem: Mapping[str, Any], status: int, location: str) -> OmniDaem
     kind = _KINDS.get(name)
     if kind is None:
         return _told(_OF_KINDS.get(HTTPStatus(status), OmniDaemonError), detail)
-    fields = [field.name for field in getattr(kind, "__attrs_attrs__", ())]
+    fields = getattr(kind, "__attrs_attrs__", None)
     try:
-        return kind(**{name: given[name] for name in fields if name in given}) if fields else kind(detail)
+        # Those without attributes have a message alone.
+        return kind(detail) if fields is None else kind(**{f.name: given[f.name] for f in fields if f.name in given})
     except TypeError:  # of another version, which says other things of itself
         return _told(InvalidInput if issubclass(kind, InvalidInput) else OmniDaemonError, detail)
 

@@ -74,6 +74,8 @@ class Omni:
         self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "120", "LANG": "C.UTF-8"}
         # Tests write a file twice in a second, which Python's own cache does not notice.
         self.env["PYTHONDONTWRITEBYTECODE"] = "1"
+        # Several tests at once would want its port.
+        self.env["OMNIDAEMON_API_ENABLED"] = "false"
         # The measuring of coverage is passed on to children by these.
         self.env |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
         self._running = []

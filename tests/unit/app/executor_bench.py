@@ -58,7 +58,7 @@ class ExecutorBench:
             created_at=NOW,
         )
         run = Run(task_id=task.task_id, subscription=agent.subscription, state=RunState.RUNNING, queued_at=NOW, fence=1)
-        return Assignment(Grant(run=run, task=task), task, agent, limit)
+        return Assignment(Grant(run=run, task=task, at=NOW), task, agent, limit)
 
     def give(self, handler: Handler, payload: object = None, limit: float | None = None, **policy: Any) -> Assignment:
         """Have a handler executed."""

@@ -32,7 +32,7 @@ def custody_of(**concurrency):
 def grant(task_id, subscription=GREETER, fence=1):
     now: Instant = ManualClock().now()
     run = Run(task_id=task_id, subscription=subscription, state=RunState.RUNNING, queued_at=now.at, fence=fence)
-    return Grant(run=run, task=None)  # type: ignore[arg-type]  # custody does not look at it
+    return Grant(run=run, task=None, at=now.at)  # type: ignore[arg-type]  # custody does not look at it
 
 
 def take(custody, *task_ids, is_fresh=True, subscription=GREETER):

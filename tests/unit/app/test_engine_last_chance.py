@@ -229,7 +229,10 @@ async def test_a_suspect_is_not_kept_waiting_by_its_agents_share_of_slots(shop: 
     custody.saw_due(GREETER, waits=True)
     (suspect,) = shop.space.runs.values()
     task = shop.space.tasks[suspect.task_id].task
-    earlier = [Grant(run=attrs.evolve(suspect, task_id=f"earlier-{number}"), task=task) for number in range(3)]
+    earlier = [
+        Grant(run=attrs.evolve(suspect, task_id=f"earlier-{number}"), task=task, at=shop.clock.now().at)
+        for number in range(3)
+    ]
     custody.remove([holding.key for holding in custody.add(earlier, 0.0, is_fresh=False)])
     assert custody.room_for_due(GREETER) == 0
     dispatched: list[Holding] = []

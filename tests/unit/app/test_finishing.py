@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import attrs
 import pytest
@@ -17,6 +18,7 @@ from omnidaemon.domain.outcome import AttemptError, ErrorKind, Failed, Returned
 from omnidaemon.domain.requests import Grant, HoldRun
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.run_store import LeaseSpan
+from omnidaemon.testing.clock import ManualClock
 from omnidaemon.testing.worker import ScriptedWorker
 from tests.unit.app.faults import broken
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
@@ -39,8 +41,9 @@ class Crew(Workforce):
 class Desk:
     """Finishes and renewals over a custody, with grants from the store, and a crew that only listens."""
 
-    def __init__(self, shop: Workshop, **policy):
+    def __init__(self, shop: Workshop, clock: ManualClock | None = None, **policy):
         self.shop = shop
+        self.clock = clock or shop.clock
         self.agent = agent_of(len, concurrency=2000, **policy)
         self.custody = Custody({self.agent.subscription: self.agent})
         self.crew = Crew()
@@ -51,7 +54,7 @@ class Desk:
             workforce=self.crew,
             finish_lane=Lane("w1", "finish", shop.clock, shop.says),
             release_lane=Lane("w1", "release", shop.clock, shop.says),
-            clock=shop.clock,
+            clock=self.clock,
             telemetry=shop.says,
         )
         self.renewals = LeaseRenewals(
@@ -71,7 +74,7 @@ class Desk:
         tasks = [self.shop.space.tasks[task_id].task for task_id in task_ids]
         intakes = [self.scripted.start_of(task, self.agent.subscription) for task in tasks]  # type: ignore[arg-type]
         grants = [grant for grant in await self.scripted.begin(*intakes) if grant is not None]
-        holdings = self.custody.add(grants, 0.0, is_fresh=True)
+        holdings = self.custody.add(grants, self.clock.now().steady, is_fresh=True)
         self.finishes.dispatch(holdings)
         for holding in holdings:
             holding.awaits_ack = False
@@ -311,3 +314,20 @@ async def test_the_log_shows_no_result_and_no_novel(shop: Workshop, desk: Desk, 
     lines = shop.says.having("failed: ")
     assert len(lines) == 2
     assert not [line for line in lines if "hunter2" in line or "forged" in line or len(line) > 400]
+
+
+@pytest.mark.parametrize("hours", [-2, 2], ids=["behind", "ahead"])
+async def test_a_runs_age_is_the_stores(shop: Workshop, loop_of, hours: int):
+    """A worker whose clock is hours off neither ends a run before its time nor gives it more."""
+    clock = ManualClock(at=shop.clock.now().at + timedelta(hours=hours))
+    desk = Desk(shop, clock, run_timeout=30.0, queue_timeout=30.0, backoff=10.0)
+    await shop.registry.register([desk.agent.profile])
+    (grant,) = await desk.begin()
+    assert desk.crew.assigned[0].limit_seconds == 30.0
+
+    clock.advance(19.0)
+    error = AttemptError(type="E", message="boom")
+    desk.finishes.report([Report(grant, Failed(error=error, seconds=19.0))])
+    loop_of(desk.finishes.run())
+    await shop.until(lambda: not len(desk.custody))
+    assert shop.state(grant.run.task_id) == "retrying"  # with 21 of its 30 seconds gone it would be dead

@@ -121,9 +121,7 @@ class Workshop:
         self.control = Control(
             bus=self.as_bus, storage=self.storage, clock=clock, ids=SequentialIds("move"), telemetry=self.says
         )
-        self.results = ResultWatch(
-            runs=self.storage.runs, run_queries=self.storage.queries, queries=self.queries, clock=clock
-        )
+        self.results = ResultWatch(runs=self.storage.runs, run_queries=self.storage.queries, queries=self.queries)
         self.feed = JournalFeed(journal=self.storage.journal, runs=self.storage.runs, clock=clock, telemetry=self.says)
         self.workers: list[Worker] = []
 

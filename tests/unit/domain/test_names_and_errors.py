@@ -43,7 +43,12 @@ MESSAGES = [
     (errors.InvalidSetting("PORT", "x", "a number", ".env"), "PORT='x' (from .env): expected a number"),
     (errors.UnknownSetting("prot", "omnidaemon.toml", "port"), "in omnidaemon.toml; did you mean port?"),
     (errors.UnknownSetting("prot", "omnidaemon.toml"), "unknown setting 'prot' in omnidaemon.toml"),
-    (errors.UnknownBackend("bus", "x", ("memory", "sqlite")), "installed: memory, sqlite"),
+    (errors.UnknownBackend("bus", "x", ("memory", "sqlite")), "unknown bus 'x'; installed: memory, sqlite"),
+    (
+        errors.UnknownBackend("bus", "x", ("y",), ".env", suggestion="y"),
+        "'x' (from .env); installed: y; did you mean y?",
+    ),
+    (errors.UnknownBackend("bus", "x", ("y",), is_planned=True), "the bus 'x' is planned, not there yet"),
     (errors.MissingExtra("bus", "redis", "redis", "pip install x"), "needs the package 'redis': pip install x"),
     (errors.MismatchedPair("kafka", "memory", "it is lossy"), "it is lossy; set OMNIDAEMON_ALLOW_MISMATCH=true"),
     (errors.AgentFileError("a.py", "no SDK in it"), "a.py: no SDK in it"),

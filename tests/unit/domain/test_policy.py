@@ -44,7 +44,7 @@ DECISIONS = [
     (POLICY, 9, 0, Postponed(after_seconds=0), RetryAfter(seconds=0, counts_attempt=False)),
     (POLICY, 0, 0, Asked(question="?", within_seconds=5, default=b"1"), Wait(question="?", seconds=5, default=b"1")),
     (POLICY, 0, 0, Interrupted(is_requested=True), End(state=S.CANCELLED)),
-    (POLICY, 9, 0, Interrupted(is_requested=False), RetryAfter(seconds=0, counts_attempt=False)),
+    (POLICY, 9, 0, Interrupted(is_requested=False), RetryAfter(seconds=2, counts_attempt=False)),
     (BOUNDED, 0, 8, Failed(error=ERROR), RetryAfter(seconds=2, error=ERROR)),
     (BOUNDED, 0, 8.1, Failed(error=ERROR), End(state=S.DEAD, error=ERROR)),
     (BOUNDED, 0, 5, Postponed(after_seconds=5), RetryAfter(seconds=5, counts_attempt=False)),

@@ -244,9 +244,9 @@ def test_answer_wakes_the_run_that_waits_for_it(state, question):
 def test_counts_are_what_a_policy_may_know():
     """Ages are measured from publication to the first start, and from there to now."""
     before = run(S.RUNNING, started_at=later(3).at, attempts=1, crashes=2)
-    counts = before.counts(later(10))
+    counts = before.counts(later(10).at)
     assert (counts.attempts, counts.crashes, counts.queued_seconds, counts.running_seconds) == (1, 2, 3.0, 7.0)
-    unstarted = run(S.QUEUED).counts(later(10))
+    unstarted = run(S.QUEUED).counts(later(10).at)
     assert (unstarted.queued_seconds, unstarted.running_seconds) == (10.0, 0.0)
 
 

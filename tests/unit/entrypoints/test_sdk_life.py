@@ -165,4 +165,4 @@ def test_a_worker_whose_loop_has_ended_leaves(sdk: OmniDaemonSDK, monkeypatch: p
         return result.status, result.attempts
 
     task_id = asyncio.run(main())
-    assert asyncio.run(later()) == ("queued", 0)
+    assert asyncio.run(later()) == ("retrying", 0)

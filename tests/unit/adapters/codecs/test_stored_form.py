@@ -73,9 +73,9 @@ VALUES = [
     AgentRecord(profile=PROFILE, start=Start.NOW, registered_at=AT, is_stopped=True, generation=4),
     DesiredState(stopped=frozenset({GREETER})),
     Request("w-1", "main", 7),
-    Grant(run=RUN, task=TASK),
-    Grant(run=RUN, task=UNREADABLE),
-    Claims(grants=(Grant(run=RUN, task=TASK),), next_due_seconds=0.25),
+    Grant(run=RUN, task=TASK, at=AT),
+    Grant(run=RUN, task=UNREADABLE, at=AT),
+    Claims(grants=(Grant(run=RUN, task=TASK, at=AT),), next_due_seconds=0.25),
     Held("task-1", "greeter", 3),
     Renewals(lost=frozenset({("task-1", "greeter")})),
     Finish(task_id="task-1", agent="greeter", fence=3, decision=End(state=RunState.DEAD, error=ERROR)),
@@ -122,7 +122,7 @@ def test_tuples_of_values_come_back():
 
 def test_a_task_inside_a_value_has_its_wire_form():
     """There is one form of a task."""
-    stored = json.loads(CODEC.dump(Grant(run=RUN, task=TASK)))
+    stored = json.loads(CODEC.dump(Grant(run=RUN, task=TASK, at=AT)))
     assert stored["task"] == json.loads(CODEC.encode_task(TASK))
 
 

@@ -1,0 +1,44 @@
+"""What goes in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Input, Instant, Name, Text
+
+
+class NewTask(Input):
+    """A task to be published."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"topic": "greet.user", "payload": {"name": "Alice"}}]},
+    )
+
+    topic: Name
+    payload: AnyJson
+    delay: float | None = Field(
+        None, ge=0, le=1e10, allow_inf_nan=False, description="Run it this many seconds later; excludes `due_at`."
+    )
+    due_at: Instant | None = Field(None, description="Run it at this time, with a zone; excludes `delay`.")
+    idempotency_key: Text | None = Field(
+        None, description="The same key on a topic gives the same task again. Also as the header `Idempotency-Key`."
+    )
+    correlation_id: Text | None = Field(None, description="What this task belongs to; its own id unless given.")
+    causation_id: Text | None = Field(None, description="What brought this task about.")
+    headers: dict[Name, Annotated[str, StringConstraints(max_length=1000)]] | None = Field(
+        None, description="Texts that go along with the task."
+    )
+
+
+class ChosenDeadLetters(Input):
+    """Dead letters of a topic: some by the ids of their tasks, or all of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"topic": "greet.user", "all": True}]},
+    )
+
+    topic: Name
+    task_ids: list[str] = Field(default_factory=list, max_length=1000)
+    all: bool = False

@@ -1,0 +1,40 @@
+"""What all models are made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+NAME_PATTERN = r"^[A-Za-z0-9._-]{1,200}$"
+_TIME = {"type": "string", "format": "date-time", "example": "2030-01-31T12:00:00+00:00"}
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+ShownTime = Annotated[str, WithJsonSchema(_TIME)]
+AnyJson = Annotated[Any, Field(description="Any JSON value.")]
+
+
+def _instant(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("a text such as 2030-01-31T12:00:00Z")  # noqa: TRY004 - what pydantic takes for a flaw
+    at = datetime.fromisoformat(value)
+    if at.utcoffset() is None:
+        raise ValueError("a time with its zone, such as 2030-01-31T12:00:00Z")
+    return at
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema(_TIME)]
+
+
+class Input(BaseModel):
+    """What is sent: nothing unknown, and no text where a number belongs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Output(BaseModel):
+    """What is answered, as a shape of `entrypoints.shapes` has it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_mode_override="serialization")

@@ -1,0 +1,142 @@
+"""`start_api_server` and `create_app` in programs of people's own, over real sockets and SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+
+import fastapi
+import httpx
+import pytest
+import uvicorn
+
+from omnidaemon import OmniDaemonSDK, load_settings
+from omnidaemon.api import create_app, start_api_server
+
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture
+def port():
+    """One that is free."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def sdk(tmp_path):
+    """An SDK on SQLite with an agent that blocks the agents' loop for so many seconds."""
+    made = OmniDaemonSDK(settings=load_settings({"data_dir": tmp_path}, directory=tmp_path, environ={}))
+
+    @made.agent("blocks")
+    async def blocking(payload):
+        time.sleep(payload)  # noqa: ASYNC251 - that is the test
+        return threading.current_thread().name
+
+    return made
+
+
+async def answer(url, path="/health"):
+    """What it answers, once it does."""
+    async with asyncio.timeout(PATIENCE_SECONDS), httpx.AsyncClient(base_url=url, trust_env=False) as api:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                return (await api.get(path)).json()
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def serving(sdk, port):
+    """The server as a task, as in the original README."""
+    task = asyncio.create_task(start_api_server(sdk, port=port))
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_beside_running_agents(sdk, port):
+    """From the engine's loop: what blocks the loop that awaits it does not keep it from answering."""
+    async with sdk, serving(sdk, port) as url:
+        assert (await answer(url))["status"] == "ok"
+        asked = asyncio.to_thread(_blocked_meanwhile, url)
+        begun = asyncio.create_task(asked)
+        slowest, status = await begun
+        assert status == "running"
+        assert slowest < 1.0
+
+
+def _blocked_meanwhile(url):
+    """The longest that an answer took while the agent blocked; the task's status after that."""
+    with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False) as api:
+        task_id = api.post("/tasks", json={"topic": "blocks", "payload": 3}).json()["task_id"]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while api.get(f"/tasks/{task_id}").json()["status"] != "running":
+            assert time.monotonic() < deadline
+        slowest = 0.0
+        for _ in range(5):
+            begun = time.monotonic()
+            assert api.get("/health").status_code == 200
+            slowest = max(slowest, time.monotonic() - begun)
+        return slowest, api.get(f"/tasks/{task_id}").json()["status"]
+
+
+async def test_awaited_from_another_loop(sdk, port):
+    """On a thread of its own, with a loop that knows nothing of the agents'."""
+    async with sdk:
+        other = asyncio.new_event_loop()
+        task = other.create_task(start_api_server(sdk, port=port))
+
+        def run():
+            with contextlib.suppress(asyncio.CancelledError):
+                other.run_until_complete(task)
+            other.close()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert (await answer(f"http://127.0.0.1:{port}", "/workers"))[0]["status"] == "alive"
+        other.call_soon_threadsafe(task.cancel)
+        await asyncio.to_thread(thread.join, PATIENCE_SECONDS)
+        assert not thread.is_alive()
+        socket.create_server(("127.0.0.1", port)).close()  # it has let go of the port
+
+
+async def test_it_ends_with_the_worker(sdk, port):
+    """By itself, without an error."""
+    await sdk.start()
+    task = asyncio.create_task(start_api_server(sdk, port=port))
+    await answer(f"http://127.0.0.1:{port}")
+    await sdk.stop()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await task
+
+
+async def test_without_agents_on_the_callers_loop(sdk, port):
+    """For a process that only answers."""
+    async with serving(sdk, port) as url:
+        told = await answer(url)
+        assert (told["status"], told["workers"]) == ("ok", 0)
+    await sdk.close()
+
+
+async def test_mounted(sdk, port):
+    """In an application of one's own, served by one's own uvicorn, with its own lifespan around."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_):
+        async with sdk:
+            yield
+
+    own = fastapi.FastAPI(lifespan=lifespan)
+    own.mount("/omni", create_app(sdk))
+    server = uvicorn.Server(uvicorn.Config(own, port=port, log_config=None))
+    task = asyncio.create_task(server.serve())
+    assert (await answer(f"http://127.0.0.1:{port}", "/omni/workers"))[0]["status"] == "alive"
+    server.should_exit = True
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await task

@@ -1,0 +1,120 @@
+"""What the engine's loop does beside the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from omnidaemon import OmniDaemonSDK, load_settings
+
+PATIENCE_SECONDS = 20
+
+
+@pytest.fixture
+def sdk():
+    """An SDK in memory, not started."""
+    return OmniDaemonSDK(settings=load_settings({"event_bus_type": "memory"}, environ={}))
+
+
+def agent_of(sdk):
+    @sdk.agent("greet.user")
+    async def greeter(payload):
+        return payload
+
+
+async def test_it_stands_on_the_engines_runtime(sdk):
+    """One set of opened adapters per loop: the SDK's calls find the engine's."""
+    agent_of(sdk)
+    seen: dict[str, Any] = {}
+
+    async def look():
+        seen["thread"] = threading.current_thread().name
+        seen["runtime"] = await sdk.runtime()
+        await sdk.close()
+        seen["again"] = await sdk.runtime()
+        seen["agents"] = await sdk.list_agents()
+
+    async with sdk, asyncio.timeout(PATIENCE_SECONDS):
+        await sdk.beside.hand_over(look).wait()
+        assert seen["runtime"] is not await sdk.runtime()
+    assert seen["thread"] == "omnidaemon-engine"
+    assert seen["again"] is seen["runtime"]
+    assert [agent.name for agent in seen["agents"]] == ["greeter"]
+
+
+async def test_handed_over_before_the_start(sdk):
+    """Begun once there is an engine, and ended with it."""
+    agent_of(sdk)
+    has_begun, is_over = threading.Event(), threading.Event()
+
+    async def work():
+        has_begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_over.set()
+
+    companion = sdk.beside.hand_over(work)
+    assert not has_begun.is_set()
+    async with sdk:
+        assert await asyncio.to_thread(has_begun.wait, PATIENCE_SECONDS)
+    assert is_over.is_set()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await companion.wait()
+
+
+async def test_cancelling_the_wait_ends_it(sdk):
+    """And returns once it has let go of everything."""
+    agent_of(sdk)
+    has_begun, is_over = threading.Event(), threading.Event()
+
+    async def work():
+        has_begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            is_over.set()
+
+    async with sdk, asyncio.timeout(PATIENCE_SECONDS):
+        waiting = asyncio.create_task(sdk.beside.hand_over(work).wait())
+        await asyncio.to_thread(has_begun.wait, PATIENCE_SECONDS)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert is_over.is_set()
+
+
+async def test_what_it_raises_reaches_who_waits(sdk):
+    """And disturbs nobody else."""
+    agent_of(sdk)
+
+    async def work():
+        raise RuntimeError("no good")
+
+    async with sdk, asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(RuntimeError, match="no good"):
+            await sdk.beside.hand_over(work).wait()
+        task_id = await sdk.publish_task("greet.user", 1)
+        assert (await sdk.wait_for_result(task_id, timeout=PATIENCE_SECONDS)).result == 1
+
+
+async def test_cancelled_before_there_was_an_engine(sdk):
+    """It is never begun."""
+    agent_of(sdk)
+    begun = []
+
+    async def work():
+        begun.append(1)
+
+    waiting = asyncio.create_task(sdk.beside.hand_over(work).wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with sdk:
+        pass
+    assert not begun

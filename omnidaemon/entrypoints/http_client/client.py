@@ -81,7 +81,8 @@ class HttpClient:
         while True:
             left = max(0.0, deadline - loop.time())
             try:
-                found = await self._standing(task_id, agent, min(left, _LONGEST_ASK_SECONDS))
+                # How it stands is known before anything is waited for: who is away then was never there.
+                found = await self._standing(task_id, agent, min(left, _LONGEST_ASK_SECONDS) if status else 0.0)
             except BackendUnavailable:
                 if status is None or left <= 0.0:
                     raise

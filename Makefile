@@ -22,7 +22,7 @@ MEASURE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test faults cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
+.PHONY: help setup demo test faults schemathesis cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test: $(TEST)  ## Run the tests
 
 faults: $(TEST)  ## Run the long tests that kill, freeze and flush servers of their own
 	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
+
+schemathesis: $(DEV)  ## Send 5,000 requests by the OpenAPI document, and hold the answers against it
+	OMNIDAEMON_TEST_API_CASES=5000 $(PY) -m pytest tests/integration/http/test_schema.py --timeout 3600 $(PYTEST_ARGS)
 
 cover: $(TEST)  ## Run the tests and hold domain and app to 95 % coverage, branches included
 	$(PY) -m coverage erase

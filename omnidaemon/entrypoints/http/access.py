@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
-import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
@@ -164,12 +164,26 @@ def _has_body(request: Request) -> bool:
 
 
 def _parsed(text: bytes) -> object:
+    # Not by orjson, which takes an integer beyond 64 bits for a float; here the codec refuses it.
     try:
-        value: object = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise BodyNotJson(f"{error.msg} at character {error.pos}") from None
+        value: object = json.loads(text.decode(), parse_constant=_refused)
+    except json.JSONDecodeError as error:
+        raise BodyNotJson(f"{error.msg[0].lower()}{error.msg[1:]} at character {error.pos}") from None
+    except UnicodeDecodeError as error:
+        raise BodyNotJson(f"byte {error.start} is not UTF-8") from None
+    except RecursionError:
+        raise BodyNotJson(_TOO_DEEP) from None
+    except ValueError as error:  # a number of more digits than Python reads
+        raise BodyNotJson(str(error)) from None
     # A payload may be as deep as that, and stands in an object here.
     parts = value.values() if isinstance(value, dict) else [value]
     if any(is_too_deep(text, part) for part in parts):
-        raise BodyNotJson(f"it holds what is nested deeper than {MAX_DEPTH} levels")
+        raise BodyNotJson(_TOO_DEEP)
     return value
+
+
+def _refused(name: str) -> object:
+    raise BodyNotJson(f"it has no number {name}")
+
+
+_TOO_DEEP = f"it holds what is nested deeper than {MAX_DEPTH} levels"

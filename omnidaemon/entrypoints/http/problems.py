@@ -31,6 +31,7 @@ from omnidaemon.entrypoints.http.refusals import (
     TooBusy,
     Unauthorized,
 )
+from omnidaemon.entrypoints.http.scopes import methods_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -138,7 +139,12 @@ def add_handlers(app: FastAPI) -> None:
         # Not the name of an error that says that a task or an agent is missing.
         name = "RouteNotFound" if status == HTTPStatus.NOT_FOUND else status.phrase.title().replace(" ", "")
         detail = f"{request.method} {request.url.path}: {error.detail}"
-        return problem(name, status, detail, headers=error.headers)
+        headers = dict(error.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The framework names those of the first route that fits the path.
+            path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+            headers["Allow"] = ", ".join(methods_of(path))
+        return problem(name, status, detail, headers=headers)
 
 
 _FLAWS_IN_DETAIL, _MOST_FLAWS = 3, 20

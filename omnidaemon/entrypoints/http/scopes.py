@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from starlette.routing import compile_path
+
 from omnidaemon.bootstrap.api_keys import Scope
 
 PUBLIC = None
@@ -45,3 +47,10 @@ SCOPES: Mapping[tuple[str, str], Scope | None] = MappingProxyType(
         ("POST", "/dead-letters/purge"): Scope.ADMIN,
     }
 )
+
+_PATTERNS = {path: compile_path(path)[0] for _, path in SCOPES}
+
+
+def methods_of(path: str) -> list[str]:
+    """All methods that this path has, over every route that it fits."""
+    return sorted({method for method, template in SCOPES if _PATTERNS[template].match(path)})

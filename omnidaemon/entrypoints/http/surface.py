@@ -12,7 +12,7 @@ from omnidaemon.bootstrap.settings import Settings
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.http.access import GuardedRoute
 from omnidaemon.entrypoints.http.problems import MEDIA_TYPE
-from omnidaemon.entrypoints.http.schemas import NAME_PATTERN, Problem
+from omnidaemon.entrypoints.http.schemas import NAME_PATTERN, Absent, CursorText, Name, Problem
 
 
 class Served(Protocol):
@@ -40,13 +40,11 @@ InForce = Annotated[Settings, Depends(_settings)]
 Topic = Annotated[str, Path(pattern=NAME_PATTERN, description="The topic.", examples=["greet.user"])]
 AgentName = Annotated[str, Path(pattern=NAME_PATTERN, description="The agent's name.", examples=["greeter"])]
 TaskId = Annotated[str, Path(description="The id that publishing answered.")]
-OneAgent = Annotated[
-    str | None, Query(pattern=NAME_PATTERN, description="One agent's run alone, where the topic has several.")
-]
-OfTopic = Annotated[str | None, Query(pattern=NAME_PATTERN, description="Those of this topic alone.")]
+OneAgent = Annotated[Name | Absent, Query(description="One agent's run alone, where the topic has several.")]
+OfTopic = Annotated[Name | Absent, Query(description="Those of this topic alone.")]
 Cursor = Annotated[
-    str | None,
-    Query(pattern=r"^[0-9]{1,18}$", description="The `cursor` of the page before: go on where that one ended."),
+    CursorText | Absent,
+    Query(description="The `cursor` of the page before: go on where that one ended."),
 ]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most this many.")]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from tests.unit.docs.pages import Block, blocks
 _PATIENCE_SECONDS = 60.0
 _STEP = re.compile(r"^<!-- stop -->$", re.MULTILINE)
 _PLAYED = {"run", "start"}
+_USUAL_PORT = "8765"
 
 
 def is_played(page: Path) -> bool:
@@ -55,7 +57,9 @@ class Theatre:
         self.folder.mkdir()
         self._variables = folder / "variables"
         self._log = folder / "background.log"
-        self._environment = clean_environment(folder)
+        # Pages are played at once, and with other things on the usual port.
+        self._port = _free_port()
+        self._environment = clean_environment(folder, OMNIDAEMON_API_PORT=self._port)
         self._background: subprocess.Popen[bytes] | None = None
 
     def play(self, page: Path) -> None:
@@ -77,7 +81,7 @@ class Theatre:
 
     def _run_console(self, text: str) -> None:
         """`$ command` lines, each with the output that shall come; `…` stands for anything."""
-        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        for part in re.split(r"^\$ ", text.replace(_USUAL_PORT, self._port), flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             # Variables live on from one command to the next, as in a terminal.
             script = f"set -a; . {self._variables} 2>/dev/null; {command}\ncode=$?; export -p > {self._variables}; exit $code"
@@ -124,3 +128,8 @@ class Theatre:
         if self._background is not None and self._background.poll() is None:
             self._background.kill()
             self._background.wait()
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])

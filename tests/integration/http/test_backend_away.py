@@ -5,9 +5,6 @@ from __future__ import annotations
 import signal
 
 from tests.integration.http.conftest import until
-from tests.servers.redis_servers import private_redis
-
-__all__ = ["private_redis"]
 
 
 def test_redis_killed_and_started_again(workshop, private_redis):

@@ -86,11 +86,12 @@ def test_a_task_is_followed_to_its_end(workshop):
 
 def test_a_reader_that_does_not_read(workshop):
     """Costs the others nothing."""
-    with workshop.run().api() as api, httpx.Client(base_url=str(api.base_url), timeout=60, trust_env=False) as idle:
-        with idle.stream("GET", "/events"):
-            ids = [
-                api.post("/tasks", json={"topic": "greet.user", "payload": "x" * 10_000}).json()["task_id"]
-                for _ in range(100)
-            ]
-            until(lambda: api.get(f"/tasks/{ids[-1]}").json()["status"] == "succeeded")
-            assert api.get("/health").status_code == 200
+    with (
+        workshop.run().api() as api,
+        httpx.Client(base_url=str(api.base_url), timeout=60, trust_env=False) as idle,
+        idle.stream("GET", "/events"),
+    ):
+        task = {"topic": "greet.user", "payload": "x" * 10_000}
+        ids = [api.post("/tasks", json=task).json()["task_id"] for _ in range(100)]
+        until(lambda: api.get(f"/tasks/{ids[-1]}").json()["status"] == "succeeded")
+        assert api.get("/health").status_code == 200

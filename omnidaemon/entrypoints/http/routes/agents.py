@@ -9,15 +9,13 @@ from fastapi import Path, Query, Response
 
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.http import schemas
-from omnidaemon.entrypoints.http.schemas import NAME_PATTERN
+from omnidaemon.entrypoints.http.schemas import Absent, Name
 from omnidaemon.entrypoints.http.surface import AgentName, Serving, Topic, problems, router
 from omnidaemon.entrypoints.shapes import Shape
 
 agents = router("agents")
 
-Heir = Annotated[
-    str | None, Query(pattern=NAME_PATTERN, description="The agent of the same topic that gets what waits.")
-]
+Heir = Annotated[Name | Absent, Query(description="The agent of the same topic that gets what waits.")]
 
 WorkerId = Annotated[str, Path(description="The `id` of a worker.")]
 

@@ -9,31 +9,28 @@ from fastapi import Depends, Header, Query, Request, Response
 
 from omnidaemon.app.story import TaskStory
 from omnidaemon.domain.errors import TaskNotFound
+from omnidaemon.entrypoints.http.schemas import Absent, Pattern, Position
 from omnidaemon.entrypoints.http.streams import MEDIA_TYPE, Streams
 from omnidaemon.entrypoints.http.surface import Serving, TaskId, problems, router
 
 events = router("events")
 
-_LARGEST_POSITION = 2**63 - 1
-
 LastEventId = Annotated[
-    int | None,
+    Position | Absent,
     Header(
         alias="Last-Event-ID",
-        ge=0,
-        le=_LARGEST_POSITION,
         description="The `id` of the last event that was seen, as a browser sends it by itself; before `after`.",
     ),
 ]
 After = Annotated[
-    int | None,
-    Query(ge=0, le=_LARGEST_POSITION, description="The `id` of the last event that was seen: go on after it."),
+    Position | Absent,
+    Query(description="The `id` of the last event that was seen: go on after it."),
 ]
 LikeTopic = Annotated[
-    str | None,
-    Query(max_length=200, description="Of the topics that match this alone, such as `document.*`."),
+    Pattern | Absent,
+    Query(description="Of the topics that match this alone, such as `document.*`."),
 ]
-OfTask = Annotated[str | None, Query(alias="task", max_length=200, description="Of this task alone.")]
+OfTask = Annotated[Pattern | Absent, Query(alias="task", description="Of this task alone.")]
 
 
 def _streams(request: Request) -> Streams:

@@ -12,7 +12,7 @@ from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.http import schemas
-from omnidaemon.entrypoints.http.schemas import NAME_PATTERN, NewTask
+from omnidaemon.entrypoints.http.schemas import Absent, Name, NewTask, Text
 from omnidaemon.entrypoints.http.surface import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
 from omnidaemon.entrypoints.shapes import Shape
 
@@ -22,16 +22,14 @@ LONGEST_WAIT_SECONDS = 60.0
 """Proxies cut longer ones off. Whoever wants to wait longer asks again."""
 
 IdempotencyKey = Annotated[
-    str | None,
+    Text | Absent,
     Header(
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=1000,
         description="The same key on a topic gives the same task again; with another payload 409.",
     ),
 ]
-WithStatus = Annotated[Status | None, Query(description="Those that have a run in this state.")]
-OfAgent = Annotated[str | None, Query(pattern=NAME_PATTERN, description="Those of this agent alone.")]
+WithStatus = Annotated[Status | Absent, Query(description="Those that have a run in this state.")]
+OfAgent = Annotated[Name | Absent, Query(description="Those of this agent alone.")]
 Wait = Annotated[
     float,
     Query(

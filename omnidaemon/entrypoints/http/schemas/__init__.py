@@ -2,7 +2,7 @@
 
 from omnidaemon.entrypoints.http.schemas.fleet import Agent, Moved, Purged, Topic, Worker, WorkersAgent
 from omnidaemon.entrypoints.http.schemas.inputs import ChosenDeadLetters, NewTask
-from omnidaemon.entrypoints.http.schemas.kinds import NAME_PATTERN
+from omnidaemon.entrypoints.http.schemas.kinds import NAME_PATTERN, Absent, CursorText, Name, Pattern, Position, Text
 from omnidaemon.entrypoints.http.schemas.tasks import (
     AttemptError,
     DeadLettersDone,
@@ -22,11 +22,13 @@ from omnidaemon.entrypoints.http.schemas.whole import Checkup, Counted, Finding,
 
 __all__ = [
     "NAME_PATTERN",
+    "Absent",
     "Agent",
     "AttemptError",
     "Checkup",
     "ChosenDeadLetters",
     "Counted",
+    "CursorText",
     "DeadLettersDone",
     "DeadRun",
     "FailedRun",
@@ -36,7 +38,10 @@ __all__ = [
     "Health",
     "JournalEvent",
     "Moved",
+    "Name",
     "NewTask",
+    "Pattern",
+    "Position",
     "Probe",
     "Problem",
     "Purged",
@@ -47,6 +52,7 @@ __all__ = [
     "TaskDetails",
     "TaskPage",
     "TaskResult",
+    "Text",
     "Topic",
     "Unreadable",
     "Worker",

@@ -13,7 +13,13 @@ class NewTask(Input):
     """A task to be published."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"topic": "greet.user", "payload": {"name": "Alice"}}]},
+        json_schema_extra={
+            "examples": [{"topic": "greet.user", "payload": {"name": "Alice"}}],
+            "not": {
+                "properties": {"delay": {"type": "number"}, "due_at": {"type": "string"}},
+                "required": ["delay", "due_at"],
+            },
+        },
     )
 
     topic: Name
@@ -36,7 +42,13 @@ class ChosenDeadLetters(Input):
     """Dead letters of a topic: some by the ids of their tasks, or all of them."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"topic": "greet.user", "all": True}]},
+        json_schema_extra={
+            "examples": [{"topic": "greet.user", "all": True}],
+            "anyOf": [
+                {"properties": {"task_ids": {"minItems": 1}, "all": {"const": False}}, "required": ["task_ids"]},
+                {"properties": {"task_ids": {"maxItems": 0}, "all": {"const": True}}, "required": ["all"]},
+            ],
+        },
     )
 
     topic: Name

@@ -6,12 +6,19 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,200}$"
 _TIME = {"type": "string", "format": "date-time", "example": "2030-01-31T12:00:00+00:00"}
 
+Absent = SkipJsonSchema[None]
+"""For a parameter that may be left out: there is no text for null."""
+
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Pattern = Annotated[str, StringConstraints(max_length=200)]
+CursorText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
+Position = Annotated[int, Field(ge=0, lt=2**63)]
 ShownTime = Annotated[str, WithJsonSchema(_TIME)]
 AnyJson = Annotated[Any, Field(description="Any JSON value.")]
 

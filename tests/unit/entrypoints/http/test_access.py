@@ -219,7 +219,9 @@ def deep(levels):
     [
         (b"{", "BodyNotJson"),
         (b'{"topic": "greet.user", "payload": NaN}', "BodyNotJson"),
-        (b'{"topic": "greet.user", "payload": "\\ud800"}', "BodyNotJson"),
+        (b'{"topic": "greet.user", "payload": "\\ud800"}', "PayloadNotJson"),
+        (b'{"topic": "greet.user", "payload": 18446744073709551616}', "PayloadNotJson"),
+        (b'{"topic": "greet.user", "payload": 1e999}', "PayloadNotJson"),
         (b'{"topic": "greet.user", "payload": "\xff"}', "BodyNotJson"),
         (b'{"topic": "greet.user", "payload": ' + deep(65) + b"}", "BodyNotJson"),
         (deep(20_000), "BodyNotJson"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 
 import attrs
@@ -12,13 +13,17 @@ from omnidaemon.domain.errors import AgentNotFound, BackendError
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import NotificationKind
+from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus, SendAttempt
+from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
-from omnidaemon.domain.task import Task
+from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.backend import SelfExamination, Weakness
 from omnidaemon.ports.bus import BusInspector, Depth, EventBus
 from omnidaemon.ports.codec import Codec
+from omnidaemon.ports.outbox import OutboxFilter
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.ports.storage import Storage
 
@@ -33,13 +38,65 @@ class ResultPage:
 
 @attrs.frozen(kw_only=True)
 class TaskDetails:
-    """Everything about one task. `payload` is its decoded value; `events` its journal, oldest first."""
+    """Everything about one task. `payload` is its decoded value; `task` is None for what is `unreadable` here; `errors`
+    are those of every attempt, each with its agent; `events` the journal, oldest first. `is_cancel_requested`: somebody
+    wants what runs of it stopped."""
 
     result: TaskResult
     payload: object
     task: Task | None
-    events: tuple[JournalEvent, ...]
-    record: TaskRecord
+    unreadable: Unreadable | None = None
+    errors: tuple[tuple[str, AttemptError], ...] = ()
+    events: tuple[JournalEvent, ...] = ()
+    is_cancel_requested: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class WebhookStatus:
+    """A webhook, or a reply, as people see it: what it tells of, where it goes, and how far it is. `attempts` are those
+    that are remembered, oldest first; `next_attempt_at` is None once it is settled."""
+
+    webhook_id: str
+    kind: NotificationKind
+    target: str
+    status: OutboxStatus
+    reason: str | None
+    task_id: str
+    topic: str
+    agent: str
+    task_status: Status
+    created_at: datetime
+    next_attempt_at: datetime | None
+    settled_at: datetime | None
+    attempts: tuple[SendAttempt, ...] = ()
+
+    @classmethod
+    def of(cls, entry: OutboxEntry) -> WebhookStatus:
+        """What there is to see of an entry of the outbox."""
+        told = entry.notification
+        return cls(
+            webhook_id=told.notification_id,
+            kind=told.kind,
+            target=told.target,
+            status=entry.status,
+            reason=entry.reason,
+            task_id=told.task_id,
+            topic=told.topic,
+            agent=told.run.subscription.agent,
+            task_status=Status(told.run.state),
+            created_at=told.created_at,
+            next_attempt_at=entry.due_at,
+            settled_at=entry.settled_at,
+            attempts=entry.log,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class WebhookPage:
+    """Some webhooks and replies, newest first, and the cursor for those that follow, None at the end."""
+
+    webhooks: tuple[WebhookStatus, ...]
+    cursor: str | None = None
 
 
 class AgentState(StrEnum):
@@ -104,6 +161,11 @@ class Queries:
         page = await self._storage.queries.find(wanted, cursor, limit)
         return ResultPage(results=tuple(self._result(record, None) for record in page.records), cursor=page.cursor)
 
+    async def webhooks(self, wanted: OutboxFilter, cursor: str | None = None, limit: int = 100) -> WebhookPage:
+        """Webhooks and replies that match, a page at a time."""
+        page = await self._storage.outbox.find(wanted, cursor, limit)
+        return WebhookPage(webhooks=tuple(map(WebhookStatus.of, page.entries)), cursor=page.cursor)
+
     async def details(self, task_id: str) -> TaskDetails | None:
         """Everything about one task, None when it is unknown."""
         record = (await self._storage.queries.records([task_id])).get(task_id)
@@ -114,8 +176,10 @@ class Queries:
             result=self._result(record, None),
             payload=self._codec.decode_value(task.payload) if task else None,
             task=task,
+            unreadable=record.task if isinstance(record.task, Unreadable) else None,
+            errors=tuple((run.subscription.agent, error) for run in record.runs for error in run.errors),
             events=tuple(await self._storage.journal.read(task_id=task_id)),
-            record=record,
+            is_cancel_requested=any(run.is_cancel_requested for run in record.runs),
         )
 
     async def last_event(self, task_id: str) -> int | None:

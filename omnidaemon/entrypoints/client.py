@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import TypeVar, Unpack
+from typing import Unpack
 
 from omnidaemon.app.publisher import Draft, PublishOptions
-from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
+from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.runtimes import Runtimes
 from omnidaemon.domain.agent import WorkerRecord
-from omnidaemon.domain.errors import InvalidValue, NotificationNotFound, TaskNotFound
+from omnidaemon.domain.errors import NotificationNotFound
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
-from omnidaemon.domain.notification import NotificationKind
-from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.result import TaskResult
-from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
+from omnidaemon.entrypoints.checks import known_task, outbox_filter, task_filter
 from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
 from omnidaemon.ports.bus import Depth
-from omnidaemon.ports.outbox import OutboxFilter, OutboxPage
-from omnidaemon.ports.run_queries import TaskFilter
-
-E = TypeVar("E", bound=StrEnum)
-
-_LONGEST_PAGE = 1000
 
 
 class Client:
@@ -119,7 +110,7 @@ class Client:
     ) -> TaskResult:
         """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never);
         `TaskNotFound` when it is unknown."""
-        return await (await self.runtime()).results.wait(_known(task_id), timeout, agent)
+        return await (await self.runtime()).results.wait(known_task(task_id), timeout, agent)
 
     async def list_tasks(
         self,
@@ -131,13 +122,8 @@ class Client:
         limit: int = 100,
     ) -> ResultPage:
         """Tasks that match, newest first, and a cursor for the next page."""
-        for kind, name in (("topic", topic), ("agent name", agent)):
-            if name is not None:
-                checked_name(kind, name)
-        wanted = TaskFilter(
-            status=None if status is None else _one_of(Status, "status", status), topic=topic, agent=agent
-        )
-        return await (await self.runtime()).queries.find(wanted, cursor, _page(limit))
+        wanted = task_filter(status, topic, agent, cursor, limit)
+        return await (await self.runtime()).queries.find(wanted, cursor, limit)
 
     async def get_task(self, task_id: str) -> TaskDetails | None:
         """Everything about one task: its payload, its runs, its history. None when it is unknown."""
@@ -145,15 +131,15 @@ class Client:
 
     async def cancel_task(self, task_id: str, agent: str | None = None) -> None:
         """End what has not begun; have what runs stopped. `TaskNotFound`; `WrongState` when all of it has ended."""
-        await (await self.runtime()).storage.commands.cancel(_known(task_id), agent)
+        await (await self.runtime()).storage.commands.cancel(known_task(task_id), agent)
 
     async def requeue_task(self, task_id: str, agent: str | None = None) -> None:
         """Run an ended task again: the agent named, else all that did not succeed. `TaskNotFound`, `WrongState`."""
-        await (await self.runtime()).storage.commands.requeue(_known(task_id), agent)
+        await (await self.runtime()).storage.commands.requeue(known_task(task_id), agent)
 
     async def delete_task(self, task_id: str, agent: str | None = None) -> None:
         """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs."""
-        await (await self.runtime()).storage.commands.delete(_known(task_id), agent)
+        await (await self.runtime()).storage.commands.delete(known_task(task_id), agent)
 
     # --- webhooks and replies -----------------------------------------------------------------------------------------
 
@@ -166,16 +152,11 @@ class Client:
         task_id: str | None = None,
         cursor: str | None = None,
         limit: int = 100,
-    ) -> OutboxPage:
+    ) -> WebhookPage:
         """What has to be told of ended runs and what was, newest first: webhooks, and replies too, each with the log of
         its attempts. `status` is `pending`, `delivered` or `failed`, `kind` is `webhook` or `reply`."""
-        wanted = OutboxFilter(
-            status=None if status is None else _one_of(OutboxStatus, "status", status),
-            kind=None if kind is None else _one_of(NotificationKind, "kind", kind),
-            topic=None if topic is None else checked_name("topic", topic),
-            task_id=None if task_id is None else checked_name("task id", task_id),
-        )
-        return await (await self.runtime()).storage.outbox.find(wanted, cursor, _page(limit))
+        wanted = outbox_filter(status, kind, topic, task_id, cursor, limit)
+        return await (await self.runtime()).queries.webhooks(wanted, cursor, limit)
 
     async def redeliver_webhook(self, webhook_id: str) -> None:
         """Send a webhook or a reply now, with all attempts before it, whatever came of it. `NotificationNotFound`."""
@@ -254,23 +235,3 @@ class Client:
     async def health(self) -> Health:
         """Whether bus and store answer, and what is lossy or degraded."""
         return await (await self.runtime()).queries.health()
-
-
-def _known(task_id: str) -> str:
-    """The id, unless it is one that no task can have."""
-    if not is_name(task_id):
-        raise TaskNotFound(task_id)
-    return task_id
-
-
-def _one_of(kind: type[E], name: str, value: str) -> E:
-    try:
-        return kind(value)
-    except ValueError:
-        raise InvalidValue(name, value, f"one of {', '.join(kind)}") from None
-
-
-def _page(limit: int) -> int:
-    if limit not in range(1, _LONGEST_PAGE + 1):
-        raise InvalidValue("limit", limit, f"a number from 1 to {_LONGEST_PAGE}")
-    return limit

@@ -9,19 +9,17 @@ from typing import Any
 import attrs
 
 from omnidaemon.app import result_shape
-from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
+from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage, WebhookStatus
 from omnidaemon.bootstrap.settings import Shown, without_secrets
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.journal import JournalEvent
-from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.metrics import Metrics, bucket_seconds
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.outbox import OutboxEntry
+from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.result import TaskResult
-from omnidaemon.domain.task import Unreadable
 from omnidaemon.entrypoints.dead_letters import Dealt
 from omnidaemon.entrypoints.diagnosis import Finding, Severity
 from omnidaemon.ports.bus import Depth
-from omnidaemon.ports.outbox import OutboxPage
 
 Shape = dict[str, Any]
 """A JSON object. Times are ISO 8601 with their zone, durations seconds, names those of the Python attributes."""
@@ -47,8 +45,7 @@ def task_details(details: TaskDetails) -> Shape:
 
     `unreadable` is null, or says why the task could not be decoded and holds its bytes in base64.
     """
-    task, stored = details.task, details.record.task
-    unreadable = stored if isinstance(stored, Unreadable) else None
+    task, unreadable = details.task, details.unreadable
     return {
         **task_result(details.result),
         "payload": details.payload,
@@ -61,11 +58,8 @@ def task_details(details: TaskDetails) -> Shape:
         "reply_to": task.reply_to if task else None,
         "unreadable": unreadable
         and {"reason": unreadable.reason, "raw_base64": base64.b64encode(unreadable.raw).decode()},
-        "errors": [
-            {"agent": run.subscription.agent, **attempt_error(error)}
-            for run in details.record.runs
-            for error in run.errors
-        ],
+        "is_cancel_requested": details.is_cancel_requested,
+        "errors": [{"agent": agent, **attempt_error(error)} for agent, error in details.errors],
         "events": [journal_event(event) for event in details.events],
     }
 
@@ -100,22 +94,21 @@ def _dead_run(run: TaskResult) -> Shape:
 # --- what ended runs tell ---------------------------------------------------------------------------------------------
 
 
-def webhook(entry: OutboxEntry) -> Shape:
+def webhook(status: WebhookStatus) -> Shape:
     """A webhook or a reply on its way, with each attempt. `next_attempt_at` is null once it is settled."""
-    told = entry.notification
     return {
-        "id": told.notification_id,
-        "kind": told.kind.value,
-        "target": without_secrets("target", told.target),
-        "status": entry.status.value,
-        "reason": entry.reason,
-        "task_id": told.task_id,
-        "topic": told.topic,
-        "agent": told.run.subscription.agent,
-        "task_status": told.run.state.value,
-        "created_at": moment(told.created_at),
-        "next_attempt_at": moment(entry.due_at),
-        "settled_at": moment(entry.settled_at),
+        "id": status.webhook_id,
+        "kind": status.kind.value,
+        "target": without_secrets("target", status.target),
+        "status": status.status.value,
+        "reason": status.reason,
+        "task_id": status.task_id,
+        "topic": status.topic,
+        "agent": status.agent,
+        "task_status": status.task_status.value,
+        "created_at": moment(status.created_at),
+        "next_attempt_at": moment(status.next_attempt_at),
+        "settled_at": moment(status.settled_at),
         "attempts": [
             {
                 "attempt": line.attempt,
@@ -124,14 +117,19 @@ def webhook(entry: OutboxEntry) -> Shape:
                 "error": line.error,
                 "duration_seconds": line.seconds,
             }
-            for line in entry.log
+            for line in status.attempts
         ],
     }
 
 
-def webhook_page(page: OutboxPage) -> Shape:
+def webhook_page(page: WebhookPage) -> Shape:
     """A page of webhooks and replies, and the cursor for the next one, null at the end."""
-    return {"webhooks": [webhook(entry) for entry in page.entries], "cursor": page.cursor}
+    return {"webhooks": [webhook(status) for status in page.webhooks], "cursor": page.cursor}
+
+
+def redelivered(webhook_id: str) -> Shape:
+    """A webhook or a reply that is due anew."""
+    return {"id": webhook_id, "status": OutboxStatus.PENDING.value}
 
 
 # --- agents, workers, the whole ---------------------------------------------------------------------------------------
@@ -218,6 +216,9 @@ def _counted(counted: Metrics) -> Shape:
         "tasks_crashed": counted.tasks_crashed,
         "avg_processing_time_sec": counted.avg_processing_time_sec,
         "p95_processing_time_sec": counted.quantile(0.95),
+        "attempts_timed": counted.attempts_timed,
+        "seconds_sum": counted.seconds_sum,
+        "timings": [{"seconds": bucket_seconds(bucket), "attempts": many} for bucket, many in counted.timings],
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omnidaemon.app.queries import WebhookStatus
 from omnidaemon.bootstrap.settings import without_secrets
-from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus, SendAttempt
+from omnidaemon.domain.outbox import OutboxStatus, SendAttempt
 from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.values import summary
 from omnidaemon.entrypoints.cli.views import Cell, Table, View
@@ -13,16 +14,16 @@ from omnidaemon.entrypoints.cli.views import Cell, Table, View
 _STYLES = {OutboxStatus.DELIVERED: "green", OutboxStatus.PENDING: "blue", OutboxStatus.FAILED: "bold red"}
 
 
-def webhooks_views(entries: Sequence[OutboxEntry]) -> list[View]:
+def webhooks_views(webhooks: Sequence[WebhookStatus]) -> list[View]:
     """A row for each, then one for each attempt that was made."""
     overview = Table(
         columns=("id", "kind", "status", "task", "agent", "target", "created", "next", "tried", "outcome"),
-        rows=[_row(entry) for entry in entries],
+        rows=[_row(webhook) for webhook in webhooks],
         empty="no webhooks and no replies match",
         wide="outcome",
         spare=("kind", "created", "agent", "tried"),
     )
-    attempts = [_attempt_row(entry, line) for entry in entries for line in entry.log]
+    attempts = [_attempt_row(webhook, line) for webhook in webhooks for line in webhook.attempts]
     if not attempts:
         return [overview]
     log = Table(
@@ -35,25 +36,25 @@ def webhooks_views(entries: Sequence[OutboxEntry]) -> list[View]:
     return [overview, log]
 
 
-def _row(entry: OutboxEntry) -> tuple[Cell, ...]:
-    told = entry.notification
+def _row(webhook: WebhookStatus) -> tuple[Cell, ...]:
+    last = webhook.attempts[-1] if webhook.attempts else None
     return (
-        views.plain(told.notification_id),
-        views.plain(told.kind.value),
-        Cell(text=entry.status.value, style=_STYLES[entry.status]),
-        views.plain(told.task_id),
-        views.plain(told.run.subscription.agent),
-        summary(without_secrets("target", told.target)),
-        views.when(told.created_at),
-        views.when(entry.due_at),
-        views.plain(entry.attempts),
-        summary(entry.reason or (_outcome(entry.log[-1]) if entry.log else None)),
+        views.plain(webhook.webhook_id),
+        views.plain(webhook.kind.value),
+        Cell(text=webhook.status.value, style=_STYLES[webhook.status]),
+        views.plain(webhook.task_id),
+        views.plain(webhook.agent),
+        summary(without_secrets("target", webhook.target)),
+        views.when(webhook.created_at),
+        views.when(webhook.next_attempt_at),
+        views.plain(last.attempt if last else 0),
+        summary(webhook.reason or (_outcome(last) if last else None)),
     )
 
 
-def _attempt_row(entry: OutboxEntry, line: SendAttempt) -> tuple[Cell, ...]:
+def _attempt_row(webhook: WebhookStatus, line: SendAttempt) -> tuple[Cell, ...]:
     return (
-        views.plain(entry.notification_id),
+        views.plain(webhook.webhook_id),
         views.plain(line.attempt),
         views.exactly(line.at) if line.at else views.when(None),
         views.plain(line.status_code),

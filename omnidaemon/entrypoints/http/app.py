@@ -19,6 +19,7 @@ from omnidaemon.entrypoints.http.routes.agents import agents
 from omnidaemon.entrypoints.http.routes.dead_letters import dead_letters, topics
 from omnidaemon.entrypoints.http.routes.events import events
 from omnidaemon.entrypoints.http.routes.tasks import tasks
+from omnidaemon.entrypoints.http.routes.webhooks import webhooks
 from omnidaemon.entrypoints.http.routes.whole import whole
 from omnidaemon.entrypoints.http.scopes import SCOPES
 from omnidaemon.entrypoints.http.streams import Streams
@@ -61,7 +62,7 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
     add_handlers(app)
     app.add_middleware(PlaceGuard, access=access)
     app.add_middleware(_LastResort, telemetry=sdk.container.telemetry())
-    for routes in (tasks, events, agents, dead_letters, topics, whole):
+    for routes in (tasks, events, agents, dead_letters, topics, webhooks, whole):
         app.include_router(routes)
     _complete(app)
     return app

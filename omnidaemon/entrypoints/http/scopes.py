@@ -33,6 +33,8 @@ SCOPES: Mapping[tuple[str, str], Scope | None] = MappingProxyType(
         ("POST", "/workers/{worker_id}/drain"): Scope.ADMIN,
         ("GET", "/topics"): Scope.READ,
         ("POST", "/topics/{topic}/purge"): Scope.ADMIN,
+        ("GET", "/webhooks"): Scope.READ,
+        ("POST", "/webhooks/{webhook_id}/redeliver"): Scope.CONTROL,
         ("GET", "/events"): Scope.READ,
         ("POST", "/tasks"): Scope.PUBLISH,
         ("GET", "/tasks"): Scope.READ,

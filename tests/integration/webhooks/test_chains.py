@@ -63,11 +63,11 @@ async def test_a_circle_of_replies_ends_and_says_so(site: Site) -> None:
 
     async with sdk:
         await sdk.publish_task("ping", None)
-        page = await eventually(lambda: sdk.list_webhooks(status="failed"), lambda page: page.entries, 30)
+        page = await eventually(lambda: sdk.list_webhooks(status="failed"), lambda page: page.webhooks, 30)
         await asyncio.sleep(0.5)
-    (entry,) = page.entries
+    (entry,) = page.webhooks
     assert asked == [0, 1, 2, 3, 4]
     assert entry.reason == (
         "the chain of replies is longer than 4 (OMNIDAEMON_REPLY_HOPS_MAX): does it go in a circle?"
     )
-    assert entry.log[0].error == entry.reason
+    assert entry.attempts[0].error == entry.reason

@@ -35,7 +35,7 @@ async def delivered(sdk: OmniDaemonSDK, *, within_seconds: float = 100.0) -> Non
 
     async def pending() -> int:
         await asyncio.sleep(0.05)
-        return len((await sdk.list_webhooks(status="pending", limit=1000)).entries)
+        return len((await sdk.list_webhooks(status="pending", limit=1000)).webhooks)
 
     await eventually(pending, lambda left: left == 0, within_seconds)
 
@@ -55,18 +55,18 @@ async def test_each_of_a_thousand_arrives_at_a_receiver_that_fails(site: Site) -
                 await sdk.wait_for_result(task_id, timeout=60)
             await delivered(sdk)
             done = await sdk.list_webhooks(status="delivered", limit=1000)
-            again = [entry for entry in done.entries if entry.attempts > 1]
+            again = [entry for entry in done.webhooks if len(entry.attempts) > 1]
     assert receiver.unverified == []
     assert set(receiver.failed) == set(FAILURES)
     assert sum(receiver.failed.values()) > DELIVERIES * 0.25
     assert set(receiver.ids_by_task) == set(ids)
     assert all(len(webhook_ids) == 1 for webhook_ids in receiver.ids_by_task.values())
-    assert sorted(receiver.arrived) == sorted(entry.notification_id for entry in done.entries)
+    assert sorted(receiver.arrived) == sorted(entry.webhook_id for entry in done.webhooks)
     assert {receiver.bodies[webhook_id]["result"] for webhook_id in receiver.arrived} == set(range(DELIVERIES))
     assert len(again) > DELIVERIES * 0.15
     for entry in again:
-        assert [line.attempt for line in entry.log] == list(range(1, entry.attempts + 1))
-        assert all(line.error or line.status_code != 204 for line in entry.log[:-1])
+        assert [line.attempt for line in entry.attempts] == list(range(1, len(entry.attempts) + 1))
+        assert all(line.error or line.status_code != 204 for line in entry.attempts[:-1])
 
 
 async def test_a_worker_that_is_killed_before_it_tells_loses_nothing(site: Site) -> None:
@@ -80,7 +80,7 @@ async def test_a_worker_that_is_killed_before_it_tells_loses_nothing(site: Site)
             assert result.status == "succeeded", site.logs()
         site.kill(worker)
         pending = await sdk.list_webhooks(status="pending")
-        assert len(pending.entries) == 40
+        assert len(pending.webhooks) == 40
         assert receiver.arrived == {}
         site.worker()
         await delivered(sdk)
@@ -127,9 +127,9 @@ async def test_a_receiver_that_does_not_answer_holds_no_task_up(site: Site, kind
         ids = await sdk.publish_tasks([("echo", n) for n in range(100)], reply_to="told")
         for task_id in ids:
             await sdk.wait_for_result(task_id, timeout=20)
-        replies = (await sdk.list_webhooks(kind="reply", limit=1000)).entries
+        replies = (await sdk.list_webhooks(kind="reply", limit=1000)).webhooks
         for reply in replies:
-            assert (await published(sdk, reply.notification_id)).status == "succeeded"
+            assert (await published(sdk, reply.webhook_id)).status == "succeeded"
         took = time.monotonic() - began
         is_over.set()
     server.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from omnidaemon.bootstrap.api_keys import ApiKey, Scope, matching
-from omnidaemon.domain.secret import Secret
 from omnidaemon.bootstrap.settings import Settings, load_settings
 from omnidaemon.domain.errors import InvalidName, InvalidSetting
+from omnidaemon.domain.secret import Secret
 
 SECRET = "s3cr3t-" * 6
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from omnidaemon.app.queries import AgentState, AgentStatus, Health, ResultPage, TaskDetails
+from omnidaemon.app.queries import AgentState, AgentStatus, Health, ResultPage, TaskDetails, WebhookPage, WebhookStatus
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.journal import EventKind, JournalEvent
@@ -17,7 +17,6 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.notification import notifications_of
 from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus, SendAttempt
 from omnidaemon.domain.outcome import AttemptError
-from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run
@@ -25,7 +24,6 @@ from omnidaemon.domain.states import RunState, Status
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.entrypoints import shapes
 from omnidaemon.ports.bus import Depth
-from omnidaemon.ports.outbox import OutboxPage
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 ISO = "2030-01-01T00:00:00+00:00"
@@ -62,7 +60,6 @@ def dead_result():
 
 def details(stored):
     """Everything about a task with one dead run, as the queries give it."""
-    run = Run(task_id="t1", subscription=GREETER, state=RunState.DEAD, queued_at=AT, errors=(ERROR, ERROR))
     event = JournalEvent(
         kind=EventKind.DEAD, task_id="t1", topic="greet", agent="greeter", at=AT, attempt=1, position=7
     )
@@ -70,8 +67,9 @@ def details(stored):
         result=dead_result(),
         payload={"a": 1},
         task=stored if isinstance(stored, Task) else None,
+        unreadable=stored if isinstance(stored, Unreadable) else None,
+        errors=(("greeter", ERROR), ("greeter", ERROR)),
         events=(event,),
-        record=TaskRecord(task=stored, created_at=AT, runs=(run,)),
     )
 
 
@@ -205,7 +203,7 @@ def test_a_webhook_shows_each_attempt_and_no_secret():
         reason="why",
         log=(SendAttempt(status_code=500, seconds=0.5, attempt=1, at=AT),),
     )
-    shape = shapes.webhook_page(OutboxPage(entries=(entry,), cursor="1"))
+    shape = shapes.webhook_page(WebhookPage(webhooks=(WebhookStatus.of(entry),), cursor="1"))
     assert shape == {
         "webhooks": [
             {

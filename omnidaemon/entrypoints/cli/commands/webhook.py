@@ -33,7 +33,7 @@ async def list_(
             status=status, kind=kind, topic=topic, task_id=task, limit=limit, cursor=cursor
         )
     answer = shapes.webhook_page(page)
-    screen(as_json=as_json).show(answer, *webhook_views.webhooks_views(page.entries))
+    screen(as_json=as_json).show(answer, *webhook_views.webhooks_views(page.webhooks))
     say_cursor(page.cursor, as_json=as_json)
 
 

@@ -61,6 +61,8 @@ async def publish_task(client: Serving, task: NewTask, idempotency_key: Idempote
         correlation_id=task.correlation_id,
         causation_id=task.causation_id,
         headers=task.headers,
+        webhook=task.webhook,
+        reply_to=task.reply_to,
     )
     return shapes.receipt(task_id, is_delayed=task.delay is not None or task.due_at is not None)
 

@@ -18,6 +18,7 @@ from omnidaemon.entrypoints.http.schemas.tasks import (
     TaskResult,
     Unreadable,
 )
+from omnidaemon.entrypoints.http.schemas.webhooks import Redelivered, SendAttempt, Webhook, WebhookPage
 from omnidaemon.entrypoints.http.schemas.whole import Checkup, Counted, Finding, Flaw, Health, Probe, Problem, Setting
 
 __all__ = [
@@ -46,8 +47,10 @@ __all__ = [
     "Problem",
     "Purged",
     "Receipt",
+    "Redelivered",
     "Run",
     "RunError",
+    "SendAttempt",
     "Setting",
     "TaskDetails",
     "TaskPage",
@@ -55,6 +58,8 @@ __all__ = [
     "Text",
     "Topic",
     "Unreadable",
+    "Webhook",
+    "WebhookPage",
     "Worker",
     "WorkersAgent",
 ]

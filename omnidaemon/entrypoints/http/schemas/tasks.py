@@ -91,7 +91,10 @@ class TaskDetails(TaskResult):
     correlation_id: str | None
     causation_id: str | None
     idempotency_key: str | None
+    webhook: str | None
+    reply_to: str | None
     unreadable: Unreadable | None
+    is_cancel_requested: bool
     errors: list[RunError]
     events: list[JournalEvent]
 

@@ -1,0 +1,65 @@
+"""What a client checks before it asks anybody, so that a mistake is the same error whoever would have been asked."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+from omnidaemon.domain.errors import InvalidValue, TaskNotFound
+from omnidaemon.domain.names import checked_name, is_name
+from omnidaemon.domain.notification import NotificationKind
+from omnidaemon.domain.outbox import OutboxStatus
+from omnidaemon.domain.states import Status
+from omnidaemon.ports.outbox import OutboxFilter
+from omnidaemon.ports.run_queries import TaskFilter, position_before
+
+E = TypeVar("E", bound=StrEnum)
+
+_LONGEST_PAGE = 1000
+
+
+def known_task(task_id: str, agent: str | None = None) -> str:
+    """The id, unless it is one that no task can have, or the agent one that none can be."""
+    if not is_name(task_id):
+        raise TaskNotFound(task_id)
+    if agent is not None and not is_name(agent):
+        raise TaskNotFound(task_id, agent)
+    return task_id
+
+
+def task_filter(status: str | None, topic: str | None, agent: str | None, cursor: str | None, limit: int) -> TaskFilter:
+    """Which tasks to look for; `InvalidInput` for what cannot be looked for."""
+    _check_page(cursor, limit)
+    return TaskFilter(
+        status=_one_of(Status, "status", status), topic=_name("topic", topic), agent=_name("agent name", agent)
+    )
+
+
+def outbox_filter(  # noqa: PLR0917 - in the order in which `list_webhooks` has them
+    status: str | None, kind: str | None, topic: str | None, task_id: str | None, cursor: str | None, limit: int
+) -> OutboxFilter:
+    """Which webhooks and replies to look for; `InvalidInput` for what cannot be looked for."""
+    _check_page(cursor, limit)
+    return OutboxFilter(
+        status=_one_of(OutboxStatus, "status", status),
+        kind=_one_of(NotificationKind, "kind", kind),
+        topic=_name("topic", topic),
+        task_id=_name("task id", task_id),
+    )
+
+
+def _check_page(cursor: str | None, limit: int) -> None:
+    if limit not in range(1, _LONGEST_PAGE + 1):
+        raise InvalidValue("limit", limit, f"a number from 1 to {_LONGEST_PAGE}")
+    position_before(cursor)
+
+
+def _name(kind: str, name: str | None) -> str | None:
+    return None if name is None else checked_name(kind, name)
+
+
+def _one_of(kind: type[E], name: str, value: str | None) -> E | None:
+    try:
+        return None if value is None else kind(value)
+    except ValueError:
+        raise InvalidValue(name, value, f"one of {', '.join(kind)}") from None

@@ -12,10 +12,11 @@ from omnidaemon.domain.errors import AgentNotFound, BackendError
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
-from omnidaemon.domain.task import Task
+from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.bus import BusInspector, Depth, EventBus
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.run_queries import TaskFilter
@@ -32,13 +33,17 @@ class ResultPage:
 
 @attrs.frozen(kw_only=True)
 class TaskDetails:
-    """Everything about one task. `payload` is its decoded value; `events` its journal, oldest first."""
+    """Everything about one task. `payload` is its decoded value; `task` is None for what is `unreadable` here; `errors`
+    are those of every attempt, each with its agent; `events` the journal, oldest first. `is_cancel_requested`: somebody
+    wants what runs of it stopped."""
 
     result: TaskResult
     payload: object
     task: Task | None
-    events: tuple[JournalEvent, ...]
-    record: TaskRecord
+    unreadable: Unreadable | None = None
+    errors: tuple[tuple[str, AttemptError], ...] = ()
+    events: tuple[JournalEvent, ...] = ()
+    is_cancel_requested: bool = False
 
 
 class AgentState(StrEnum):
@@ -113,8 +118,10 @@ class Queries:
             result=self._result(record, None),
             payload=self._codec.decode_value(task.payload) if task else None,
             task=task,
+            unreadable=record.task if isinstance(record.task, Unreadable) else None,
+            errors=tuple((run.subscription.agent, error) for run in record.runs for error in run.errors),
             events=tuple(await self._storage.journal.read(task_id=task_id)),
-            record=record,
+            is_cancel_requested=any(run.is_cancel_requested for run in record.runs),
         )
 
     async def last_event(self, task_id: str) -> int | None:

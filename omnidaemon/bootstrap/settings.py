@@ -33,7 +33,7 @@ from omnidaemon.domain.errors import InvalidSetting, UnknownBackend
 
 _DEFAULT = "default"
 _MADE_HERE = "Settings()"
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+NOTHING_GIVEN: Mapping[str, Any] = MappingProxyType({})
 # Up to the last @, since people forget to escape what is in a password.
 _USER_INFO = re.compile(r"(?<=://)\S*@")
 _SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:password|secret|token|key)[^=&#]*=)[^&#]*", re.IGNORECASE)
@@ -99,7 +99,7 @@ class Settings:
     api_keys: tuple[ApiKey, ...] = _setting("OMNIDAEMON_API_KEYS", kinds.API_KEYS, default=())
     api_url: str | None = _setting("OMNIDAEMON_API_URL", kinds.URL, default=None)
     api_key: Secret | None = _setting("OMNIDAEMON_API_KEY", kinds.SECRET, default=None)
-    origins: Mapping[str, str] = attrs.field(default=_NOTHING, eq=False, repr=False)
+    origins: Mapping[str, str] = attrs.field(default=NOTHING_GIVEN, eq=False, repr=False)
     # Strongest first. Holds the whole environment, so it is neither printed nor compared.
     _sources: Sequence[Source] = attrs.field(default=(), alias="sources", eq=False, repr=False)
 
@@ -132,7 +132,7 @@ _KINDS: Mapping[str, Kind] = {name: metadata["kind"] for name, metadata in _DECL
 
 
 def load_settings(
-    arguments: Mapping[str, object] = _NOTHING,
+    arguments: Mapping[str, object] = NOTHING_GIVEN,
     *,
     directory: Path | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -143,6 +143,29 @@ def load_settings(
     those that are None count as not given. Raises `UnknownSetting` and `InvalidSetting`, naming the origin.
     """
     directory = (directory or Path.cwd()).absolute()
+    sources = _sources(arguments, directory, environ)
+    found, found_origins = _found(_VARIABLES, sources)
+    values = {"data_dir": default_data_dir(nearest(SETTINGS_FILE, directory), environ), **found}
+    origins = dict.fromkeys(_VARIABLES, _DEFAULT) | found_origins
+    try:
+        return Settings(**values, origins=MappingProxyType(origins), sources=tuple(sources))
+    except UnknownBackend as error:
+        raise attrs.evolve(error, origin=origins["event_bus_type"]) from None
+
+
+def load_chosen(
+    names: Iterable[str],
+    arguments: Mapping[str, object] = NOTHING_GIVEN,
+    *,
+    directory: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """Those of these settings alone that are given, and their origins; the others may be as wrong as they like."""
+    return _found(names, _sources(arguments, (directory or Path.cwd()).absolute(), environ))
+
+
+def _sources(arguments: Mapping[str, object], directory: Path, environ: Mapping[str, str]) -> Sequence[Source]:
+    """Strongest first."""
     settings_file, env_file = nearest(SETTINGS_FILE, directory), nearest(ENV_FILE, directory)
     sources = [
         arguments_source(arguments, directory, _VARIABLES),
@@ -152,18 +175,18 @@ def load_settings(
         sources.append(env_file_source(env_file, _VARIABLES))
     if settings_file is not None:
         sources.append(settings_file_source(settings_file, _VARIABLES))
+    return sources
 
-    values: dict[str, Any] = {"data_dir": default_data_dir(settings_file, environ)}
-    origins = dict.fromkeys(_VARIABLES, _DEFAULT)
-    for name in _VARIABLES:
+
+def _found(names: Iterable[str], sources: Sequence[Source]) -> tuple[dict[str, Any], dict[str, str]]:
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for name in names:
         if (source := next((source for source in sources if name in source.settings), None)) is not None:
             origin = origins[name] = source.origin(_VARIABLES[name])
             value = _KINDS[name].read(_VARIABLES[name], source.settings[name], origin)
             values[name] = source.folder / value if isinstance(value, Path) else value
-    try:
-        return Settings(**values, origins=MappingProxyType(origins), sources=tuple(sources))
-    except UnknownBackend as error:
-        raise attrs.evolve(error, origin=origins["event_bus_type"]) from None
+    return values, origins
 
 
 def without_secrets(name: str, value: str) -> str:

@@ -73,3 +73,8 @@ def timing_bucket(seconds: float) -> int:
 def bucket_seconds(bucket: int) -> float:
     """The longest time that this log bucket holds."""
     return float(_SMALLEST_SECONDS * 2 ** (bucket / _BUCKETS_PER_DOUBLING))
+
+
+def bucket_of(seconds: float) -> int:
+    """The log bucket that `bucket_seconds` told by this bound."""
+    return round(_BUCKETS_PER_DOUBLING * math.log2(seconds / _SMALLEST_SECONDS))

@@ -12,17 +12,13 @@ from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.runtimes import Runtimes
 from omnidaemon.domain.agent import WorkerRecord
-from omnidaemon.domain.errors import InvalidValue, TaskNotFound
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
-from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
+from omnidaemon.entrypoints.checks import known_task, task_filter
 from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
 from omnidaemon.ports.bus import Depth
-from omnidaemon.ports.run_queries import TaskFilter
-
-_LONGEST_PAGE = 1000
 
 
 class Client:
@@ -101,7 +97,7 @@ class Client:
     ) -> TaskResult:
         """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never);
         `TaskNotFound` when it is unknown."""
-        return await (await self.runtime()).results.wait(_known(task_id), timeout, agent)
+        return await (await self.runtime()).results.wait(known_task(task_id), timeout, agent)
 
     async def list_tasks(
         self,
@@ -113,12 +109,7 @@ class Client:
         limit: int = 100,
     ) -> ResultPage:
         """Tasks that match, newest first, and a cursor for the next page."""
-        if limit not in range(1, _LONGEST_PAGE + 1):
-            raise InvalidValue("limit", limit, f"a number from 1 to {_LONGEST_PAGE}")
-        for kind, name in (("topic", topic), ("agent name", agent)):
-            if name is not None:
-                checked_name(kind, name)
-        wanted = TaskFilter(status=None if status is None else _status(status), topic=topic, agent=agent)
+        wanted = task_filter(status, topic, agent, cursor, limit)
         return await (await self.runtime()).queries.find(wanted, cursor, limit)
 
     async def get_task(self, task_id: str) -> TaskDetails | None:
@@ -127,15 +118,15 @@ class Client:
 
     async def cancel_task(self, task_id: str, agent: str | None = None) -> None:
         """End what has not begun; have what runs stopped. `TaskNotFound`; `WrongState` when all of it has ended."""
-        await (await self.runtime()).storage.commands.cancel(_known(task_id), agent)
+        await (await self.runtime()).storage.commands.cancel(known_task(task_id), agent)
 
     async def requeue_task(self, task_id: str, agent: str | None = None) -> None:
         """Run an ended task again: the agent named, else all that did not succeed. `TaskNotFound`, `WrongState`."""
-        await (await self.runtime()).storage.commands.requeue(_known(task_id), agent)
+        await (await self.runtime()).storage.commands.requeue(known_task(task_id), agent)
 
     async def delete_task(self, task_id: str, agent: str | None = None) -> None:
         """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs."""
-        await (await self.runtime()).storage.commands.delete(_known(task_id), agent)
+        await (await self.runtime()).storage.commands.delete(known_task(task_id), agent)
 
     # --- agents and workers -------------------------------------------------------------------------------------------
 
@@ -209,17 +200,3 @@ class Client:
     async def health(self) -> Health:
         """Whether bus and store answer, and what is lossy or degraded."""
         return await (await self.runtime()).queries.health()
-
-
-def _known(task_id: str) -> str:
-    """The id, unless it is one that no task can have."""
-    if not is_name(task_id):
-        raise TaskNotFound(task_id)
-    return task_id
-
-
-def _status(status: str) -> Status:
-    try:
-        return Status(status)
-    except ValueError:
-        raise InvalidValue("status", status, f"one of {', '.join(Status)}") from None

@@ -9,7 +9,7 @@ import attrs
 from omnidaemon.domain.errors import InvalidInput, NotFound, OmniDaemonError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
-from omnidaemon.entrypoints.client import Client
+from omnidaemon.entrypoints.operations import Operations
 
 _PAGE = 500
 
@@ -56,7 +56,7 @@ def dead_runs(task: TaskResult) -> list[TaskResult]:
     return [run for run in task.runs if run.status is Status.DEAD]
 
 
-async def requeue(client: Client, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt:
+async def requeue(client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt:
     """Run dead letters again, from their first attempt on: those named, or all of the topic.
 
     Raises `NoDeadLetter` and `NoChoice`, before anything is done.
@@ -68,7 +68,7 @@ async def requeue(client: Client, topic: str, task_ids: Sequence[str], *, is_all
     return await _each(await _chosen(client, topic, task_ids, is_all=is_all), requeue_one)
 
 
-async def purge(client: Client, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt:
+async def purge(client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt:
     """Remove dead letters for good, likewise. What other agents made of the same task stays."""
     chosen = await _chosen(client, topic, task_ids, is_all=is_all)
     whole = {task.task_id for task in chosen if len(dead_runs(task)) == len(task.runs)}
@@ -84,7 +84,7 @@ async def purge(client: Client, topic: str, task_ids: Sequence[str], *, is_all: 
     return await _each(chosen, purge_one)
 
 
-async def _chosen(client: Client, topic: str, task_ids: Sequence[str], *, is_all: bool) -> list[TaskResult]:
+async def _chosen(client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> list[TaskResult]:
     """The tasks meant, all of them read before any is touched."""
     if is_all == bool(task_ids):
         raise NoChoice
@@ -99,7 +99,7 @@ async def _chosen(client: Client, topic: str, task_ids: Sequence[str], *, is_all
     return chosen
 
 
-async def _all_of(client: Client, topic: str) -> list[TaskResult]:
+async def _all_of(client: Operations, topic: str) -> list[TaskResult]:
     found: list[TaskResult] = []
     cursor: str | None = None
     while True:

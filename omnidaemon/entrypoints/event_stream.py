@@ -13,6 +13,11 @@ from omnidaemon.domain.journal import JournalEvent
 class EventStream(AsyncIterator[JournalEvent]):
     """Events of the journal, each once and in order. One wait at a time; a wait that is cancelled loses nothing."""
 
+    @property
+    @abstractmethod
+    def position(self) -> int | None:
+        """Where somebody goes on who has had the events that were given so far; None before it is open."""
+
     @abstractmethod
     async def open(self) -> None:
         """Listen from now on, which the first wait does otherwise. Raises what keeps it from doing so. Idempotent."""
@@ -29,10 +34,15 @@ class FeedStream(EventStream):
         self, runtime: Callable[[], Awaitable[Runtime]], after: int | None, task_id: str | None, topic: str | None
     ) -> None:
         self._runtime = runtime
-        self._after = after
+        self._position = after
         self._task_id = task_id
         self._topic = topic
         self._events: AsyncIterator[JournalEvent] | None = None
+
+    @property
+    def position(self) -> int | None:
+        """That of the last event, or where it began."""
+        return self._position
 
     async def open(self) -> None:
         """Begin to follow at the newest position, unless another was given."""
@@ -45,11 +55,14 @@ class FeedStream(EventStream):
         return self
 
     async def __anext__(self) -> JournalEvent:
-        return await anext(await self._following())
+        event = await anext(await self._following())
+        self._position = event.position
+        return event
 
     async def _following(self) -> AsyncIterator[JournalEvent]:
         if self._events is None:
             feed = (await self._runtime()).feed
-            after = await feed.latest() if self._after is None else self._after
-            self._events = feed.follow(after, self._task_id, self._topic)
+            if self._position is None:
+                self._position = await feed.latest()
+            self._events = feed.follow(self._position, self._task_id, self._topic)
         return self._events

@@ -12,6 +12,7 @@ from omnidaemon.bootstrap.overrides import replaced
 from omnidaemon.domain.errors import InvalidInput, TaskNotFound, WaitTimedOut
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import RunState
+from omnidaemon.domain.task import Task
 from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 from omnidaemon.entrypoints.unheard import unknown_topic
 from omnidaemon.testing.clock import ManualClock
@@ -78,12 +79,13 @@ class TestHarness:
 
     async def _skip_pause(self, task_id: str) -> None:
         """Move the clock to where the task's next step is due, when nothing of it runs just now."""
-        details = await self.sdk.get_task(task_id)
-        if details is None or any(run.state is RunState.RUNNING for run in details.record.runs):
+        queries = (await self.sdk.runtime()).storage.queries
+        record = (await queries.records([task_id])).get(task_id)
+        if record is None or any(run.state is RunState.RUNNING for run in record.runs):
             return
-        due = [run.due_at for run in details.record.runs if run.due_at is not None]
-        if details.record.is_scheduled and details.task is not None and details.task.due_at is not None:
-            due.append(details.task.due_at)
+        due = [run.due_at for run in record.runs if run.due_at is not None]
+        if record.is_scheduled and isinstance(record.task, Task) and record.task.due_at is not None:
+            due.append(record.task.due_at)
         if due:
             pause = (min(due) - self.clock.now().at).total_seconds()
             # A little at least, even for what is due already: the engine's own short pauses run on this clock too.

@@ -13,11 +13,10 @@ from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.journal import JournalEvent
-from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.metrics import Metrics, bucket_seconds
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
-from omnidaemon.domain.task import Unreadable
 from omnidaemon.entrypoints.dead_letters import Dealt
 from omnidaemon.entrypoints.diagnosis import Finding, Severity
 from omnidaemon.ports.bus import Depth
@@ -77,8 +76,7 @@ def task_details(details: TaskDetails) -> Shape:
 
     `unreadable` is null, or says why the task could not be decoded and holds its bytes in base64.
     """
-    task, stored = details.task, details.record.task
-    unreadable = stored if isinstance(stored, Unreadable) else None
+    task, unreadable = details.task, details.unreadable
     return {
         **task_result(details.result),
         "payload": details.payload,
@@ -89,11 +87,8 @@ def task_details(details: TaskDetails) -> Shape:
         "idempotency_key": task.idempotency_key if task else None,
         "unreadable": unreadable
         and {"reason": unreadable.reason, "raw_base64": base64.b64encode(unreadable.raw).decode()},
-        "errors": [
-            {"agent": run.subscription.agent, **attempt_error(error)}
-            for run in details.record.runs
-            for error in run.errors
-        ],
+        "is_cancel_requested": details.is_cancel_requested,
+        "errors": [{"agent": agent, **attempt_error(error)} for agent, error in details.errors],
         "events": [journal_event(event) for event in details.events],
     }
 
@@ -209,6 +204,9 @@ def _counted(counted: Metrics) -> Shape:
         "tasks_crashed": counted.tasks_crashed,
         "avg_processing_time_sec": counted.avg_processing_time_sec,
         "p95_processing_time_sec": counted.quantile(0.95),
+        "attempts_timed": counted.attempts_timed,
+        "seconds_sum": counted.seconds_sum,
+        "timings": [{"seconds": bucket_seconds(bucket), "attempts": many} for bucket, many in counted.timings],
     }
 
 

@@ -10,10 +10,14 @@ from io import TextIOWrapper
 
 from cyclopts import App, Group, Parameter
 
+from omnidaemon.entrypoints.cli.api_options import taken_from
 from omnidaemon.entrypoints.cli.banner import print_banner
 
 _COMMANDS = "omnidaemon.entrypoints.cli.commands"
-_ABOUT = "OmniDaemon: a runtime for background AI agents. Events in, durable runs, results out."
+_ABOUT = """OmniDaemon: a runtime for background AI agents. Events in, durable runs, results out.
+
+With --api-url URL [--api-key KEY], or OMNIDAEMON_API_URL and OMNIDAEMON_API_KEY, a command asks the server there and
+touches nothing on this machine."""
 
 # Group → its help, and its commands with theirs. A command whose name is a Python word has an underscore in its module.
 _GROUPS: dict[str, tuple[str, dict[str, str]]] = {
@@ -121,11 +125,12 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. Errors are told on stderr."""
     _let_any_text_pass()
     try:
-        if not arguments or arguments[0] in {"--help", "-h"}:
-            print_banner(sys.stdout)
-        code = build_app()(
-            arguments, print_error=False, exit_on_error=False, verbose=False, result_action="return_value"
-        )
+        with taken_from(arguments) as rest:
+            if not rest or rest[0] in {"--help", "-h"}:
+                print_banner(sys.stdout)
+            code = build_app()(
+                rest, print_error=False, exit_on_error=False, verbose=False, result_action="return_value"
+            )
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the edge of the process
         return _ended_by(error, as_json="--json" in arguments)

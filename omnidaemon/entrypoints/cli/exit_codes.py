@@ -14,6 +14,7 @@ from omnidaemon.domain.errors import (
     PublishFailed,
     WaitTimedOut,
 )
+from omnidaemon.entrypoints.http.refusals import Forbidden, Unauthorized
 
 
 class ExitCode(IntEnum):
@@ -34,6 +35,8 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (InvalidInput, ExitCode.WRONG_USE),
     (ConfigurationError, ExitCode.WRONG_USE),
     (NotFound, ExitCode.NOT_FOUND),
+    (Unauthorized, ExitCode.WRONG_USE),
+    (Forbidden, ExitCode.WRONG_USE),
     (BackendError, ExitCode.UNREACHABLE),
     (PublishFailed, ExitCode.UNREACHABLE),
     (WaitTimedOut, ExitCode.TIMED_OUT),

@@ -24,6 +24,7 @@ from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli.payloads import QUOTING
 from omnidaemon.entrypoints.cli.screen import note
 from omnidaemon.entrypoints.cli.values import json_text
+from omnidaemon.entrypoints.http.refusals import Unauthorized
 
 
 def report(error: BaseException, *, as_json: bool) -> None:
@@ -55,8 +56,8 @@ def _advice(error: BaseException) -> str:
             return "`omni task list` shows those that are known; `omni config show` where they are looked for"
         case WaitTimedOut():
             return f"look later: omni task result {error.task_id}"
-        case PublishFailed():
-            return "`omni health` shows the state of bus and store"
+        case Unauthorized():
+            return "give the key by --api-key or OMNIDAEMON_API_KEY"
         case IdempotencyConflict():
             return f"omni task show {error.task_id} shows that payload; another task needs another key"
         case AgentFileError() | InvalidSetting() | UnknownSetting() | UnknownBackend():
@@ -64,10 +65,11 @@ def _advice(error: BaseException) -> str:
             return ""
         case ConfigurationError():
             return "`omni config show` shows each setting and where it comes from"
-        case OmniDaemonError() | OSError():
-            return ""
+        case PublishFailed():
+            return "`omni health` shows the state of bus and store"
         case _:
-            return "this should not happen; with OMNIDAEMON_LOG_LEVEL=DEBUG the traceback is shown"
+            is_known = isinstance(error, (OmniDaemonError, OSError))
+            return "" if is_known else "this should not happen; with OMNIDAEMON_LOG_LEVEL=DEBUG the traceback is shown"
 
 
 def _report_bug(error: BaseException) -> None:

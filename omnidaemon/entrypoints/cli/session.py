@@ -1,18 +1,24 @@
-"""One command's connection: a client over bus and store, opened when it is needed and closed with the command."""
+"""One command's connection: what carries its work out, opened when it is needed and closed with the command."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
-from omnidaemon.domain.errors import ConfigurationError
+from omnidaemon.domain.errors import BackendError, ConfigurationError
+from omnidaemon.entrypoints.cli.api_options import given
 
 if TYPE_CHECKING:
-    from omnidaemon.bootstrap.settings import Settings
+    from omnidaemon.app.queries import Health
+    from omnidaemon.bootstrap.settings import Settings, Shown
     from omnidaemon.entrypoints.client import Client
+    from omnidaemon.entrypoints.diagnosis import Finding
+    from omnidaemon.entrypoints.http_client.client import HttpClient
+    from omnidaemon.entrypoints.operations import Operations
 
 
 @attrs.define(slots=False)
@@ -26,35 +32,127 @@ class OutOfReach(ConfigurationError):
         return (
             f"the bus {self.bus!r} (from {self.origin}) lives inside one process: what this command publishes would be "
             "lost when it exits; choose one that processes share, such as EVENT_BUS_TYPE=sqlite, or publish from the "
-            "program that runs the agents"
+            "program that runs the agents, or through its API (OMNIDAEMON_API_URL)"
         )
 
 
-@attrs.frozen(kw_only=True)
-class Session:
-    """What a command works with. `settings` are for telling a person; all work goes through the client."""
+class Session(ABC):
+    """What a command works with. All work goes through `client`; the rest is for telling a person."""
 
-    client: Client
-    settings: Settings
+    client: Operations
+
+    @abstractmethod
+    async def place(self) -> str:
+        """Where it works."""
+
+    @abstractmethod
+    async def check_reach(self) -> None:
+        """Raise `OutOfReach` when what is published here can reach no other process."""
+
+    @abstractmethod
+    async def health(self) -> Health:
+        """Whether bus and store answer, also where they cannot even be opened."""
+
+    @abstractmethod
+    async def findings(self) -> list[Finding]:
+        """What is wrong or weak there."""
+
+    @abstractmethod
+    async def settings(self) -> Sequence[Shown]:
+        """The settings that are in force there."""
+
+
+class DirectSession(Session):
+    """On bus and store themselves, by the settings of this process."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self.client = self._client = client
+        self._settings = settings
 
     async def place(self) -> str:
-        """Where it works, for a person; the data directory where one of the two keeps files in it."""
-        runtime = await self.client.runtime()
+        """The data directory too, where one of the two keeps files in it."""
+        runtime = await self._client.runtime()
         bus, store = runtime.bus.capabilities, runtime.storage.capabilities
         has_files = any(part.is_host_local and not part.is_process_local for part in (bus, store))
-        return f"bus {bus.name}, store {store.name}{f', data in {self.settings.data_dir}' if has_files else ''}"
+        return f"bus {bus.name}, store {store.name}{f', data in {self._settings.data_dir}' if has_files else ''}"
 
     async def check_reach(self) -> None:
-        """Raise `OutOfReach` when what this process publishes can reach no other process."""
-        bus = (await self.client.runtime()).bus.capabilities
+        """Memory is for one process alone."""
+        bus = (await self._client.runtime()).bus.capabilities
         if bus.is_process_local:
-            raise OutOfReach(bus.name, self.settings.origins.get("event_bus_type", "arguments"))
+            raise OutOfReach(bus.name, self._settings.origins.get("event_bus_type", "arguments"))
+
+    async def health(self) -> Health:
+        """As it looks from here."""
+        from omnidaemon.entrypoints import checkup  # noqa: PLC0415 - for two commands alone
+
+        return await checkup.health(self._client, self._settings)
+
+    async def findings(self) -> list[Finding]:
+        """As it looks from here."""
+        from omnidaemon.entrypoints import checkup  # noqa: PLC0415 - likewise
+
+        return await checkup.examine(self._client, self._settings)
+
+    async def settings(self) -> Sequence[Shown]:
+        """Those of this process."""
+        return self._settings.shown()
+
+
+class ApiSession(Session):
+    """Wholly by the API of a server; nothing of this machine is opened or looked at."""
+
+    def __init__(self, client: HttpClient, location: str) -> None:
+        self.client = self._client = client
+        self._location = location
+
+    async def place(self) -> str:
+        """The server's URL."""
+        return f"API at {self._location}"
+
+    async def check_reach(self) -> None:
+        """What the server publishes reaches whoever it reaches."""
+
+    async def health(self) -> Health:
+        """As it looks from the server."""
+        return await self._client.health()
+
+    async def findings(self) -> list[Finding]:
+        """As it looks from the server; that it cannot be reached is one."""
+        from omnidaemon.entrypoints import diagnosis  # noqa: PLC0415 - for one command alone
+
+        try:
+            return await self._client.examine()
+        except BackendError as error:
+            return [diagnosis.broken("API", error)]
+
+    async def settings(self) -> Sequence[Shown]:
+        """The server's."""
+        return await self._client.settings()
 
 
 @contextlib.asynccontextmanager
 async def session() -> AsyncIterator[Session]:
-    """A session by the settings of this process. Raises `ConfigurationError`; the client opens at its first call."""
-    # The container brings every library with it, which `omni --help` shall not pay for.
+    """A session by what was given to the command and by the settings of this process: through an API where one is named,
+    else direct. Raises `ConfigurationError`; nothing is opened before the first call."""
+    from omnidaemon.bootstrap.api_address import load_api_address  # noqa: PLC0415 - not for `omni --help`
+
+    address = load_api_address(given())
+    async with contextlib.AsyncExitStack() as stack:
+        if address is None:
+            opened: Session = _direct()
+        else:
+            from omnidaemon.entrypoints.http_client.client import HttpClient  # noqa: PLC0415 - for the API alone
+            from omnidaemon.entrypoints.http_client.connection import ApiConnection  # noqa: PLC0415
+
+            connection = ApiConnection(address)
+            opened = ApiSession(HttpClient(connection), connection.location)
+        stack.push_async_callback(opened.client.close)
+        yield opened
+
+
+def _direct() -> Session:
+    # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
     from omnidaemon.bootstrap.container import Container  # noqa: PLC0415
     from omnidaemon.bootstrap.settings import load_settings  # noqa: PLC0415
     from omnidaemon.entrypoints.client import Client  # noqa: PLC0415
@@ -62,8 +160,4 @@ async def session() -> AsyncIterator[Session]:
 
     settings = load_settings()
     configure_logs("DEBUG" if settings.log_level in {"DEBUG", "TRACE"} else "WARNING")
-    client = Client(Container(settings=settings))
-    try:
-        yield Session(client=client, settings=settings)
-    finally:
-        await client.close()
+    return DirectSession(Client(Container(settings=settings)), settings)

@@ -158,7 +158,7 @@ def _given(task: Task) -> list[tuple[str, Cell]]:
 
 
 def _error_cards(details: TaskDetails) -> list[View]:
-    return [_error_card(run.subscription.agent, error) for run in details.record.runs for error in run.errors]
+    return [_error_card(agent, error) for agent, error in details.errors]
 
 
 def _error_card(agent: str, error: AttemptError) -> Card:

@@ -30,12 +30,16 @@ class Streams:
         self._waits: set[asyncio.Timeout] = set()
         self._is_closing = False
 
-    def response(self, events: AsyncIterator[JournalEvent], on_pause: Callable[[], None]) -> StreamingResponse:
+    def response(
+        self, events: AsyncIterator[JournalEvent], on_pause: Callable[[], None], begins_at: int | None = None
+    ) -> StreamingResponse:
         """An answer that never ends before the events do, or the server. `on_pause` is called when nothing came for a
-        while. Raises `TooBusy`."""
+        while. `begins_at` is told at once, as the id to come back with for who loses the connection before the first
+        event. Raises `TooBusy`."""
         if self._open >= self._most:
             raise TooBusy
-        return StreamingResponse(self._lines(events, on_pause), media_type=MEDIA_TYPE, headers=_HEADERS)
+        lines = self._lines(events, on_pause, None if begins_at is None else str(begins_at))
+        return StreamingResponse(lines, media_type=MEDIA_TYPE, headers=_HEADERS)
 
     def close(self) -> None:
         """End them all. On their loop."""
@@ -43,11 +47,13 @@ class Streams:
         for wait in self._waits:
             wait.reschedule(0)
 
-    async def _lines(self, events: AsyncIterator[JournalEvent], on_pause: Callable[[], None]) -> AsyncIterator[bytes]:
+    async def _lines(
+        self, events: AsyncIterator[JournalEvent], on_pause: Callable[[], None], begins_at: str | None
+    ) -> AsyncIterator[bytes]:
         self._open += 1
         try:
             # At once, so that who connects knows that it listens.
-            yield format_sse_event(comment="listening")
+            yield format_sse_event(comment="listening", id=begins_at)
             while not self._is_closing:
                 try:
                     event = await self._next(events)

@@ -1,4 +1,5 @@
-"""The command in a folder of its own, with nothing of this machine's settings: in this process, or in one of its own."""
+"""The command in a folder of its own, with nothing of this machine's settings: in this process, or in one of its own; on
+bus and store directly, or through the API of a server."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -20,10 +22,20 @@ from types import SimpleNamespace
 
 import pytest
 
+from omnidaemon.entrypoints.cli.api_options import LOCAL_COMMANDS
 from omnidaemon.entrypoints.cli.app import run
 
 PATIENCE_SECONDS = 120
 OMNI = [sys.executable, "-m", "omnidaemon.entrypoints.cli"]
+SERVER = """
+import asyncio, sys
+from omnidaemon import OmniDaemonSDK
+from omnidaemon.api import start_api_server
+
+asyncio.run(start_api_server(OmniDaemonSDK(), port=int(sys.argv[1])))
+"""
+# Whoever reads any of these, or opens what they name, fails.
+NOTHING_HERE = {"EVENT_BUS_TYPE": "kafak", "RESULT_STORE_TYPE": "nothing", "OMNIDAEMON_DATA_DIR": "/dev/null/data"}
 
 AGENTS = '''
 from omnidaemon import DeliveryPolicy, OmniDaemonSDK
@@ -67,10 +79,13 @@ class Terminal(io.StringIO):
 
 
 class Omni:
-    """The command in one folder. `env` holds all that it sees of the environment."""
+    """The command in one folder. `env` holds all that it sees of the environment. `is_api`: commands that are not about
+    this machine go through a server, and would fail of everything else."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *, is_api=False):
         self.folder = folder
+        self.is_api = is_api
+        self.server = None
         self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "120", "LANG": "C.UTF-8"}
         # Tests write a file twice in a second, which Python's own cache does not notice.
         self.env["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -79,6 +94,25 @@ class Omni:
         # The measuring of coverage is passed on to children by these.
         self.env |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
         self._running = []
+
+    @property
+    def place(self):
+        """Where the command says that it works."""
+        if self.is_api:
+            return f"API at {self.api_url()}"
+        return f"bus sqlite, store sqlite, data in {self.folder / '.omnidaemon'}"
+
+    def api_url(self, port=0):
+        """The URL of a server over this folder's data, which runs no agents; started when it is first needed."""
+        if self.server is None:
+            log = self.folder / "server.txt"
+            self.server = self._begin([sys.executable, "-c", SERVER, str(port)], log, self.env)
+        return self.until(lambda: re.search(r"API on (http://\S+)", self.server.said))[1]
+
+    def _environment(self, arguments, env):
+        if not self.is_api or not arguments or arguments[0] in LOCAL_COMMANDS:
+            return self.env | env
+        return self.env | NOTHING_HERE | {"OMNIDAEMON_API_URL": self.api_url()} | env
 
     def __call__(self, *arguments, stdin="", **env):
         """Run it in this process, which spares the time to import; with both outputs piped."""
@@ -94,7 +128,7 @@ class Omni:
         return SimpleNamespace(returncode=code, shown=screen.getvalue())
 
     def _run(self, arguments, stdin, env, out, err):
-        before, mine = dict(os.environ), self.env | env
+        before, mine = dict(os.environ), self._environment(arguments, env)
         given = io.TextIOWrapper(io.BytesIO(stdin.encode()))
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             os.environ.clear()
@@ -112,7 +146,7 @@ class Omni:
         return subprocess.run(
             [*OMNI, *arguments],
             cwd=self.folder,
-            env=self.env | env,
+            env=self._environment(arguments, env),
             capture_output=True,
             text=True,
             check=False,
@@ -130,7 +164,9 @@ class Omni:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
         env = {
-            name: value for name, value in (self.env | {"TERM": "xterm-256color"} | env).items() if name != "COLUMNS"
+            name: value
+            for name, value in self._environment(arguments, {"TERM": "xterm-256color"} | env).items()
+            if name != "COLUMNS"
         }
         process = subprocess.Popen(
             [*OMNI, *arguments], cwd=self.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs
@@ -158,11 +194,14 @@ class Omni:
     def start(self, *arguments, **env):
         """Start it and leave it running; what it says goes to a file."""
         log = self.folder / f"log-{len(self._running)}.txt"
+        return self._begin([*OMNI, *arguments], log, self._environment(arguments, env))
+
+    def _begin(self, command, log, env):
         with log.open("w") as stream:
             process = subprocess.Popen(
-                [*OMNI, *arguments],
+                command,
                 cwd=self.folder,
-                env=self.env | env,
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -216,10 +255,33 @@ class Running:
             self.process.wait()
 
 
+@pytest.fixture(params=["direct", "api"])
+def omni(request, tmp_path: Path):
+    """The command, in a project folder: its data is kept there. Once directly and once through the API."""
+    with project(tmp_path, is_api=request.param == "api") as command:
+        yield command
+
+
 @pytest.fixture
-def omni(tmp_path: Path):
-    """The command, in a project folder: its data is kept there."""
-    (tmp_path / "omnidaemon.toml").touch()
-    command = Omni(tmp_path)
-    yield command
-    command.close()
+def direct(tmp_path: Path):
+    """The command on bus and store themselves, for what concerns this machine."""
+    with project(tmp_path) as command:
+        yield command
+
+
+@pytest.fixture
+def remote(tmp_path: Path):
+    """The command through the API of a server."""
+    with project(tmp_path, is_api=True) as command:
+        yield command
+
+
+@contextlib.contextmanager
+def project(folder, *, is_api=False):
+    """The command in a new project; all that it has begun is ended afterwards."""
+    (folder / "omnidaemon.toml").touch()
+    command = Omni(folder, is_api=is_api)
+    try:
+        yield command
+    finally:
+        command.close()

@@ -7,6 +7,12 @@ import pytest
 BANNER = r"/ _ \ _ __"
 
 
+@pytest.fixture
+def omni(direct):
+    """What is tested here is of this machine."""
+    return direct
+
+
 @pytest.mark.parametrize("arguments", [(), ("--help",)])
 def test_the_banner_and_frames_are_for_terminals(omni, arguments):
     """On a terminal help has the banner and colour; piped it is plain."""
@@ -35,8 +41,8 @@ def test_every_command_has_help(omni):
     groups = {
         "task": ["publish", "result", "list", "show", "cancel", "requeue", "delete"],
         "agent": ["list", "get", "start", "stop", "remove"],
-        "worker": ["list"],
-        "bus": ["list", "dlq"],
+        "worker": ["list", "drain"],
+        "bus": ["list", "dlq", "watch", "purge"],
         "dlq": ["list", "show", "requeue", "purge"],
         "config": ["show"],
     }

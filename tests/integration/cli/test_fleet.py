@@ -6,6 +6,18 @@ import pytest
 
 pytestmark = pytest.mark.timeout(600)  # many processes, on a machine that may be busy
 
+SLOW = """
+import asyncio
+from omnidaemon import OmniDaemonSDK
+
+sdk = OmniDaemonSDK()
+
+
+@sdk.agent("slow")
+async def slow(payload):
+    await asyncio.sleep(payload)
+"""
+
 
 def test_an_agent_is_stopped_and_started_from_elsewhere(omni):
     """Stop and start answer the agent; a stopped one leaves tasks waiting, which the doctor notices."""
@@ -75,8 +87,8 @@ def test_workers_bus_and_metrics_are_shown(omni):
         assert "╭" in seen.shown
 
 
-def test_health_is_ok_or_says_what_is_not(omni):
-    """Exit 0 while bus and store answer, 4 when they do not."""
+def test_health_is_ok(omni):
+    """Exit 0 while bus and store answer."""
     assert omni.json("health") == {
         "status": "ok",
         "bus": "sqlite",
@@ -85,10 +97,14 @@ def test_health_is_ok_or_says_what_is_not(omni):
         "agents": 0,
         "notes": [],
     }
-    lossy = omni.json("health", EVENT_BUS_TYPE="memory")
+
+
+def test_health_says_what_is_not_well(direct):
+    """Exit 4 when bus and store do not answer."""
+    lossy = direct.json("health", EVENT_BUS_TYPE="memory")
     assert lossy["status"] == "degraded"
     assert lossy["notes"]
-    away = omni.json("health", code=4, OMNIDAEMON_DATA_DIR="/dev/null/data")
+    away = direct.json("health", code=4, OMNIDAEMON_DATA_DIR="/dev/null/data")
     assert away["status"] == "unavailable"
     assert "/dev/null/data" in away["notes"][0]
 
@@ -100,11 +116,7 @@ def test_the_doctor_finds_tasks_that_nobody_runs(omni):
     assert "fine · data directory" in well.stdout
     omni.worker().close()
     waited = omni("task", "publish", "echo", "1", "--wait", "--timeout", "0")
-    place = omni.folder / ".omnidaemon"
-    assert (
-        f"no worker runs its agent echo: omni run agents.py; looked in bus sqlite, store sqlite, data in {place}"
-        in (waited.stderr)
-    )
+    assert f"no worker runs its agent echo: omni run agents.py; looked in {omni.place}" in waited.stderr
     assert "no worker runs the 3 agents" in omni("health").stdout
     report = omni.json("doctor", code=1)
     assert report["ok"] is False
@@ -114,27 +126,64 @@ def test_the_doctor_finds_tasks_that_nobody_runs(omni):
     assert "✗ agent echo on echo" in omni.terminal("doctor").shown
 
 
-def test_the_doctor_finds_wrong_settings_and_a_missing_backend(omni):
+def test_the_doctor_finds_wrong_settings_and_a_missing_backend(direct):
     """What keeps every other command from working is a finding, not a failure of the doctor."""
     for env in (
         {"EVENT_BUS_TYPE": "kafak"},
         {"OMNIDAEMON_DATA_DIR": "/dev/null/data"},
         {"RESULT_STORE_TYPE": "memory"},
     ):
-        report = omni.json("doctor", code=1, **env)
+        report = direct.json("doctor", code=1, **env)
         assert report["findings"][0]["severity"] == "wrong"
 
 
-def test_settings_are_shown_with_their_origin(omni):
+def test_settings_are_shown_with_their_origin(direct):
     """Each value and where it came from; secrets are left out."""
-    shown = omni.json("config", "show", OMNIDAEMON_LOG_LEVEL="debug")
+    shown = direct.json("config", "show", OMNIDAEMON_LOG_LEVEL="debug")
     assert shown["EVENT_BUS_TYPE"] == {"value": "sqlite", "origin": "default"}
     assert shown["OMNIDAEMON_LOG_LEVEL"] == {"value": "DEBUG", "origin": "environment OMNIDAEMON_LOG_LEVEL"}
-    assert "OMNIDAEMON_LOG_LEVEL\tDEBUG\tenvironment" in omni("config", "show", OMNIDAEMON_LOG_LEVEL="debug").stdout
+    piped = direct("config", "show", OMNIDAEMON_LOG_LEVEL="debug").stdout
+    assert "OMNIDAEMON_LOG_LEVEL\tDEBUG\tenvironment" in piped
 
 
-def test_the_version_is_told(omni):
+def test_settings_are_those_of_where_the_work_is_done(omni):
+    """Here or there."""
+    assert omni.json("config", "show")["OMNIDAEMON_DATA_DIR"]["value"] == str(omni.folder / ".omnidaemon")
+
+
+def test_a_worker_is_drained_from_elsewhere(omni):
+    """It finishes what it runs and leaves; its supervisor goes with the last one. An unknown one is an error."""
+    running = omni.worker("--processes", "2", content=SLOW)
+    first, second = omni.until(lambda: len(found := omni.json("worker", "list")) == 2 and found)
+    task_id = omni.json("task", "publish", "slow", "1")["task_id"]
+    omni.until(lambda: omni.json("task", "result", task_id)["status"] == "running")
+    for mistake, code in ((["nope"], 3), ([], 2), (["nope", "--all"], 2)):
+        assert omni("worker", "drain", *mistake).returncode == code
+    (drained,) = omni.json("worker", "drain", first["id"])
+    assert (drained["id"], drained["status"]) == (first["id"], "draining")
+    omni.until(lambda: [worker["id"] for worker in omni.json("worker", "list")] == [second["id"]])
+    assert second["id"] in omni("worker", "drain", "--all").stdout
+    assert running.wait() == 0
+    assert running.said.count("was drained; nothing takes its place") == 2
+    assert omni.json("task", "result", task_id)["status"] == "succeeded"
+    assert omni.json("worker", "list") == []
+    assert omni.json("worker", "drain", "--all") == []
+
+
+def test_a_topic_is_purged(omni):
+    """What waits is dropped, and nobody waits for it in vain; without --yes nothing is."""
+    ids = [omni.json("task", "publish", "echo", str(number))["task_id"] for number in range(3)]
+    refused = omni("bus", "purge", "echo")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--yes" in refused.stderr
+    assert omni.json("bus", "purge", "echo", "--yes") == {"purged": 3}
+    assert omni("bus", "purge", "echo", "--yes").stdout == "dropped 0 deliveries of echo\n"
+    assert {omni.json("task", "result", task_id)["status"] for task_id in ids} == {"cancelled"}
+    assert omni("bus", "purge", "e cho", "--yes").returncode == 2
+
+
+def test_the_version_is_told(direct):
     """As a command and as an option."""
-    version = omni.json("version")["version"]
-    assert omni("--version").stdout.strip() == version
-    assert version in omni("version").stdout
+    version = direct.json("version")["version"]
+    assert direct("--version").stdout.strip() == version
+    assert version in direct("version").stdout

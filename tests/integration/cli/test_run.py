@@ -43,6 +43,12 @@ async def slow(payload):
 """
 
 
+@pytest.fixture
+def omni(direct):
+    """What is tested here is of this machine."""
+    return direct
+
+
 def ready_pids(running):
     """The processes that have said that they are ready."""
     return [int(pid) for pid in re.findall(r"ready \(process (\d+)\)", running.said)]

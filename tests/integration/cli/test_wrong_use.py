@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.integration.cli.conftest import OMNI
+from tests.integration.cli.conftest import OMNI, project
 
 # A command line, its exit code, and words that must be told.
 MISTAKES: list[tuple[list[str], int, list[str]]] = [
@@ -40,6 +40,12 @@ MISTAKES: list[tuple[list[str], int, list[str]]] = [
     (["agent", "remove", "greet", "nobody"], 3, ["no agent 'nobody'"]),
     (["agent", "stop"], 2, ["--all"]),
     (["agent", "stop", "greet", "greeter", "--all"], 2, ["not both"]),
+    (["worker", "drain"], 2, ["--all"]),
+    (["worker", "drain", "nope"], 3, ["no worker 'nope'", "omni worker list"]),
+    (["bus", "purge", "greet"], 2, ["--yes"]),
+    (["bus", "watch", "--after", "-1"], 2, ["--after is -1"]),
+    (["run", "nope.py", "--api-url", "http://127.0.0.1:1"], 2, ["not through an API"]),
+    (["task", "list", "--api-url"], 2, ["--api-url needs a value"]),
     (["dlq", "purge", "greet"], 2, ["--all"]),
     (["dlq", "purge", "greet", "nope", "--all"], 2, ["not both"]),
     (["dlq", "requeue", "greet", "nope"], 3, ["no dead letter 'nope'", "omni dlq list greet"]),
@@ -51,12 +57,19 @@ MISTAKES: list[tuple[list[str], int, list[str]]] = [
 ]
 
 
+@pytest.fixture(scope="module", params=["direct", "api"])
+def mistaken(request, tmp_path_factory):
+    """The command for all mistakes together: none of them leaves anything behind."""
+    with project(tmp_path_factory.mktemp("mistakes"), is_api=request.param == "api") as command:
+        yield command
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"), MISTAKES, ids=[" ".join(arguments) for arguments, _, _ in MISTAKES]
 )
-def test_a_mistake_is_told_with_what_to_do(omni, arguments, code, words):
+def test_a_mistake_is_told_with_what_to_do(mistaken, arguments, code, words):
     """The exit code, nothing on stdout, and a few words on stderr that help."""
-    done = omni(*arguments)
+    done = mistaken(*arguments)
     assert (done.returncode, done.stdout) == (code, ""), done
     assert not [word for word in words if word not in done.stderr], done.stderr
     assert "Traceback" not in done.stderr
@@ -80,25 +93,25 @@ def test_a_mistake_is_told_with_what_to_do(omni, arguments, code, words):
         ({"OMNIDAEMON_DATA_DIR": "/dev/null/data"}, 4, ["sqlite at /dev/null/data"]),
     ],
 )
-def test_wrong_settings_are_told_with_what_to_do(omni, env, code, words):
+def test_wrong_settings_are_told_with_what_to_do(direct, env, code, words):
     """Nothing is published, and the setting is named with its origin and what it may be."""
-    done = omni("task", "publish", "greet", '"hello"', **env)
+    done = direct("task", "publish", "greet", '"hello"', **env)
     assert (done.returncode, done.stdout) == (code, ""), done
     assert not [word for word in words if word not in done.stderr], done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_corrupt_file_is_told_and_left(omni):
+def test_a_corrupt_file_is_told_and_left(direct):
     """Exit 4, the file's name, and not a byte of it changed."""
-    folder = omni.folder / ".omnidaemon"
+    folder = direct.folder / ".omnidaemon"
     folder.mkdir()
     file = folder / "omni.db"
     file.write_bytes(b"this is no database " * 100)
-    done = omni("health")
+    done = direct("health")
     assert done.returncode == 4
     assert "unavailable" in done.stdout
     assert str(file) in done.stdout
-    assert omni("task", "list").returncode == 4
+    assert direct("task", "list").returncode == 4
     assert file.read_bytes() == b"this is no database " * 100
 
 
@@ -115,11 +128,11 @@ def test_a_corrupt_file_is_told_and_left(omni):
         ),
     ],
 )
-def test_a_file_of_agents_that_is_no_use_ends_at_once(omni, content, words):
+def test_a_file_of_agents_that_is_no_use_ends_at_once(direct, content, words):
     """One message, exit 2, and no starting over and over."""
-    (omni.folder / "agents.py").write_text(content)
+    (direct.folder / "agents.py").write_text(content)
     for processes in ("1", "3") if content == "x = 1" else ("1",):
-        check_ends_at_once(omni.process("run", "agents.py", "--processes", processes), words)
+        check_ends_at_once(direct.process("run", "agents.py", "--processes", processes), words)
 
 
 def check_ends_at_once(done, words):

@@ -61,12 +61,14 @@ async def test_the_details_of_a_task_hold_all_that_happened(shop: Workshop):
     await shop.ended(task_id, moving=0.5)
     details = await shop.queries.details(task_id)
     assert details is not None
-    assert (details.payload, details.result.status, details.record.task) == ("bad", "dead", details.task)
+    assert details.task is not None
+    assert (details.payload, details.task.payload, details.result.status) == ("bad", b'"bad"', "dead")
+    assert [(agent, error.attempt) for agent, error in details.errors] == [("greeter", 1), ("greeter", 2)]
     assert [event.kind.value for event in details.events] == ["published", "started", "retried", "started", "dead"]
 
 
 async def test_the_details_of_what_nobody_can_decode_have_no_payload(shop: Workshop):
-    """The raw bytes are in the record."""
+    """But the raw bytes."""
     await shop.start(agent_of(handler))
     strange = Unreadable(task_id="strange", topic=TOPIC, raw=b"\xff", reason="no JSON")
     shop.space.bus.queues[GREETER].append(strange)  # type: ignore[arg-type]  # as a bus with foreign producers has it
@@ -74,7 +76,7 @@ async def test_the_details_of_what_nobody_can_decode_have_no_payload(shop: Works
     await shop.ended("strange")
     details = await shop.queries.details("strange")
     assert details is not None
-    assert (details.payload, details.task, details.record.task) == (None, None, strange)
+    assert (details.payload, details.task, details.unreadable) == (None, None, strange)
 
 
 # --- agents and workers -----------------------------------------------------------------------------------------------

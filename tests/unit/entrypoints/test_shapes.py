@@ -14,10 +14,8 @@ from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
-from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
-from omnidaemon.domain.run import Run
-from omnidaemon.domain.states import RunState, Status
+from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.entrypoints import shapes
 from omnidaemon.ports.bus import Depth
@@ -57,7 +55,6 @@ def dead_result():
 
 def details(stored):
     """Everything about a task with one dead run, as the queries give it."""
-    run = Run(task_id="t1", subscription=GREETER, state=RunState.DEAD, queued_at=AT, errors=(ERROR, ERROR))
     event = JournalEvent(
         kind=EventKind.DEAD, task_id="t1", topic="greet", agent="greeter", at=AT, attempt=1, position=7
     )
@@ -65,8 +62,9 @@ def details(stored):
         result=dead_result(),
         payload={"a": 1},
         task=stored if isinstance(stored, Task) else None,
+        unreadable=stored if isinstance(stored, Unreadable) else None,
+        errors=(("greeter", ERROR), ("greeter", ERROR)),
         events=(event,),
-        record=TaskRecord(task=stored, created_at=AT, runs=(run,)),
     )
 
 

@@ -54,31 +54,43 @@ async def watch(
     """
     if after is not None and after < 0:
         raise InvalidValue("--after", after, "a position from 0")
-    await while_somebody_reads(_watch(pattern, task, after, as_json=as_json))
+    watch = _Watch(pattern, task, after)
+    try:
+        await while_somebody_reads(watch.run(as_json=as_json))
+    except asyncio.CancelledError:  # by Ctrl-C
+        watch.say_how_to_go_on()
+        raise
 
 
-async def _watch(pattern: str | None, task: str | None, after: int | None, *, as_json: bool) -> None:
-    answer = screen(as_json=as_json)
-    position = after
-    async with (
-        session() as opened,
-        contextlib.aclosing(opened.client.events(after=after, task_id=task, topic=pattern)) as events,
-    ):
-        await events.open()
-        note(f"watching {pattern or 'all topics'}; Ctrl-C ends it")
-        try:
+class _Watch:
+    """What is watched, and how far it has got."""
+
+    def __init__(self, pattern: str | None, task: str | None, after: int | None) -> None:
+        self._pattern = pattern
+        self._task = task
+        self._position = after
+
+    async def run(self, *, as_json: bool) -> None:
+        """Tell of one event after the other."""
+        answer = screen(as_json=as_json)
+        async with (
+            session() as opened,
+            contextlib.aclosing(
+                opened.client.events(after=self._position, task_id=self._task, topic=self._pattern)
+            ) as events,
+        ):
+            await events.open()
+            note(f"watching {self._pattern or 'all topics'}; Ctrl-C ends it")
             async for event in events:
                 answer.tell(shapes.journal_event(event), fleet_views.event_tick(event))
-                position = event.position
-        except asyncio.CancelledError:
-            if position is not None:
-                note(f"to go on from here: {_again(pattern, task, position)}")
-            raise
+                self._position = event.position
 
-
-def _again(pattern: str | None, task: str | None, position: int) -> str:
-    chosen = [*([pattern] if pattern else []), *(["--task", task] if task else [])]
-    return shlex.join(["omni", "bus", "watch", *chosen, "--after", str(position)])
+    def say_how_to_go_on(self) -> None:
+        """By the same command, with where it is."""
+        if self._position is not None:
+            chosen = [*([self._pattern] if self._pattern else []), *(["--task", self._task] if self._task else [])]
+            again = shlex.join(["omni", "bus", "watch", *chosen, "--after", str(self._position)])
+            note(f"to go on from here: {again}")
 
 
 def purge(topic: TaskTopic, /, *, yes: Yes = False, as_json: Json = False) -> ExitCode:

@@ -6,14 +6,14 @@ from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.options import Json
 from omnidaemon.entrypoints.cli.screen import screen
+from omnidaemon.entrypoints.cli.session import session
 from omnidaemon.entrypoints.cli.views import Cell, Table
 
 
-def show(*, as_json: Json = False) -> None:
+async def show(*, as_json: Json = False) -> None:
     """Show each setting and where it came from. Secrets are left out."""
-    from omnidaemon.bootstrap.settings import load_settings  # noqa: PLC0415 - bootstrap, once it is needed
-
-    shown = load_settings().shown()
+    async with session() as opened:
+        shown = await opened.settings()
     table = Table(
         columns=("name", "value", "origin"),
         rows=[

@@ -19,7 +19,7 @@ from omnidaemon.entrypoints.cli.views import Lines
 from omnidaemon.entrypoints.dead_letters import Dealt, NoDeadLetter, dead_runs
 
 if TYPE_CHECKING:
-    from omnidaemon.entrypoints.client import Client
+    from omnidaemon.entrypoints.operations import Operations
 
 EveryDeadLetter = Annotated[bool, Parameter(name="--all", help="Every dead letter of the topic.")]
 
@@ -56,7 +56,7 @@ async def purge(
 
 
 class _Deal(Protocol):
-    async def __call__(self, client: Client, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt: ...
+    async def __call__(self, client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt: ...
 
 
 async def _deal(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from omnidaemon.domain.errors import ConfigurationError
 from omnidaemon.entrypoints import diagnosis, shapes
-from omnidaemon.entrypoints.checkup import examine
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Json
 from omnidaemon.entrypoints.cli.screen import screen
@@ -19,7 +18,7 @@ async def doctor(*, as_json: Json = False) -> ExitCode:
     """Find what is wrong or weakens durability, and what to do. Exit 1 when something is wrong."""
     try:
         async with session() as opened:
-            findings = await examine(opened.client, opened.settings)
+            findings = await opened.findings()
     except ConfigurationError as error:
         findings = [diagnosis.broken("settings", error)]
     told = shapes.checkup(findings)

@@ -214,7 +214,7 @@ async def delete(task_id: TaskId, /, *, agent: Agent = None, as_json: Json = Fal
             await opened.client.delete_task(task_id, agent)
         except WrongState as error:
             details = await opened.client.get_task(task_id)
-            if details is not None and any(run.is_cancel_requested for run in details.record.runs):
+            if details is not None and details.is_cancel_requested:
                 raise CancelPending(error.command, error.task_id, error.state) from error
             raise
     _say_done("deleted", task_id, agent, f"deleted {task_id}", as_json=as_json)

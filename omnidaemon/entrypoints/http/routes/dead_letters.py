@@ -41,4 +41,4 @@ async def list_topics(client: Serving) -> list[Shape]:
 @topics.post("/topics/{topic}/purge", response_model=schemas.Purged, responses=problems())
 async def purge_topic(client: Serving, topic: Topic) -> Shape:
     """Drop what waits on a topic for all of its agents; what they have begun goes on."""
-    return {"purged": await client.purge_topic(topic)}
+    return shapes.purged(await client.purge_topic(topic))

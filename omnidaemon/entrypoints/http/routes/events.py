@@ -80,4 +80,4 @@ async def follow_events(
     seen = after if last_event_id is None else last_event_id
     stream = client.events(after=seen, task_id=task, topic=topic)
     await stream.open()
-    return streams.response(stream, on_pause=lambda: None)
+    return streams.response(stream, on_pause=lambda: None, begins_at=stream.position)

@@ -92,6 +92,7 @@ class TaskDetails(TaskResult):
     causation_id: str | None
     idempotency_key: str | None
     unreadable: Unreadable | None
+    is_cancel_requested: bool
     errors: list[RunError]
     events: list[JournalEvent]
 

@@ -24,6 +24,13 @@ class Probe(Output):
     status: Literal["ok", "unavailable"]
 
 
+class Timing(Output):
+    """How many attempts took up to so many seconds, and longer than those of the entry before."""
+
+    seconds: float
+    attempts: int
+
+
 class Counted(Output):
     """What one agent has done; `tasks_failed` counts attempts that raised."""
 
@@ -37,6 +44,9 @@ class Counted(Output):
     tasks_crashed: int
     avg_processing_time_sec: float
     p95_processing_time_sec: float
+    attempts_timed: int
+    seconds_sum: float
+    timings: list[Timing]
 
 
 class Setting(Output):

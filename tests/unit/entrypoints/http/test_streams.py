@@ -24,6 +24,7 @@ class Stream:
         self._gone = asyncio.Event()
         self._text = ""
         self._is_over = False
+        self.first_words: list[str] = []
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -83,7 +84,10 @@ async def stream(app, path, query="", headers=()):
         status, told = await opened.begin()
         assert (status, told["content-type"]) == (200, "text/event-stream; charset=utf-8")
         assert told["cache-control"] == "no-store"
-        assert (await opened.block()) == ": listening"
+        first = await opened.block()
+        assert first is not None
+        opened.first_words = first.split("\n")
+        assert opened.first_words[0] == ": listening"
         yield opened
     finally:
         await opened.close()
@@ -129,6 +133,16 @@ async def test_a_task_that_goes_on(app, sdk):
         assert await events.event() is None
 
 
+async def test_a_stream_tells_where_it_begins(app, sdk):
+    """Who loses the connection before the first event comes back with that, and misses none."""
+    await finished(sdk)
+    latest = [event.position async for event in _kept(sdk, 3)][-1]
+    async with stream(app, "/events") as events:
+        assert events.first_words[1:] == [f"id: {latest}"]
+    async with stream(app, "/events", "after=1") as events:
+        assert events.first_words[1:] == ["id: 1"]
+
+
 @pytest.mark.parametrize("by", ["query", "header", "both"])
 async def test_going_on_after_an_event(app, sdk, by):
     """The header that browsers send counts before the address that they were given."""
@@ -143,10 +157,10 @@ async def test_going_on_after_an_event(app, sdk, by):
     assert events[-1].task_id == second
 
 
-async def _kept(sdk):
+async def _kept(sdk, many=6):
     stream = sdk.events(after=0)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        for _ in range(6):
+        for _ in range(many):
             yield await anext(stream)
 
 

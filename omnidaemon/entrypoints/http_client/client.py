@@ -1,0 +1,225 @@
+"""A client whose calls a server carries out: the same calls, values and errors as those of `Client`."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
+from omnidaemon.bootstrap.settings import Shown
+from omnidaemon.domain.agent import WorkerRecord
+from omnidaemon.domain.errors import BackendUnavailable, TaskNotFound, WaitTimedOut, WorkerNotFound
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription, checked_name, is_name
+from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.states import Status
+from omnidaemon.entrypoints import readings
+from omnidaemon.entrypoints.checks import known_task, task_filter
+from omnidaemon.entrypoints.diagnosis import Finding
+from omnidaemon.entrypoints.event_stream import EventStream
+from omnidaemon.entrypoints.http_client.connection import ApiConnection
+from omnidaemon.entrypoints.http_client.event_stream import SseStream
+from omnidaemon.ports.bus import Depth
+
+_LONGEST_ASK_SECONDS: Final = 30.0
+"""The server keeps a question open for no longer than a minute, and proxies for less."""
+
+_AWAY_SECONDS: Final = 1.0
+_UNAVAILABLE: Final = 503
+
+
+class HttpClient:
+    """Belongs to one loop, and holds nothing open but connections."""
+
+    def __init__(self, connection: ApiConnection) -> None:
+        self._connection = connection
+        self._ask = connection.ask
+
+    async def close(self) -> None:
+        """Close the connections. Idempotent."""
+        await self._connection.close()
+
+    # --- tasks --------------------------------------------------------------------------------------------------------
+
+    async def publish_task(
+        self,
+        topic: str,
+        payload: object,
+        *,
+        delay: float | timedelta | None = None,
+        due_at: datetime | None = None,
+        idempotency_key: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """The id of the published task."""
+        given = {
+            "delay": delay.total_seconds() if isinstance(delay, timedelta) else delay,
+            "due_at": None if due_at is None else due_at.isoformat(),
+            "idempotency_key": idempotency_key,
+            "correlation_id": correlation_id,
+            "causation_id": causation_id,
+            "headers": None if headers is None else dict(headers),
+        }
+        told = {name: value for name, value in given.items() if value is not None}
+        body = {"topic": checked_name("topic", topic), "payload": payload, **told}
+        return await self._ask(lambda shape: str(shape["task_id"]), "POST", "tasks", body=body)
+
+    async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
+        """The task as it stands; None when it is unknown, `TaskNotFound` for a strange agent."""
+        return await self._standing(task_id, agent) if is_name(task_id) else None
+
+    async def wait_for_result(self, task_id: str, timeout: float | None = 30.0, agent: str | None = None) -> TaskResult:
+        """The task once it has ended. A server that goes away meanwhile is waited for, too."""
+        loop = asyncio.get_running_loop()
+        deadline = math.inf if timeout is None else loop.time() + timeout
+        status: Status | None = None
+        while True:
+            left = max(0.0, deadline - loop.time())
+            try:
+                # How it stands is known before anything is waited for: who is away then was never there.
+                found = await self._standing(task_id, agent, min(left, _LONGEST_ASK_SECONDS) if status else 0.0)
+            except BackendUnavailable:
+                if status is None or left <= 0.0:
+                    raise
+                await asyncio.sleep(min(left, _AWAY_SECONDS))
+                continue
+            if found is None:
+                raise TaskNotFound(task_id)
+            if found.is_end:
+                return found
+            status = found.status
+            if loop.time() >= deadline:
+                raise WaitTimedOut(task_id, timeout or 0.0, status)
+
+    async def _standing(self, task_id: str, agent: str | None, wait: float = 0.0) -> TaskResult | None:
+        path, params = ("tasks", known_task(task_id, agent)), {"agent": agent, "wait": wait or None}
+        try:
+            return await self._ask(readings.task_result, "GET", *path, params=params, wait_seconds=wait)
+        except TaskNotFound as error:
+            if error.agent is not None:
+                raise
+            return None
+
+    async def list_tasks(
+        self,
+        *,
+        status: str | None = None,
+        topic: str | None = None,
+        agent: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> ResultPage:
+        """A page of tasks, newest first."""
+        wanted = task_filter(status, topic, agent, cursor, limit)
+        params = {"status": wanted.status, "topic": topic, "agent": agent, "cursor": cursor, "limit": limit}
+        return await self._ask(readings.task_page, "GET", "tasks", params=params)
+
+    async def get_task(self, task_id: str) -> TaskDetails | None:
+        """Everything about one task; None when it is unknown."""
+        if not is_name(task_id):
+            return None
+        try:
+            return await self._ask(readings.task_details, "GET", "tasks", task_id, "details")
+        except TaskNotFound:
+            return None
+
+    async def cancel_task(self, task_id: str, agent: str | None = None) -> None:
+        """End what has not begun; have what runs stopped."""
+        await self._order("POST", "tasks", known_task(task_id, agent), "cancel", params={"agent": agent})
+
+    async def requeue_task(self, task_id: str, agent: str | None = None) -> None:
+        """Run an ended task again."""
+        await self._order("POST", "tasks", known_task(task_id, agent), "requeue", params={"agent": agent})
+
+    async def delete_task(self, task_id: str, agent: str | None = None) -> None:
+        """Forget a task, or one agent's ended run of it."""
+        await self._order("DELETE", "tasks", known_task(task_id, agent), params={"agent": agent})
+
+    # --- agents and workers -------------------------------------------------------------------------------------------
+
+    async def list_agents(self) -> list[AgentStatus]:
+        """All agents."""
+        return await self._ask(lambda shapes: [readings.agent(shape) for shape in shapes], "GET", "agents")
+
+    async def get_agent(self, topic: str, name: str) -> AgentStatus:
+        """One agent."""
+        return await self._ask(readings.agent, "GET", *_agent(topic, name))
+
+    async def start_agent(self, topic: str, name: str) -> None:
+        """Have a stopped agent take work again."""
+        await self._order("POST", *_agent(topic, name), "start")
+
+    async def stop_agent(self, topic: str, name: str) -> None:
+        """Have an agent take nothing more."""
+        await self._order("POST", *_agent(topic, name), "stop")
+
+    async def start_all_agents(self) -> None:
+        """Start every agent."""
+        await self._order("POST", "agents", "start")
+
+    async def stop_all_agents(self) -> None:
+        """Stop every agent."""
+        await self._order("POST", "agents", "stop")
+
+    async def remove_agent(self, topic: str, name: str, to: str | None = None) -> int:
+        """End a subscription; how many tasks were handed over."""
+        params = {"to": None if to is None else checked_name("agent name", to)}
+        return await self._ask(lambda shape: int(shape["moved"]), "DELETE", *_agent(topic, name), params=params)
+
+    async def list_workers(self) -> list[WorkerRecord]:
+        """All workers that were heard within the last hour."""
+        return await self._ask(lambda shapes: [readings.worker(shape) for shape in shapes], "GET", "workers")
+
+    async def drain_worker(self, worker_id: str) -> None:
+        """Have a worker leave."""
+        if not is_name(worker_id):
+            raise WorkerNotFound(worker_id)
+        await self._order("POST", "workers", worker_id, "drain")
+
+    async def drain_all_workers(self) -> None:
+        """Have every worker leave."""
+        await self._order("POST", "workers", "drain")
+
+    # --- the whole ----------------------------------------------------------------------------------------------------
+
+    async def metrics(self) -> Mapping[Subscription, Metrics]:
+        """What each agent has done so far."""
+        return await self._ask(readings.metrics, "GET", "metrics")
+
+    async def topics(self) -> Sequence[Depth]:
+        """What waits on the bus."""
+        return await self._ask(lambda shapes: [readings.depth(shape) for shape in shapes], "GET", "topics")
+
+    async def purge_topic(self, topic: str) -> int:
+        """Drop what waits on a topic; how many deliveries that were."""
+        path = ("topics", checked_name("topic", topic), "purge")
+        return await self._ask(lambda shape: int(shape["purged"]), "POST", *path)
+
+    def events(self, *, after: int | None = None, task_id: str | None = None, topic: str | None = None) -> EventStream:
+        """What happens, as it happens; the stream goes on by itself after an interruption."""
+        return SseStream(self._connection, after, task_id, topic)
+
+    async def health(self) -> Health:
+        """Whether the server's bus and store answer."""
+        return await self._ask(readings.health, "GET", "health", besides=(_UNAVAILABLE,))
+
+    async def settings(self) -> tuple[Shown, ...]:
+        """The server's settings."""
+        return await self._ask(readings.settings, "GET", "config")
+
+    async def examine(self) -> list[Finding]:
+        """What is wrong or weak, as it looks from the server."""
+        return await self._ask(readings.checkup, "GET", "doctor")
+
+    async def _order(self, method: str, *path: str, **options: Any) -> None:
+        await self._ask(lambda _: None, method, *path, **options)
+
+
+def _agent(topic: str, name: str) -> tuple[str, str, str]:
+    subscription = Subscription.checked(topic, name)
+    return "agents", subscription.topic, subscription.agent

@@ -145,18 +145,22 @@ class JournalFeed:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     async def _read(self, wakeups: Wakeups) -> None:
-        is_hinted = True
+        checked_at = self._clock.now().steady
         error: BaseException | None = None
         try:
             while self._is_wanted():
                 page = await self.patiently(lambda: self._journal.read(self._head, None, PAGE_EVENTS))
+                now = self._clock.now().steady
                 if page:
                     self._add(page)
-                elif not is_hinted and await self.patiently(self._journal.latest) < self._head:
-                    self._begin_anew()
+                    checked_at = now
+                elif now - checked_at >= BACKSTOP_SECONDS:
+                    checked_at = now
+                    if await self.patiently(self._journal.latest) < self._head:
+                        self._begin_anew()
                 if len(page) < PAGE_EVENTS:
                     await self._clock.wait(self._closing, _PACE_SECONDS)
-                    is_hinted = await wakeups.wait(BACKSTOP_SECONDS)
+                    await wakeups.wait(BACKSTOP_SECONDS)
         except Exception as failure:  # noqa: BLE001 - those who wait shall meet it, not nobody
             error = failure
         finally:

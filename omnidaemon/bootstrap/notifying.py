@@ -7,8 +7,6 @@ from ipaddress import ip_address
 from omnidaemon.bootstrap.settings import Settings
 from omnidaemon.ports.notifier import Notifier, NotifierContext, NotifierFactory
 
-_THIS_MACHINE = "127.0.0.1"
-
 
 def made_notifier(factory: NotifierFactory, settings: Settings) -> Notifier:
     """The notifier that the factory makes for these settings, not entered.
@@ -16,12 +14,11 @@ def made_notifier(factory: NotifierFactory, settings: Settings) -> Notifier:
     Webhooks may go to this machine while nobody but its own users can publish over the network: they can reach it
     anyway. Once the API's own host is another address, they may not.
     """
-    api_host: str = getattr(settings, "api_host", _THIS_MACHINE)
     return factory(
         NotifierContext(
             secrets=settings.webhook_secret,
             allowed=settings.webhook_allow,
-            is_loopback_allowed=is_loopback(api_host),
+            is_loopback_allowed=is_loopback(settings.api_host),
             option=settings.option,
         )
     )

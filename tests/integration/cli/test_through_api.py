@@ -55,7 +55,15 @@ for name, (arguments, _) in json.loads(sys.argv[1]).items():
         codes[name] = run([*name.split(), *arguments, "--json"])
 print(json.dumps({"codes": codes, "modules": sorted(sys.modules)}))
 """
-BACKENDS = ("apsw", "redis", "dependency_injector", "omnidaemon.adapters", "omnidaemon.bootstrap.container")
+BACKENDS = (
+    "apsw",
+    "redis",
+    "dependency_injector",
+    "omnidaemon.adapters",
+    "omnidaemon.bootstrap.container",
+    "fastapi",
+    "uvicorn",
+)
 
 
 def test_every_command_is_local_by_nature_or_has_its_endpoints():
@@ -66,7 +74,7 @@ def test_every_command_is_local_by_nature_or_has_its_endpoints():
 
 
 def test_no_command_opens_a_backend(remote):
-    """None even loads the code of one; the settings that name them could not work here."""
+    """None even loads the code of one, or what serves an API; the settings that name them could not work here."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(CALLS)],
         cwd=remote.folder,

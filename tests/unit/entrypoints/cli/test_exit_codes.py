@@ -9,6 +9,7 @@ from cyclopts import CycloptsError
 
 from omnidaemon.domain import errors
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode, exit_code
+from omnidaemon.entrypoints.http.refusals import HostNotAllowed, InsufficientScope, Unauthorized
 
 PUBLIC = {
     "OmniDaemonError": 1,
@@ -65,3 +66,11 @@ def test_what_is_not_ours_has_a_code_too():
     assert exit_code(KeyboardInterrupt()) is ExitCode.INTERRUPTED
     assert exit_code(BrokenPipeError()) is ExitCode.BROKEN_PIPE
     assert exit_code(KeyError()) is ExitCode.FAILED
+
+
+@pytest.mark.parametrize(
+    "error", [Unauthorized(is_given=False), InsufficientScope("admin", "ops"), HostNotAllowed("x")]
+)
+def test_what_an_api_refuses_is_wrong_use(error):
+    """A key or a name that is missing is a setting that cannot work."""
+    assert exit_code(error) is ExitCode.WRONG_USE

@@ -56,6 +56,7 @@ MESSAGES = [
     (errors.TaskNotFound("t1", "a"), "no task 't1' for agent 'a'"),
     (errors.NotificationNotFound("webhook-1"), "no webhook or reply 'webhook-1'; `omni webhook list`"),
     (errors.AgentNotFound("t", "a"), "no agent 'a' on topic 't'; `omni agent list`"),
+    (errors.WorkerNotFound("w1"), "no worker 'w1'; `omni worker list`"),
     (errors.WrongState("cancel", "t1", "dead"), "cannot cancel task 't1': it is dead"),
     (errors.AgentBusy("t", "a", 1), "is executing 1 run;"),
     (errors.AgentBusy("t", "a", 2), "is executing 2 runs;"),

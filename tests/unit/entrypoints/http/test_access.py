@@ -44,7 +44,7 @@ def bearer(secret):
 
 def concrete(path):
     """The path with values that no task and no agent has."""
-    return path.format(topic="nowhere", name="nobody", task_id="none", worker_id="none")
+    return path.format(topic="nowhere", name="nobody", task_id="none", worker_id="none", webhook_id="none")
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

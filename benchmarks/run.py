@@ -1,0 +1,189 @@
+"""`python benchmarks/run.py` or `make bench`: OmniDaemon beside its peers, measured in turns within one run.
+
+Every figure is the median of the rounds, with the spread beside it: (largest - smallest) / median. Ratios hold within
+this run alone. It stops by itself, speaks to loopback only, and ends the processes that it started by their ids.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+from environments import HERE, other_checkout, peer
+from limits import redis_limit, sqlite_limit
+from measuring import Contestant, Figures
+from page import table_of, write_page
+from servers import Failed, private_redis, redis_binary
+
+RESULTS = HERE / "results"
+_ON_REDIS = ("faststream", "taskiq", "dramatiq", "saq", "arq", "celery", "earlier_omnidaemon")
+_STREAMS = {"EVENT_BUS_TYPE": "redis_stream"}
+_SQLITE = {"EVENT_BUS_TYPE": "sqlite"}
+
+
+def contestants(*, against: Path | None) -> list[Contestant]:
+    """Who is measured beside one another."""
+    ours = peer("omnidaemon")
+    chosen = [Contestant(name="omnidaemon", peer=ours, environment=_STREAMS)]
+    if against is not None:
+        other = other_checkout(against)
+        chosen.append(Contestant(name=other.name, peer=other, environment=_STREAMS))
+        chosen.append(Contestant(name=f"{other.name}, SQLite", peer=other, environment=_SQLITE))
+    chosen += [Contestant(name=name, peer=peer(name)) for name in _ON_REDIS]
+    chosen.append(Contestant(name="omnidaemon, SQLite", peer=ours, environment=_SQLITE))
+    chosen.append(Contestant(name="huey, SQLite", peer=peer("huey")))
+    return chosen
+
+
+def alone() -> list[Contestant]:
+    """OmniDaemon under other conditions."""
+    plain = Contestant(
+        name="", peer=peer("omnidaemon"), environment=_STREAMS, count=10_000, one_by_one=0, latencies=0
+    )
+    return [
+        attrs.evolve(plain, name="10,000 tasks, the rest as above"),
+        attrs.evolve(plain, name="10,000 of a backlog of 200,000", backlog=200_000),
+        attrs.evolve(plain, name="2 processes", workers=2),
+        attrs.evolve(plain, name="results of 1 kB", result_bytes=1_000),
+        attrs.evolve(plain, name="results of 10 kB", result_bytes=10_000),
+        attrs.evolve(plain, name="SQLite, 2 processes", workers=2, environment=_SQLITE),
+        attrs.evolve(plain, name="SQLite, 10,000 of a backlog of 200,000", backlog=200_000, environment=_SQLITE),
+    ]
+
+
+def crowd(fastest: Iterable[Contestant]) -> list[Contestant]:
+    """2,000 handlers at once, each of which takes a second: 2,000 tasks a second at best."""
+    return [
+        attrs.evolve(each, name=f"{each.name}, 2,000 slots", count=8000, slots=2000, seconds=1.0, one_by_one=0, latencies=0)
+        for each in fastest
+    ]
+
+
+class Run:
+    """What was measured so far."""
+
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        self._folder = folder
+        self._redis_url = redis_url
+        self._measured = 0
+        self.figures: dict[str, list[Figures]] = defaultdict(list)
+        self.failures: dict[str, str] = {}
+
+    def measure(self, one: Contestant) -> None:
+        """Once more; one that fails is told of, and the others go on."""
+        self._measured += 1
+        try:
+            figures = one.measure(self._folder / f"measured-{self._measured}", self._redis_url)
+        except Failed as error:
+            self.failures[one.name] = str(error)
+            print(f"  {one.name} FAILED: {error}", file=sys.stderr)
+        else:
+            self.figures[one.name].append(figures)
+            print(f"  {one.name}: {', '.join(f'{key} {value:,.4g}' for key, value in figures.items())}", file=sys.stderr)
+
+    def measure_limits(self, count: int) -> None:
+        """The raw loops."""
+        port = int(self._redis_url.rsplit(":", 1)[1].split("/")[0])
+        folder = self._folder / f"limit-{len(self.figures['limit'])}"
+        folder.mkdir()
+        rates = {"Redis loop of 100 /s": redis_limit(port, count), "SQLite loop of 100 /s": sqlite_limit(folder, count)}
+        self.figures["limit"].append(rates)
+
+    def medians(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Of each figure its median and spread."""
+        return {
+            name: {key: _summary([one[key] for one in rounds if key in one]) for key in rounds[0]}
+            for name, rounds in self.figures.items()
+        }
+
+
+def _summary(values: Sequence[float]) -> dict[str, float]:
+    median = statistics.median(values)
+    return {"median": median, "spread": (max(values) - min(values)) / median if median else 0.0}
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    names = {line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")}
+    return {
+        "processors": os.cpu_count(),
+        "model": ", ".join(sorted(names)) or platform.processor(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "redis": subprocess.run([redis_binary(), "--version"], capture_output=True, text=True, check=True).stdout.strip(),
+        "load before": round(os.getloadavg()[0], 2),
+        "measured at": datetime.now(UTC).isoformat(timespec="minutes"),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    found = Path(path)
+    return found.read_text(encoding="utf-8").splitlines() if found.exists() else []
+
+
+def measured(run: Run, options: argparse.Namespace) -> None:
+    """All rounds, in turns."""
+    chosen = contestants(against=options.against)
+    wanted = [one for one in chosen if not options.only or any(part in one.name for part in options.only)]
+    for number in range(options.rounds):
+        print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
+        run.measure_limits(5000)
+        for one in wanted:
+            run.measure(one)
+    rates = {name: figures["drain /s"]["median"] for name, figures in run.medians().items() if "drain /s" in figures}
+    others = [one for one in wanted if one.name in rates and "SQLite" not in one.name and one.peer.module != "omnidaemon"]
+    fastest = sorted(others, key=lambda one: rates[one.name], reverse=True)[:2]
+    rest = [*crowd([wanted[0], *fastest])] if not options.brief else []
+    rest += alone() if not options.brief else []
+    for _ in range(options.rounds):
+        for one in rest:
+            run.measure(one)
+
+
+def main() -> None:
+    """By the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only those with this in their name")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of OmniDaemon, beside this one")
+    parser.add_argument("--brief", action="store_true", help="without 2,000 slots, depths, processes and result sizes")
+    parser.add_argument("--keep", action="store_true", help="write the results and docs/reference/performance.md")
+    options = parser.parse_args()
+    told = {"machine": machine()}
+    with tempfile.TemporaryDirectory(prefix="omnidaemon-bench-") as folder, private_redis(Path(folder)) as redis_url:
+        run = Run(Path(folder), redis_url)
+        measured(run, options)
+    told |= {
+        "rounds": options.rounds,
+        "setups": {name: _setup(name) for name in ("omnidaemon", *_ON_REDIS, "huey")},
+        "figures": run.medians(),
+        "failures": run.failures,
+    }
+    print(table_of(told["figures"]))
+    if options.keep:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "latest.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_page(RESULTS)
+    else:
+        print(json.dumps(told, ensure_ascii=False))
+
+
+def _setup(name: str) -> dict[str, Any]:
+    found = peer(name)
+    return {"requirements": found.requirements, "why": found.why}
+
+
+if __name__ == "__main__":
+    main()

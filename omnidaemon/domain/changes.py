@@ -10,6 +10,7 @@ import attrs
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.metrics import Metrics, timing_bucket
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import Notification, notifications_of
 from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
@@ -22,9 +23,10 @@ class Changes:
 
     `runs` replace the versions that were read. `tasks` are added to the log where absent, with no agents.
     `cancel_marks` sets or clears the mark on a task. `unscheduled` tasks leave the schedules, `scheduled` ones come to
-    them, with their due time. `deleted` tasks leave the log with all their runs; `forgotten` runs go alone, and their
+    them, with their due time. `deleted` tasks leave the log with all their runs and
+    what the outbox has settled of them; `forgotten` runs go alone, and their
     agents need not end the task any more. `tombstones` are runs, or with agent "" whole tasks, that a late delivery
-    must not bring back.
+    must not bring back. `notifications` are put into the outbox, each where its id is absent.
     """
 
     runs: tuple[Run, ...] = ()
@@ -37,6 +39,7 @@ class Changes:
     deleted: tuple[str, ...] = ()
     forgotten: tuple[RunKey, ...] = ()
     tombstones: tuple[RunKey, ...] = ()
+    notifications: tuple[Notification, ...] = ()
 
     @property
     def is_news(self) -> bool:
@@ -51,9 +54,10 @@ def changes_of(
     at: datetime,
     tasks: Iterable[Task | Unreadable] = (),
 ) -> Changes:
-    """The runs of the given moves (before, after), with the metrics and journal events that follow from them."""
+    """The runs of the given moves (before, after), with the metrics, journal events and notifications that follow from them."""
     runs: list[Run] = []
     events: list[JournalEvent] = []
+    notifications: list[Notification] = []
     tallies: dict[Subscription, _Tally] = {}
     for before, after in moves:
         runs.append(after)
@@ -61,6 +65,8 @@ def changes_of(
         if tally is None:
             tally = tallies[after.subscription] = _Tally()
         tally.add(before, after)
+        if after.return_address is not None and after.state.is_end and (before is None or not before.state.is_end):
+            notifications += notifications_of(after, at)
         kind = _event_kind(before, after)
         if kind is not None:
             events.append(
@@ -79,6 +85,7 @@ def changes_of(
         tasks=tuple(tasks),
         metrics={subscription: tally.metrics() for subscription, tally in tallies.items()},
         events=tuple(events),
+        notifications=tuple(notifications),
     )
 
 

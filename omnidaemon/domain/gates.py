@@ -29,6 +29,7 @@ from omnidaemon.domain.requests import (
     Request,
     StartRun,
 )
+from omnidaemon.domain.return_address import return_address
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
@@ -102,6 +103,7 @@ class Gates:
             queued_at=_queued_at(task, now),
             request=str(request),
             due_at=now.at,
+            return_address=return_address(task),
         )
         if marks.is_cancelled(task.task_id):
             return fresh.cancelled(now)

@@ -13,6 +13,7 @@ from omnidaemon.domain.errors import TaskNotFound, WrongState
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.return_address import return_address
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.domain.task import Task, Unreadable
@@ -155,6 +156,7 @@ class TaskRecord:
             state=RunState.QUEUED,
             queued_at=self.created_at,
             due_at=now.at,
+            return_address=return_address(self.task),
         )
 
     def _event(self, kind: EventKind, now: Instant) -> JournalEvent:
@@ -174,6 +176,7 @@ def withdrawn(runs: Iterable[Run], heir: Subscription | None, taken: Collection[
                 state=RunState.QUEUED,
                 queued_at=run.queued_at,
                 due_at=run.due_at,
+                return_address=run.return_address,
             )
             moves.append((None, fresh))
     return changes_of(moves, now.at)

@@ -11,6 +11,7 @@ from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.policy import Counts, Decision, End, RetryAfter, Wait, is_last_chance
+from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.states import RunState
 
 RunKey = tuple[str, str]
@@ -26,7 +27,7 @@ class Run:
     counted, `crashes` the workers that died with it. `queued_at` is since when this life could have been begun.
     `lease_until` is in seconds of the store's steady clock. `errors` holds one entry per failed attempt and crash of
     this life. `answers` maps questions to JSON text. `is_acked` says that the bus is known to have forgotten the
-    delivery.
+    delivery. `return_address` is who hears of its end.
     """
 
     task_id: str
@@ -52,6 +53,7 @@ class Run:
     question: str | None = None
     default: bytes | None = None
     answers: tuple[tuple[str, bytes], ...] = ()
+    return_address: ReturnAddress | None = None
 
     # --- what it is -------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ class Task:
     """One published event. Immutable: `payload` is JSON text in UTF-8, encoded once when the task is made.
 
     `due_at` is set for a delayed task; `causation_id` is the task whose handler published this one, `correlation_id`
-    the first task of such a chain. `trace_context` is a W3C traceparent.
+    the first task of such a chain; `hops` counts the replies in it. `webhook` is a URL and `reply_to` a topic that hear of
+    each run's end. `trace_context` is a W3C traceparent.
     """
 
     task_id: str
@@ -29,6 +30,7 @@ class Task:
     reply_to: str | None = None
     correlation_id: str | None = None
     causation_id: str | None = None
+    hops: int = 0
     idempotency_key: str | None = None
     trace_context: str | None = None
 

@@ -27,12 +27,16 @@ class RunCommands(ABC):
 
     @abstractmethod
     async def delete(self, task_id: str, agent: str | None = None) -> None:
-        """Forget the task with all its runs, or one agent's ended run. A late delivery of it is dropped."""
+        """Forget the task with all its runs, or one agent's ended run. A late delivery of it is dropped.
+
+        What the outbox has settled of the task goes with it; what is still to be told of its ends is told.
+        """
 
     @abstractmethod
     async def prune(self, keep: timedelta, keep_dead: timedelta | None, limit: int) -> int:
         """Remove up to `limit` tasks of which everything ended longer ago than that; how many were removed.
 
         `keep_dead` None keeps dead letters until somebody purges them. What has not ended is never removed. A run whose
-        ack is not known leaves a tombstone for seven days. Journal entries go with the same age.
+        ack is not known leaves a tombstone for seven days. Journal entries go with the same age, and what the outbox
+        settled that long ago.
         """

@@ -9,6 +9,7 @@ from typing import Self
 import attrs
 
 from omnidaemon.ports.journal import Journal
+from omnidaemon.ports.outbox import Outbox
 from omnidaemon.ports.registry import AgentRegistry
 from omnidaemon.ports.run_commands import RunCommands
 from omnidaemon.ports.run_queries import RunQueries
@@ -40,6 +41,7 @@ class Storage(ABC):
     commands: RunCommands
     queries: RunQueries
     schedules: Schedules
+    outbox: Outbox
     registry: AgentRegistry
     journal: Journal
 

@@ -25,7 +25,7 @@ from omnidaemon.ports.run_store import RunStore
 from omnidaemon.ports.task_log import TaskLog
 from omnidaemon.testing.model.acts import act, touches_store
 from omnidaemon.testing.model.canon import StoreState, canonical
-from omnidaemon.testing.model.checks import Runs, Violation, check_runs, check_world
+from omnidaemon.testing.model.checks import Runs, Violation, check_runs, check_told, check_world
 from omnidaemon.testing.model.steps import Step, steps
 from omnidaemon.testing.model.world import LEASE_SECONDS, SPAN, Faults, Message, Worker, World
 
@@ -92,7 +92,15 @@ class Scenario:
     def world(self) -> World:
         """How it begins: every task on the bus, for the agent `one`."""
         tasks = tuple(
-            Task(task_id=f"t{number}", topic=TOPIC, payload=b"{}", created_at=BEGINNING) for number in range(self.tasks)
+            Task(
+                task_id=f"t{number}",
+                topic=TOPIC,
+                payload=b"{}",
+                created_at=BEGINNING,
+                webhook="https://example.org",
+                reply_to="told",
+            )
+            for number in range(self.tasks)
         )
         return World(
             tasks=tasks,
@@ -212,6 +220,7 @@ class Exploration:
         world = _at_once(act(step, state.world, self._stage))
         store = self._store.snapshot()
         check_runs(state.store.runs, store.runs, world)
+        check_told(state.store.runs, store.runs, state.store.told, store.told)
         check_world(step, state.world, world)
         return _State(world, store, self._clock.instant)
 

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 
+from omnidaemon.ports.outbox import OutboxFilter
 from omnidaemon.ports.run_store import RunStore
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.exploration import ONE, Scenario
 from omnidaemon.testing.model.acts import act
-from omnidaemon.testing.model.checks import Runs, Violation, check_runs, check_world
+from omnidaemon.testing.model.checks import Runs, Told, Violation, check_runs, check_told, check_world
 from omnidaemon.testing.model.steps import Step, steps
 from omnidaemon.testing.model.world import SPAN, Faults, World
 
@@ -23,6 +24,7 @@ MANY_FAULTS = Faults(
     crash=2, freeze=2, gap=1, lost=4, delayed=3, duplicate=4, cancel=1, requeue=2, answer=1, delete=1, drain=2
 )
 _PATIENCE = 2_000
+_MOST_TOLD = 1_000
 
 
 class _StorageStage:
@@ -45,6 +47,11 @@ class _StorageStage:
         """The runs as the queries tell of them."""
         records = await self._connections[0].queries.records([task.task_id for task in world.tasks])
         return {run.key: run for record in records.values() for run in record.runs}
+
+    async def told(self) -> Told:
+        """What the outbox has of ended runs."""
+        page = await self._connections[0].outbox.find(OutboxFilter(), limit=_MOST_TOLD)
+        return {entry.notification_id: entry.notification for entry in page.entries}
 
 
 @attrs.define
@@ -80,9 +87,11 @@ class RandomWalk:
     async def _step(self, step: Step, world: World, stage: _StorageStage) -> World:
         self._way.append(str(step))
         try:
-            before = await stage.look(world)
+            before, told = await stage.look(world), await stage.told()
             after = await act(step, world, stage)
-            check_runs(before, await stage.look(after), after)
+            runs = await stage.look(after)
+            check_runs(before, runs, after)
+            check_told(before, runs, told, await stage.told())
             check_world(step, world, after)
         except Violation as broken:
             raise Violation(f"{broken}\nseed {self.seed}:\n{self._told()}") from None

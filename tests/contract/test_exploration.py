@@ -12,6 +12,7 @@ from omnidaemon.adapters.memory.space import MemorySpace
 from omnidaemon.adapters.memory.storage import MemoryStorage
 from omnidaemon.domain.gates import Gates, Marks
 from omnidaemon.domain.lapse_guard import LapseGuard
+from omnidaemon.domain.notification import notifications_of
 from omnidaemon.domain.policy import DeliveryPolicy
 from omnidaemon.ports.clock import Clock
 from omnidaemon.testing.exploration import ONE, TWO, Scenario, explore
@@ -153,6 +154,30 @@ class NotAlone(Gates):
         return super().choose(eager, due, now, is_idle=is_idle)
 
 
+class NoNewsOfACancellation(Gates):
+    """A flagged run that is cancelled when its worker dies tells nobody."""
+
+    def lapse(self, running, guard, now):
+        return attrs.evolve(super().lapse(running, guard, now), notifications=())
+
+
+class NoNews(Gates):
+    """A run that ends tells nobody."""
+
+    def finish(self, request, finishes, found, now):
+        answers, changes = super().finish(request, finishes, found, now)
+        return answers, attrs.evolve(changes, notifications=())
+
+
+class NewsOfEveryAttempt(Gates):
+    """A run that is tried again tells of it as if it had ended."""
+
+    def finish(self, request, finishes, found, now):
+        answers, changes = super().finish(request, finishes, found, now)
+        told = [each for run in changes.runs for each in notifications_of(run, now.at)]
+        return answers, attrs.evolve(changes, notifications=tuple(told))
+
+
 class EternalGrace(LapseGuard):
     """Every sign of life within a grace begins it anew."""
 
@@ -180,6 +205,9 @@ MUTATIONS = [
     (NoFlag(), Faults(cancel=1, crash=1), "a run that was cancelled is not run again"),
     (NoLapse(), Faults(crash=1), "no end can be reached any more"),
     (NotAlone(), Faults(crash=2), "a run at its last chance runs alone"),
+    (NoNews(), Faults(), "each end is told once to each who wants to hear of it"),
+    (NoNewsOfACancellation(), Faults(cancel=1, crash=1), "each end is told once to each who wants to hear of it"),
+    (NewsOfEveryAttempt(), Faults(), "each end is told once to each who wants to hear of it"),
     (EternalGrace(), Faults(gap=1, crash=1), "no end can be reached any more"),
     (NoGrace(), Faults(gap=1), "no crash is counted where nobody crashed"),
 ]

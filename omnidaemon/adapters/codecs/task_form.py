@@ -46,6 +46,8 @@ def fields_of(task: Task) -> dict[str, object]:
     for name in _TEXTS:
         if (text := getattr(task, name)) is not None:
             fields[name] = text
+    if task.hops:
+        fields["hops"] = task.hops
     fields["payload"] = orjson.Fragment(task.payload)
     return fields
 
@@ -136,6 +138,12 @@ def _text(field: str, text: object) -> str:
     raise UnreadableForm(f"{field} is {text!r}, expected text")
 
 
+def _count(field: str, number: object) -> int:
+    if type(number) is int and number >= 0:
+        return number
+    raise UnreadableForm(f"{field} is {number!r}, expected a number from 0")
+
+
 def _headers(field: str, headers: object) -> dict[str, str]:
     if isinstance(headers, dict) and all(isinstance(text, str) for text in headers.values()):
         return headers
@@ -149,6 +157,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "created_at": _time,
     "due_at": _time,
     "headers": _headers,
+    "hops": _count,
     "reply_to": _name,
     **dict.fromkeys(("webhook", "correlation_id", "causation_id", "idempotency_key", "trace_context"), _text),
 }

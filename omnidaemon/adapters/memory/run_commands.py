@@ -50,6 +50,7 @@ class MemoryRunCommands(RunCommands):
             changes = expired(list(islice(ripe, limit)), keep_from, dead_from)
             space.apply(changes, now)
             space.journal = [event for event in space.journal if event.at >= keep_from]
+            space.drop_settled(keep_from)
             for key in [key for key, until in space.tombstones.items() if until <= now.at]:
                 del space.tombstones[key]
             return len(changes.deleted)

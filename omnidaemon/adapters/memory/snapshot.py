@@ -11,6 +11,7 @@ from omnidaemon.adapters.memory.space import LoggedTask, MemorySpace
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.lapse_guard import LapseGuard
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import Notification
 from omnidaemon.domain.run import Run, RunKey
 
 _FLAT_TABLES = (
@@ -22,6 +23,7 @@ _FLAT_TABLES = (
     "lanes",
     "metrics",
     "tombstones",
+    "outbox",
     "agents",
     "workers",
 )
@@ -68,6 +70,11 @@ class MemorySnapshot:
     def runs(self) -> Mapping[RunKey, Run]:
         """All runs."""
         return self._flat["runs"]
+
+    @property
+    def told(self) -> Mapping[str, Notification]:
+        """What the outbox has of ended runs, by id."""
+        return {entry.notification_id: entry.notification for entry in self._flat["outbox"].values()}
 
     @property
     def lanes(self) -> Mapping[tuple[str, str], int]:

@@ -6,7 +6,7 @@ import bisect
 import contextlib
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 import attrs
@@ -21,6 +21,8 @@ from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.lapse_guard import LapseGuard
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import Notification
+from omnidaemon.domain.outbox import OutboxEntry
 from omnidaemon.domain.record import TOMBSTONE_LIFE, TaskRecord, answerable
 from omnidaemon.domain.requests import Request
 from omnidaemon.domain.run import Run, RunKey
@@ -62,6 +64,7 @@ class MemorySpace:
         self.metrics: dict[Subscription, Metrics] = {}
         self.journal: list[JournalEvent] = []
         self.tombstones: dict[RunKey, datetime] = {}
+        self.outbox: dict[str, OutboxEntry] = {}
         self.agents: dict[Subscription, AgentRecord] = {}
         self.workers: dict[str, tuple[WorkerReport, datetime]] = {}
         self.due_queues: dict[Subscription, list[tuple[datetime, int, RunKey]]] = {}
@@ -138,6 +141,8 @@ class MemorySpace:
             self._delete(task_id)
         self.tombstones.update(dict.fromkeys(changes.tombstones, now.at + TOMBSTONE_LIFE))
         self.write_events(changes.events)
+        for notification in changes.notifications:
+            self._tell(notification)
         if changes.is_news:
             self.bell.ring()
 
@@ -152,6 +157,11 @@ class MemorySpace:
     def write_events(self, events: Iterable[JournalEvent]) -> None:
         """Append to the journal."""
         self.journal.extend(attrs.evolve(event, position=next(self._event_positions)) for event in events)
+
+    def _tell(self, notification: Notification) -> None:
+        if notification.notification_id not in self.outbox:
+            entry = OutboxEntry.of(notification, next(self._positions))
+            self.outbox[entry.notification_id] = entry
 
     def _put(self, run: Run) -> None:
         self.runs[run.key] = run
@@ -180,6 +190,16 @@ class MemorySpace:
         if key is not None:
             self.keys.pop((row.task.topic, key), None)
             self.unconfirmed.pop(task_id, None)
+        self._drop_settled(lambda entry: entry.notification.task_id == task_id)
+
+    def drop_settled(self, before: datetime) -> None:
+        """Forget what the outbox has settled before then."""
+        self._drop_settled(lambda entry: entry.settled_at is not None and entry.settled_at < before)
+
+    def _drop_settled(self, is_chosen: Callable[[OutboxEntry], bool]) -> None:
+        gone = [i for i, entry in self.outbox.items() if entry.settled_at is not None and is_chosen(entry)]
+        for notification_id in gone:
+            del self.outbox[notification_id]
 
 
 class _Cancelled:

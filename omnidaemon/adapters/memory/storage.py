@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from omnidaemon.adapters.memory.outbox import MemoryOutbox
 from omnidaemon.adapters.memory.registry import MemoryRegistry
 from omnidaemon.adapters.memory.run_commands import MemoryRunCommands
 from omnidaemon.adapters.memory.run_queries import MemoryJournal, MemoryRunQueries
@@ -25,6 +26,7 @@ class MemoryStorage(Storage):
         self.commands = MemoryRunCommands(space)
         self.queries = MemoryRunQueries(space)
         self.schedules = MemorySchedules(space)
+        self.outbox = MemoryOutbox(space)
         self.registry = MemoryRegistry(space)
         self.journal = MemoryJournal(space)
 

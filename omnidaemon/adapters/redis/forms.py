@@ -16,6 +16,7 @@ import orjson
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
@@ -114,6 +115,7 @@ def record_of(kept: Kept, codec: Codec) -> bytes:
         None if run.default is None else run.default.decode(),
         codec.dump(run.answers).decode() if run.answers else None,
         run.result is not None,
+        None if run.return_address is None else codec.dump(run.return_address).decode(),
     )
     return b"%b%b\n%b" % (kept.head.encode(), orjson.dumps(details), run.result or b"")
 
@@ -142,6 +144,7 @@ def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec
         default,
         answers,
         has_result,
+        *later,  # what a record of an earlier version has not
     ) = orjson.loads(body)
     run = Run(
         task_id=key[0],
@@ -167,8 +170,14 @@ def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec
         question=question,
         default=None if default is None else default.encode(),
         answers=() if answers is None else codec.load(answers.encode(), _Answers),
+        return_address=_address_of(later, codec),
     )
     return Kept(run, head.decode() + "\n", int(revision))
+
+
+def _address_of(later: Sequence[str | None], codec: Codec) -> ReturnAddress | None:
+    stored = later[0] if later else None
+    return None if stored is None else codec.load(stored.encode(), ReturnAddress)
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,8 @@ class Retention:
                 await space.script("trim", old[-1])
             if len(old) < _AT_ONCE:
                 break
+        while await space.script("outbox_prune", micros(self._keep_from), _AT_ONCE) == _AT_ONCE:
+            pass
         _, workers = await space.census()
         until = micros(now.at - _WORKERS_KEPT)
         gone = [name for name, report in workers.items() if int(report.partition(b" ")[0]) < until]

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from omnidaemon.adapters.redis.journal import RedisJournal
+from omnidaemon.adapters.redis.outbox import RedisOutbox
 from omnidaemon.adapters.redis.registry import RedisRegistry
 from omnidaemon.adapters.redis.run_commands import RedisRunCommands
 from omnidaemon.adapters.redis.run_queries import RedisRunQueries
@@ -28,6 +29,7 @@ class RedisStorage(Storage):
         self.commands = RedisRunCommands(space)
         self.queries = RedisRunQueries(space)
         self.schedules = RedisSchedules(space)
+        self.outbox = RedisOutbox(space)
         self.registry = RedisRegistry(space)
         self.journal = RedisJournal(space)
 

@@ -10,6 +10,7 @@ import attrs
 
 from omnidaemon.adapters.redis.forms import ABSENT, Kept, entry_of, flaw_of, kept_as, micros, record_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
+from omnidaemon.adapters.redis.outbox_forms import words_of
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.journal import JournalEvent
@@ -52,6 +53,7 @@ class Writes:
         until = micros(self._now.at + TOMBSTONE_LIFE)
         self._section("tombstones", [(f"{agent}/{task_id}", until) for task_id, agent in changes.tombstones])
         self.add_events(changes.events)
+        self._section("notifications", [words_of(each, self._codec) for each in changes.notifications])
         if changes.is_news:
             self.ring()
 

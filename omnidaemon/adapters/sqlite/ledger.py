@@ -8,6 +8,7 @@ from typing import Final
 
 import apsw
 
+from omnidaemon.adapters.sqlite.outbox_rows import ADD_NOTIFICATION, row_of
 from omnidaemon.adapters.sqlite.reading import COUNTS, Reading, as_array, names
 from omnidaemon.adapters.sqlite.rows import (
     RUN_KEY,
@@ -24,6 +25,7 @@ from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import Notification
 from omnidaemon.domain.record import TOMBSTONE_LIFE, answerable
 from omnidaemon.domain.requests import Request
 from omnidaemon.domain.run import Run, RunKey
@@ -73,6 +75,7 @@ _DROP_RUN: Final = "DELETE FROM runs WHERE task_id = ? AND agent = ?"
 _DROP_RUNS: Final = "DELETE FROM runs WHERE task_id = ?"
 _DROP_KEY: Final = "DELETE FROM idempotency_keys WHERE task_id = ?"
 _DROP_TASK: Final = "DELETE FROM tasks WHERE task_id = ?"
+_DROP_SETTLED: Final = "DELETE FROM outbox WHERE task_id = ? AND settled_at IS NOT NULL"
 _SCHEDULE: Final = "INSERT OR IGNORE INTO schedules (task_id, free_at, position) VALUES (?, ?, ?)"
 _UNSCHEDULE: Final = "DELETE FROM schedules WHERE task_id = ?"
 _NAME_AGENTS: Final = "UPDATE tasks SET is_logged = 1, agents = ? WHERE position = ?"
@@ -144,6 +147,7 @@ class Ledger(Reading):
         until = micros(self.now.at + TOMBSTONE_LIFE)
         many("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", [(*key, until) for key in changes.tombstones])
         self.write_events(changes.events)
+        self._tell(changes.notifications)
 
     def write_events(self, events: Sequence[JournalEvent]) -> None:
         """Append to the journal."""
@@ -152,6 +156,12 @@ class Ledger(Reading):
             self.cursor.executemany(
                 _ADD_EVENT, [row_of_event(event, position) for position, event in enumerate(events, first)]
             )
+
+    def _tell(self, notifications: Sequence[Notification]) -> None:
+        if notifications:
+            first = self._numbers("outbox", len(notifications))
+            rows = [row_of(each, position, self.codec) for position, each in enumerate(notifications, first)]
+            self.cursor.executemany(ADD_NOTIFICATION, rows)
 
     def add_tasks(
         self, tasks: Sequence[tuple[Task | Unreadable, Sequence[str] | None]], bodies: Mapping[str, bytes]
@@ -253,6 +263,7 @@ class Ledger(Reading):
         many(_DROP_KEY, keys)
         self._expect_nobody(task_ids)
         many(_DROP_TASK, keys)
+        many(_DROP_SETTLED, keys)
 
     def _expect_nobody(self, task_ids: Sequence[str]) -> None:
         subscribed = self.agents()

@@ -16,6 +16,7 @@ from omnidaemon.domain.record import expired, is_expired
 _LOOKED_AT_ONCE: Final = 500
 _REMOVED_AT_ONCE: Final = 200
 _EVENTS_AT_ONCE: Final = 5000
+_SETTLED_AT_ONCE: Final = 500
 _LANES_KEPT: Final = timedelta(days=7)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -37,6 +38,11 @@ _CANCELLED_TASKS: Final = f"""
 """
 _OLD_EVENTS: Final = f"SELECT position, at FROM journal WHERE position > 0 ORDER BY position LIMIT {_EVENTS_AT_ONCE}"
 _DROP_EVENTS: Final = "DELETE FROM journal WHERE position <= ?"
+_DROP_SETTLED: Final = f"""
+    DELETE FROM outbox WHERE notification_id IN (
+        SELECT notification_id FROM outbox WHERE settled_at IS NOT NULL AND settled_at < ? ORDER BY settled_at LIMIT {_SETTLED_AT_ONCE}
+    ) RETURNING 1
+"""
 _DROP_TOMBSTONES: Final = "DELETE FROM tombstones WHERE until <= ?"
 
 Place = tuple[int, int]
@@ -122,8 +128,8 @@ class Retention:
 
 
 def _sweep(ledger: Ledger, limits: Limits) -> bool:
-    """Remove some old journal entries, and all tombstones, lanes and workers that are of no use any more; whether there
-    may be more."""
+    """Remove some old journal entries and settled notifications, and all tombstones, lanes and workers that are of no
+    use any more; whether there may be more."""
     last, old, oldest_kept = 0, 0, micros(limits.keep_from)
     for position, at in ledger.cursor.execute(_OLD_EVENTS):
         if at >= oldest_kept:
@@ -131,11 +137,12 @@ def _sweep(ledger: Ledger, limits: Limits) -> bool:
         last, old = position, old + 1
     if old:
         ledger.cursor.execute(_DROP_EVENTS, (last,))
+    settled = len(ledger.rows(_DROP_SETTLED, (oldest_kept,)))
     now = ledger.now.at
     ledger.cursor.execute(_DROP_TOMBSTONES, (micros(now),))
     ledger.cursor.execute("DELETE FROM lanes WHERE used_at < ?", (micros(now - _LANES_KEPT),))
     ledger.cursor.execute("DELETE FROM workers WHERE seen_at < ?", (micros(now - WORKERS_REMEMBERED),))
-    return old == _EVENTS_AT_ONCE
+    return old == _EVENTS_AT_ONCE or settled == _SETTLED_AT_ONCE
 
 
 def _chunks(task_ids: Sequence[str]) -> list[Sequence[str]]:

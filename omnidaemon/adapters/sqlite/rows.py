@@ -10,6 +10,7 @@ from typing import Any, Final
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
@@ -74,6 +75,7 @@ RUN_STATE: Final = (
     "question",
     "default_answer",
     "answers",
+    "return_address",
 )
 """The others, in the order of `state_of`."""
 
@@ -109,6 +111,7 @@ def state_of(run: Run, codec: Codec) -> Row:
         None if run.question is None else storable(run.question),
         run.default,
         codec.dump(run.answers) if run.answers else None,
+        None if run.return_address is None else codec.dump(run.return_address),
     )
 
 
@@ -140,6 +143,7 @@ def run_of(row: Row, codec: Codec) -> Run:
         question,
         default,
         answers,
+        return_address,
     ) = row
     return Run(
         task_id=task_id,
@@ -165,6 +169,7 @@ def run_of(row: Row, codec: Codec) -> Run:
         question=question,
         default=default,
         answers=() if answers is None else codec.load(answers, _Answers),
+        return_address=None if return_address is None else codec.load(return_address, ReturnAddress),
     )
 
 

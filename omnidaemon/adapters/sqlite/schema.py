@@ -199,5 +199,32 @@ CREATE TABLE journal (
 CREATE INDEX journal_by_task ON journal (task_id);
 """
 
-MIGRATIONS: Final = (_BUS + _STORE,)
+_OUTBOX: Final = """
+ALTER TABLE runs ADD COLUMN return_address BLOB;  -- JSON, NULL for most: who hears of the run's end
+
+-- What has to be told of ended runs. It outlives the run: a requeue changes the one and not the other.
+CREATE TABLE outbox (
+    notification_id TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    task_id TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'pending',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    fence INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER,             -- when it is due, or its present holder taken for dead; NULL once it is settled
+    settled_at INTEGER,
+    reason TEXT,                -- why it was given up
+    log BLOB,                   -- JSON, NULL when there is none
+    notification BLOB NOT NULL  -- JSON: the run as it ended
+) STRICT;
+CREATE UNIQUE INDEX outbox_by_position ON outbox (position);
+CREATE INDEX outbox_due ON outbox (kind, due_at, position) WHERE due_at IS NOT NULL;
+CREATE INDEX outbox_by_status ON outbox (status, position);
+CREATE INDEX outbox_by_topic ON outbox (topic, position);
+CREATE INDEX outbox_by_task ON outbox (task_id, position);
+CREATE INDEX outbox_settled ON outbox (settled_at) WHERE settled_at IS NOT NULL;
+"""
+
+MIGRATIONS: Final = (_BUS + _STORE, _OUTBOX)
 """What `Database` is opened with, whichever of bus and store is in the file."""

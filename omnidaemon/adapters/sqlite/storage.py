@@ -7,6 +7,7 @@ from typing import Self
 
 from omnidaemon.adapters.sqlite.journal import SqliteJournal
 from omnidaemon.adapters.sqlite.leases import begin_boot
+from omnidaemon.adapters.sqlite.outbox import SqliteOutbox
 from omnidaemon.adapters.sqlite.registry import SqliteRegistry
 from omnidaemon.adapters.sqlite.run_commands import SqliteRunCommands
 from omnidaemon.adapters.sqlite.run_queries import SqliteRunQueries
@@ -29,6 +30,7 @@ class SqliteStorage(Storage):
         self.commands = SqliteRunCommands(space)
         self.queries = SqliteRunQueries(space)
         self.schedules = SqliteSchedules(space)
+        self.outbox = SqliteOutbox(space)
         self.registry = SqliteRegistry(space)
         self.journal = SqliteJournal(space)
 

@@ -16,6 +16,8 @@ from omnidaemon.testing.contracts.clock import ClockContract, IdSourceContract
 from omnidaemon.testing.contracts.codec import CodecContract
 from omnidaemon.testing.contracts.interleavings import InterleavingContract
 from omnidaemon.testing.contracts.journal import JournalContract
+from omnidaemon.testing.contracts.outbox import OutboxContract
+from omnidaemon.testing.contracts.outbox_upkeep import OutboxUpkeepContract
 from omnidaemon.testing.contracts.registry import AgentRegistryContract
 from omnidaemon.testing.contracts.run_commands import RunCommandsContract
 from omnidaemon.testing.contracts.run_queries import RunQueriesContract
@@ -32,6 +34,8 @@ __all__ = [
     "IdSourceContract",
     "InterleavingContract",
     "JournalContract",
+    "OutboxContract",
+    "OutboxUpkeepContract",
     "RunCommandsContract",
     "RunQueriesContract",
     "RunStoreContract",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from omnidaemon.testing.contracts.interleavings import InterleavingContract
 from omnidaemon.testing.contracts.journal import JournalContract
+from omnidaemon.testing.contracts.outbox import OutboxContract
+from omnidaemon.testing.contracts.outbox_upkeep import OutboxUpkeepContract
 from omnidaemon.testing.contracts.registry import AgentRegistryContract
 from omnidaemon.testing.contracts.run_commands import RunCommandsContract
 from omnidaemon.testing.contracts.run_queries import RunQueriesContract
@@ -18,6 +20,8 @@ class StorageContract(
     RunCommandsContract,
     RunQueriesContract,
     SchedulesContract,
+    OutboxContract,
+    OutboxUpkeepContract,
     AgentRegistryContract,
     JournalContract,
     InterleavingContract,

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.lapse_guard import LapseGuard
+from omnidaemon.domain.notification import Notification
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.testing.model.world import LEASE_SECONDS, Call, Holding, Worker, World
 
@@ -17,6 +18,11 @@ class StoreState(Protocol):
     @property
     def runs(self) -> Mapping[RunKey, Run]:
         """All runs."""
+        ...
+
+    @property
+    def told(self) -> Mapping[str, Notification]:
+        """What the outbox has of ended runs, by id. Of no account for what can follow: nothing that is explored sends."""
         ...
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from omnidaemon.domain.notification import Notification, NotificationKind, notification_id
 from omnidaemon.domain.requests import Grant
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
@@ -12,6 +13,7 @@ from omnidaemon.testing.model.steps import Step
 from omnidaemon.testing.model.world import Call, Phase, Worker, World
 
 Runs = Mapping[RunKey, Run]
+Told = Mapping[str, Notification]
 
 
 class Violation(AssertionError):
@@ -63,6 +65,19 @@ def check_runs(before: Runs, after: Runs, world: World) -> None:
     faults = world.spent("crash") + world.spent("freeze")
     for run in after.values():
         promise(run.crashes <= faults, "no crash is counted where nobody crashed", run)
+
+
+def check_told(before: Runs, after: Runs, told_before: Told, told: Told) -> None:
+    """Each end is told once to each who wants to hear of it, as it was, and nothing is dropped unsent."""
+    promise(told_before.keys() <= told.keys(), "nothing is dropped unsent", told_before.keys() - told.keys())
+    ends = [run for key, run in after.items() if run.state.is_end and not _has_ended(before.get(key), run)]
+    expected = {notification_id(kind, run): run for run in ends for kind in NotificationKind}
+    new = {each: told[each].run for each in told.keys() - told_before.keys()}
+    promise(new == expected, "each end is told once to each who wants to hear of it", new, expected)
+
+
+def _has_ended(before: Run | None, run: Run) -> bool:
+    return before is not None and before.state.is_end and before.life == run.life
 
 
 def _check_move(run: Run, moved: Run) -> None:

@@ -129,6 +129,19 @@ local function unlist(id, agent, subscription, record)
     if ENDED[state] then redis.call('ZREM', P .. ENDED[state], agent .. '/' .. id) end
 end
 
+-- What is still to be told of a deleted task stays.
+local function drop_settled(id, topic)
+    for _, told in ipairs(redis.call('ZRANGE', P .. 'outbox:of:' .. id, 0, -1)) do
+        local status = redis.call('HGET', P .. 'o:' .. told, 's')
+        if status ~= 'pending' then
+            for _, index in ipairs({'', ':in:' .. status, ':of:' .. id, ':on:' .. topic, ':settled'}) do
+                redis.call('ZREM', P .. 'outbox' .. index, told)
+            end
+            redis.call('UNLINK', P .. 'o:' .. told)
+        end
+    end
+end
+
 function write.lane()
     local key = P .. 'lanes:' .. take()
     redis.call('HSET', key, take(), take())
@@ -287,9 +300,29 @@ function write.deleted()
         redis.call('ZREM', P .. 'tasks', id)
         redis.call('ZREM', P .. 'cancelled', id)
         redis.call('UNLINK', P .. 't:' .. id)
+        drop_settled(id, topic)
         if idempotency ~= '' then
             if redis.call('HGET', P .. 'keys', idempotency) == id then redis.call('HDEL', P .. 'keys', idempotency) end
             redis.call('ZREM', P .. 'unconfirmed', id)
+        end
+    end
+end
+
+-- What has to be told of ended runs, each once.
+function write.notifications()
+    local many = count()
+    local latest = numbers('outbox:latest', many)
+    for _ = 1, many do
+        local id, kind, task, topic, due, body = take(), take(), take(), take(), take(), take()
+        local key = P .. 'o:' .. id
+        if redis.call('EXISTS', key) == 0 then
+            latest = latest + 1
+            redis.call('HSET', key, 'n', latest, 'k', kind, 't', task, 'p', topic, 'v', body,
+                's', 'pending', 'a', 0, 'f', 0, 'e', '', 'r', '', 'l', '[]')
+            redis.call('ZADD', P .. 'outbox:due:' .. kind, due, id)
+            for _, index in ipairs({'', ':in:pending', ':of:' .. task, ':on:' .. topic}) do
+                redis.call('ZADD', P .. 'outbox' .. index, latest, id)
+            end
         end
     end
 end

@@ -15,11 +15,14 @@ from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import Notification, NotificationKind
+from omnidaemon.domain.outbox import SendAttempt
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.policy import End, RetryAfter, Wait
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.requests import Claims, Finish, Grant, Held, Renewals, Request
 from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.domain.task import Task, Unreadable
@@ -48,6 +51,25 @@ RUN = Run(
     default=b"null",
     answers=(("ok?", b"true"),),
 )
+ADDRESS = ReturnAddress(
+    created_at=AT, webhook="https://example.org/hook", reply_to="answers", correlation_id="task-0", hops=2
+)
+NOTIFICATION = Notification(
+    notification_id="webhook-1",
+    kind=NotificationKind.WEBHOOK,
+    target="https://example.org/hook",
+    run=Run(
+        task_id="task-1",
+        subscription=GREETER,
+        state=RunState.SUCCEEDED,
+        queued_at=AT,
+        finished_at=AT,
+        result=b"[1]",
+        return_address=ADDRESS,
+    ),
+    created_at=AT,
+)
+SENT = SendAttempt(status_code=503, error="busy", seconds=0.25, attempt=2, at=AT)
 PROFILE = AgentProfile(subscription=GREETER, tools=("search",), when_stopped=WhenStopped.SKIP)
 WORKER = WorkerReport(incarnation="w-1", host="here", pid=7, started_at=AT, subscriptions=(GREETER,), version="1.0.0")
 EVENT = JournalEvent(
@@ -63,6 +85,9 @@ KEPT = {
     "journal-event.json": EVENT,
     "metrics.json": METRICS,
     "run.json": RUN,
+    "return-address.json": ADDRESS,
+    "notification.json": NOTIFICATION,
+    "send-attempt.json": SENT,
     "unreadable.json": UNREADABLE,
 }
 """What stores keep for long: their bytes are golden too."""

@@ -35,7 +35,8 @@ FULL = attrs.evolve(
     idempotency_key='order "42"',
     trace_context="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 )
-GOLDEN_TASKS = {"task-1-minimal.json": MINIMAL, "task-1-full.json": FULL}
+REPLY = attrs.evolve(MINIMAL, causation_id="0193a5f0-0000-7000-8000-000000000002", hops=3)
+GOLDEN_TASKS = {"task-1-minimal.json": MINIMAL, "task-1-full.json": FULL, "task-1-reply.json": REPLY}
 
 
 def decoded(raw: bytes) -> Task | Unreadable:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import attrs
+import orjson
+
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.redis.forms import ABSENT, kept_as, kept_of, record_of
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
 
@@ -36,6 +40,7 @@ RUN = Run(
     question="q",
     default=b"null",
     answers=(("q", b'"yes"'),),
+    return_address=ReturnAddress(created_at=AT, webhook="https://example.org", reply_to="answers", hops=3),
 )
 
 
@@ -47,6 +52,14 @@ def test_record_comes_back_whole():
 def test_record_begins_with_what_is_compared():
     """As stored by every version of this schema: the scripts read it."""
     assert record_of(kept_as(RUN, 4), CODEC).startswith(b"running\t7\tw1\t1\t4\n")
+
+
+def test_record_of_an_earlier_version_comes_back():
+    """Before runs had a return address."""
+    run = attrs.evolve(RUN, return_address=None)
+    head, details, result = record_of(kept_as(run, 4), CODEC).split(b"\n", 2)
+    record = b"\n".join((head, orjson.dumps(orjson.loads(details)[:-1]), result))
+    assert kept_of(run.key, record, repr(run.lease_until).encode(), CODEC).run == run
 
 
 def test_no_result_is_not_an_empty_one():

@@ -16,6 +16,8 @@ MODULES = (
     "journal",
     "leases",
     "ledger",
+    "outbox",
+    "outbox_rows",
     "listing",
     "reading",
     "registry",
@@ -25,7 +27,17 @@ MODULES = (
     "schedules",
     "task_log",
 )
-MAY_BE_MANY = ("tasks", "runs", "journal", "bus_messages", "unbegun", "schedules", "tombstones", "idempotency_keys")
+MAY_BE_MANY = (
+    "outbox",
+    "tasks",
+    "runs",
+    "journal",
+    "bus_messages",
+    "unbegun",
+    "schedules",
+    "tombstones",
+    "idempotency_keys",
+)
 # An index of what runs just now may be read whole: that is bounded by what the workers can hold.
 COUNTS = {("run_queries", "_COUNTS"), ("bus", "_DEPTHS")}
 """They read all entries of an index, and none of the rows."""
@@ -35,7 +47,7 @@ def statements():
     for name in MODULES:
         module = importlib.import_module(f"omnidaemon.adapters.sqlite.{name}")
         for key, text in vars(module).items():
-            if key.startswith("_") and isinstance(text, str) and re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT)\b", text):
+            if key.isupper() and isinstance(text, str) and re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT)\b", text):
                 yield pytest.param(name, key, text, id=f"{name}.{key}")
 
 
@@ -50,7 +62,8 @@ def nothing_for(text):
 @pytest.fixture(scope="module")
 def connection():
     connection = apsw.Connection(":memory:")
-    connection.execute(MIGRATIONS[0])
+    for migration in MIGRATIONS:
+        connection.execute(migration)
     yield connection
     connection.close()
 

@@ -11,6 +11,7 @@ from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.sqlite.rows import flaw_of, micros, moment, run_of, state_of, task_of
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
+from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
@@ -44,6 +45,7 @@ FULL = Run(
     question="ok?",
     default=b"null",
     answers=(("before?", b"[1]"), ("ok?", b'"yes"')),
+    return_address=ReturnAddress(created_at=AT, webhook="https://é.example", reply_to="answers", hops=3),
 )
 
 

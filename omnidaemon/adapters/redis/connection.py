@@ -58,7 +58,9 @@ class RedisConnection:
 
     async def open(self) -> None:
         """Connect, or say why not; a server that may delete tasks by itself is refused."""
-        self._client = self._made(redis.BlockingConnectionPool, _POOLED, self.deadline_seconds)
+        # No time-out of redis-py's own: each call here has a deadline over all of it. Theirs costs a task and two timers
+        # for each call, and by it a cancellation is lost now and then (wait_for() in Python 3.11, cpython#86296).
+        self._client = self._made(redis.BlockingConnectionPool, _POOLED, None)
         try:
             policy = await self._eviction_policy()
             if policy not in (b"noeviction", b""):

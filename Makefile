@@ -4,6 +4,7 @@
 
 PYTHON      ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS  ?=
 LOCK_ARGS   ?=
 
 VENV := .venv
@@ -22,7 +23,7 @@ MEASURE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test faults cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
+.PHONY: help setup demo test faults bench cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +42,9 @@ test: $(TEST)  ## Run the tests
 
 faults: $(TEST)  ## Run the long tests that kill, freeze and flush servers of their own
 	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
+
+bench: $(TEST)  ## Measure it beside its peers, each in an environment of its own (BENCH_ARGS="--rounds 1 --brief")
+	$(PY) benchmarks/run.py $(BENCH_ARGS)
 
 cover: $(TEST)  ## Run the tests and hold domain and app to 95 % coverage, branches included
 	$(PY) -m coverage erase

@@ -1,7 +1,7 @@
 """Runs one peer's worker, or its client, in the peer's own environment. Standard library only.
 
 `driver.py PEER worker` works until it is told to stop. `driver.py PEER client` obeys lines of JSON and answers each with
-one: `{"do": "publish", "how": "one by one" | "together", "count", "from", "seconds"}` → `{"seconds"}`,
+one: `{"do": "publish", "how": "one by one" | "gathered" | "many", "count", "first", "seconds"}` → `{"seconds"}`,
 `{"do": "check", "count"}` → `{"checked"}`, `{"do": "latency", "count"}` → `{"seconds": […]}`.
 """
 
@@ -17,6 +17,7 @@ PAYLOAD_BYTES = 300
 SLOTS = "BENCH_SLOTS"
 _LARGE = "x" * int(os.environ.get("BENCH_RESULT_BYTES", "0"))
 _PATIENCE_SECONDS = 60.0
+_GATHERED = 100
 
 
 def payload_of(number: int, seconds: float) -> dict:
@@ -29,7 +30,7 @@ def payload_of(number: int, seconds: float) -> dict:
 class Orders:
     """What the client was told to publish, and how it is asked for."""
 
-    def __init__(self, client) -> None:  # noqa: ANN001 - whatever the peer has
+    def __init__(self, client) -> None:
         self._client = client
         self._tasks: list = []
 
@@ -38,10 +39,14 @@ class Orders:
         payloads = [payload_of(first + number, seconds) for number in range(count)]
         started = time.perf_counter()
         if how == "one by one":
-            self._tasks += [(payload["number"], await self._client.publish(payload)) for payload in payloads]
+            tasks = [await self._client.publish(payload) for payload in payloads]
+        elif how == "gathered":
+            tasks = []
+            for at in range(0, count, _GATHERED):
+                tasks += await asyncio.gather(*map(self._client.publish, payloads[at : at + _GATHERED]))
         else:
             tasks = await self._client.publish_together(payloads)
-            self._tasks += zip((payload["number"] for payload in payloads), tasks, strict=True)
+        self._tasks += zip((payload["number"] for payload in payloads), tasks, strict=True)
         return {"seconds": time.perf_counter() - started}
 
     async def check(self, count: int) -> dict:
@@ -68,7 +73,7 @@ class Orders:
         return {"seconds": seconds}
 
 
-async def obey(peer) -> None:  # noqa: ANN001 - a module of peers/
+async def obey(peer) -> None:
     """Take orders until there are no more."""
     loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:

@@ -17,14 +17,15 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omni
 
 @attrs.frozen
 class Peer:
-    """What is measured: a module of `peers/`, and the interpreter that has what it needs."""
+    """What is measured: a module of `peers/`, and the interpreter that has what it needs. `checkout`: whose OmniDaemon it
+    is, where it is that."""
 
     name: str
     module: str
     python: str
     requirements: tuple[str, ...]
     why: str
-    checkout: str | None = None
+    checkout: str
 
 
 def described(module: str) -> tuple[tuple[str, ...], str]:
@@ -44,7 +45,7 @@ def peer(module: str) -> Peer:
     requirements, why = described(module)
     # What needs nothing beyond this checkout runs as this program does.
     python = str(environment(module, requirements)) if requirements else sys.executable
-    return Peer(module, module, python, requirements, why)
+    return Peer(module, module, python, requirements, why, str(HERE.parent))
 
 
 def other_checkout(path: Path) -> Peer:

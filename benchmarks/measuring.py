@@ -18,7 +18,8 @@ Figures = dict[str, float]
 @attrs.frozen(kw_only=True)
 class Contestant:
     """A peer under certain conditions. `backlog` tasks are published before its workers start, `count` of them drained
-    while it is watched; handlers take `seconds`."""
+    while it is watched; `each` are published one by one, `each` by concurrent calls, the rest as many at once. Handlers
+    take `seconds`."""
 
     name: str
     peer: Peer
@@ -27,7 +28,7 @@ class Contestant:
     backlog: int = 0
     slots: int = 100
     workers: int = 1
-    one_by_one: int = 1000
+    each: int = 1000
     latencies: int = 100
     seconds: float = 0.0
     result_bytes: int = 0
@@ -51,13 +52,12 @@ class Contestant:
         figures: Figures = {}
         with ExitStack() as stack:
             client = stack.enter_context(running(self.peer, "client", environment, errors))
-            singles = min(self.one_by_one, published)
-            if singles:
-                spent = client.ask(do="publish", how="one by one", count=singles, seconds=self.seconds)
-                figures["enqueue one by one /s"] = singles / spent["seconds"]
-            if rest := published - singles:
-                spent = client.ask(do="publish", how="together", count=rest, first=singles, seconds=self.seconds)
-                figures["enqueue many /s"] = rest / spent["seconds"]
+            done = 0
+            for how, wanted in (("one by one", self.each), ("gathered", self.each), ("many", published)):
+                if count := min(wanted, published - done):
+                    spent = client.ask(do="publish", how=how, count=count, first=done, seconds=self.seconds)
+                    figures[f"enqueue {how} /s"] = count / spent["seconds"]
+                    done += count
             workers = [
                 stack.enter_context(running(self.peer, "worker", environment, errors)) for _ in range(self.workers)
             ]

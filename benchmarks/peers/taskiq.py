@@ -48,10 +48,11 @@ class Client:
         return await bench.kiq(payload)
 
     async def publish_together(self, payloads: list[dict]) -> list[AsyncTaskiqTask]:
-        return [task for at in range(0, len(payloads), 100) for task in await self._gathered(payloads[at : at + 100])]
-
-    async def _gathered(self, payloads: list[dict]) -> list[AsyncTaskiqTask]:
-        return await asyncio.gather(*map(self.publish, payloads))
+        """It has no way to publish many at once: by concurrent calls, a hundred at a time."""
+        tasks: list[AsyncTaskiqTask] = []
+        for at in range(0, len(payloads), 100):
+            tasks += await asyncio.gather(*map(self.publish, payloads[at : at + 100]))
+        return tasks
 
     async def result(self, task: AsyncTaskiqTask) -> object:
         return (await task.wait_result(check_interval=0.001, timeout=60)).return_value

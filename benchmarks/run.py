@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from environments import HERE, other_checkout, peer
+from environments import HERE, described, other_checkout, peer
 from limits import redis_limit, sqlite_limit
 from measuring import Contestant, Figures
 from page import table_of, write_page
@@ -33,17 +33,31 @@ _STREAMS = {"EVENT_BUS_TYPE": "redis_stream"}
 _SQLITE = {"EVENT_BUS_TYPE": "sqlite"}
 
 
-def contestants(*, against: Path | None) -> list[Contestant]:
-    """Who is measured beside one another."""
-    ours = peer("omnidaemon")
-    chosen = [Contestant(name="omnidaemon", peer=ours, environment=_STREAMS)]
-    if against is not None:
-        other = other_checkout(against)
-        chosen.append(Contestant(name=other.name, peer=other, environment=_STREAMS))
-        chosen.append(Contestant(name=f"{other.name}, SQLite", peer=other, environment=_SQLITE))
-    chosen += [Contestant(name=name, peer=peer(name)) for name in _ON_REDIS]
-    chosen.append(Contestant(name="omnidaemon, SQLite", peer=ours, environment=_SQLITE))
-    chosen.append(Contestant(name="huey, SQLite", peer=peer("huey")))
+def contestants(options: argparse.Namespace) -> list[Contestant]:
+    """Who is measured beside one another. Only what is asked for gets its environment."""
+    modules = {
+        "omnidaemon": "omnidaemon",
+        **{name: name for name in _ON_REDIS},
+        "omnidaemon, SQLite": "omnidaemon",
+        "huey, SQLite": "huey",
+    }
+    if unknown := set(options.only) - set(modules):
+        sys.exit(f"{', '.join(sorted(unknown))}: not one of {'; '.join(modules)}")
+    chosen = [
+        Contestant(
+            name=name,
+            peer=peer(module),
+            environment=_SQLITE if name.endswith("SQLite") else _STREAMS,
+            count=options.tasks,
+            each=options.tasks // 5,
+        )
+        for name, module in modules.items()
+        if not options.only or name in options.only
+    ]
+    if options.against is not None:
+        other = other_checkout(options.against)
+        ours = [one for one in chosen if one.peer.module == "omnidaemon"]
+        chosen += [attrs.evolve(one, name=one.name.replace("omnidaemon", other.name), peer=other) for one in ours]
     return chosen
 
 
@@ -137,11 +151,10 @@ def _lines(path: str) -> list[str]:
 
 def measured(run: Run, options: argparse.Namespace) -> None:
     """All rounds, in turns."""
-    chosen = contestants(against=options.against)
-    wanted = [one for one in chosen if not options.only or any(part in one.name for part in options.only)]
+    wanted = contestants(options)
     for number in range(options.rounds):
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
-        run.measure_limits(5000)
+        run.measure_limits(options.tasks)
         for one in wanted:
             run.measure(one)
     rates = {name: figures["drain /s"]["median"] for name, figures in run.medians().items() if "drain /s" in figures}
@@ -149,8 +162,7 @@ def measured(run: Run, options: argparse.Namespace) -> None:
         one for one in wanted if one.name in rates and "SQLite" not in one.name and one.peer.module != "omnidaemon"
     ]
     fastest = sorted(others, key=lambda one: rates[one.name], reverse=True)[:2]
-    rest = [*crowd([wanted[0], *fastest])] if not options.brief else []
-    rest += alone() if not options.brief else []
+    rest = [] if options.brief else [*crowd([wanted[0], *fastest]), *alone()]
     for _ in range(options.rounds):
         for one in rest:
             run.measure(one)
@@ -160,15 +172,16 @@ def main() -> None:
     """By the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="only those with this in their name"
-    )
+    parser.add_argument("--tasks", type=int, default=5000, help="how many are drained, a multiple of 250")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
     parser.add_argument(
         "--against", type=Path, metavar="CHECKOUT", help="another checkout of OmniDaemon, beside this one"
     )
     parser.add_argument("--brief", action="store_true", help="without 2,000 slots, depths, processes and result sizes")
     parser.add_argument("--keep", action="store_true", help="write the results and docs/reference/performance.md")
     options = parser.parse_args()
+    if options.tasks % 250 or options.tasks <= 0:
+        parser.error("--tasks: a multiple of 250, since workers tell of fifty tasks at a time")
     told = {"machine": machine()}
     with tempfile.TemporaryDirectory(prefix="omnidaemon-bench-") as folder, private_redis(Path(folder)) as redis_url:
         run = Run(Path(folder), redis_url)
@@ -189,8 +202,8 @@ def main() -> None:
 
 
 def _setup(name: str) -> dict[str, Any]:
-    found = peer(name)
-    return {"requirements": found.requirements, "why": found.why}
+    requirements, why = described(name)
+    return {"requirements": requirements, "why": why}
 
 
 if __name__ == "__main__":

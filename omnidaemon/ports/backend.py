@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -38,6 +39,15 @@ class BackendContext:
     codec: Codec
     shared: Shared
     option: Callable[[str], str | None]
+
+
+class Erasable(ABC):
+    """What a bus or a storage may offer beside its port, where its data lie outside of `data_dir`."""
+
+    @abstractmethod
+    async def erase(self) -> None:
+        """Remove everything of this namespace, for good: what waits, runs, results, agents, history. Whoever else works
+        there finds it gone. Nothing of another namespace is touched."""
 
 
 BusFactory = Callable[[BackendContext], EventBus]

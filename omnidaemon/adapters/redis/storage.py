@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from omnidaemon.adapters.redis.erasing import erase
 from omnidaemon.adapters.redis.journal import RedisJournal
 from omnidaemon.adapters.redis.outbox import RedisOutbox
 from omnidaemon.adapters.redis.registry import RedisRegistry
@@ -14,10 +15,11 @@ from omnidaemon.adapters.redis.run_store import RedisRunStore
 from omnidaemon.adapters.redis.schedules import RedisSchedules
 from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.adapters.redis.task_log import RedisTaskLog
+from omnidaemon.ports.backend import Erasable
 from omnidaemon.ports.storage import Storage, StorageCapabilities
 
 
-class RedisStorage(Storage):
+class RedisStorage(Storage, Erasable):
     """As durable as the server: with `appendonly yes`, up to its `appendfsync`. Of one event loop."""
 
     capabilities = StorageCapabilities(name="redis")
@@ -32,6 +34,9 @@ class RedisStorage(Storage):
         self.outbox = RedisOutbox(space)
         self.registry = RedisRegistry(space)
         self.journal = RedisJournal(space)
+
+    async def erase(self) -> None:
+        await erase(self._space.connection, self._space.keys.namespace)
 
     async def __aenter__(self) -> Self:
         await self._space.open()

@@ -12,6 +12,7 @@ from omnidaemon.app.agents import Agent
 from omnidaemon.app.bridge import Report, Workforce
 from omnidaemon.app.lag import LagWatch
 from omnidaemon.app.loops import EngineOptions, Loops, cancelled
+from omnidaemon.app.notifications import NotifyingTerms
 from omnidaemon.domain.agent import WorkerReport
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
@@ -40,6 +41,7 @@ class Engine:
         agents_loop: asyncio.AbstractEventLoop,
         clock: Clock,
         telemetry: Telemetry,
+        notifying: NotifyingTerms,
         options: EngineOptions,
     ) -> None:
         self._bus = bus
@@ -63,6 +65,7 @@ class Engine:
             lag=lag,
             clock=clock,
             telemetry=telemetry,
+            notifying=notifying,
             options=options,
             report=self.report,
         )
@@ -110,6 +113,7 @@ class Engine:
         given_back = len(self._loops.custody)
         await self._last_word("deliveries were not given back", self._close_inbox())
         await self._last_word(f"{given_back} runs were not given back", self._loops.finishes.release_all())
+        await self._last_word("somebody was not told of an ended run", self._loops.told())
         await cancelled(self._loops.keepers)
         await self._leave()
         return given_back

@@ -18,6 +18,7 @@ from omnidaemon.app.finishing import OutcomeFinishes
 from omnidaemon.app.intake import FreshIntake
 from omnidaemon.app.lag import LagWatch
 from omnidaemon.app.lanes import Lane
+from omnidaemon.app.notifications import Notifications, NotifyingTerms
 from omnidaemon.app.presence import Presence
 from omnidaemon.app.renewing import LeaseRenewals
 from omnidaemon.app.retention import Retention
@@ -62,6 +63,7 @@ class Loops:
         lag: LagWatch,
         clock: Clock,
         telemetry: Telemetry,
+        notifying: NotifyingTerms,
         options: EngineOptions,
         report: Callable[[], WorkerReport],
     ) -> None:
@@ -81,6 +83,7 @@ class Loops:
         self._leases = LeaseSpan(min(leases), max(leases))
         self.takers: list[asyncio.Task[None]] = []
         self.keepers: list[asyncio.Task[None]] = []
+        self._notifying: asyncio.Task[None] | None = None
         self.intake: FreshIntake | None = None
         self.custody = Custody(agents)
         self.finishes = OutcomeFinishes(
@@ -104,6 +107,9 @@ class Loops:
             leases=self._leases,
             hint=self._hint(),
         )
+        self.notifications = Notifications(
+            bus=bus, storage=storage, terms=notifying, clock=clock, telemetry=telemetry, hint=self._hint()
+        )
         self.presence = Presence(
             registry=storage.registry,
             custody=self.custody,
@@ -119,7 +125,9 @@ class Loops:
         take = partial(self._supervision.start, stopping=self._is_stopping)
         self.takers = [take("claims", self.claims.run), take("intake", self.intake.run)]
         keep = self._supervision.start
+        self._notifying = keep("notifications", self.notifications.run)
         self.keepers = [
+            self._notifying,
             keep("renewals", self._renewals().run),
             keep("finishes", self.finishes.run),
             keep("presence", self.presence.run),
@@ -141,6 +149,12 @@ class Loops:
         if self.takers:
             await asyncio.wait(self.takers)
         await self.custody.emptied()
+
+    async def told(self) -> None:
+        """Tell what is due of ended runs, and return once that is done."""
+        self.notifications.stop()
+        if self._notifying is not None:
+            await asyncio.wait({self._notifying})
 
     # --- parts --------------------------------------------------------------------------------------------------------
 

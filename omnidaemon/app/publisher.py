@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypedDict, cast
@@ -13,13 +13,15 @@ import attrs
 from omnidaemon.app.joined_log import JoinedLog
 from omnidaemon.domain.errors import (
     IdempotencyConflict,
+    InvalidName,
     InvalidValue,
     OmniDaemonError,
     PayloadTooLarge,
     PublishFailed,
 )
-from omnidaemon.domain.names import checked_name
+from omnidaemon.domain.names import checked_name, is_name
 from omnidaemon.domain.task import Task
+from omnidaemon.domain.webhook_url import checked_webhook
 from omnidaemon.ports.bus import Confirmation, EventBus
 from omnidaemon.ports.clock import Clock, IdSource
 from omnidaemon.ports.codec import Codec
@@ -33,6 +35,8 @@ _TEXT = f"a text of at most {_LONGEST_TEXT} characters that UTF-8 can carry"
 class PublishOptions(TypedDict, total=False):
     """What may be said of a task beside its topic and payload."""
 
+    webhook: str | None
+    reply_to: str | None
     delay: float | timedelta | None
     due_at: datetime | None
     idempotency_key: str | None
@@ -43,16 +47,21 @@ class PublishOptions(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class Draft:
-    """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another."""
+    """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another.
+    Where `webhook` and `reply_to` are None, keys of these names in an object that is the payload count. `hops` are those
+    of the task whose handler publishes it."""
 
     topic: str
     payload: object
+    webhook: str | None = None
+    reply_to: str | None = None
     delay: float | timedelta | None = None
     due_at: datetime | None = None
     idempotency_key: str | None = None
     correlation_id: str | None = None
     causation_id: str | None = None
     headers: Mapping[str, str] | None = None
+    hops: int = 0
 
 
 class Publisher:
@@ -153,6 +162,9 @@ class Publisher:
             created_at=now,
             due_at=_due_at(draft, now),
             headers=_headers(draft.headers),
+            webhook=_told(draft, "webhook", draft.webhook, checked_webhook),
+            reply_to=_told(draft, "reply_to", draft.reply_to, _topic),
+            hops=draft.hops,
             correlation_id=_text("correlation_id", draft.correlation_id) or task_id,
             causation_id=_text("causation_id", draft.causation_id),
             idempotency_key=_text("idempotency_key", draft.idempotency_key),
@@ -173,6 +185,21 @@ def _due_at(draft: Draft, now: datetime) -> datetime | None:
         return now + delay
     except OverflowError:
         raise InvalidValue("delay", draft.delay, "a time before the year 10000") from None
+
+
+def _told(draft: Draft, key: str, given: str | None, checked: Callable[[str, object], str]) -> str | None:
+    """Who hears of the end: as given, else as an object that is the payload says; null there is nobody."""
+    if given is not None:
+        return checked(key, given)
+    payload = draft.payload
+    named = cast("dict[object, object]", payload).get(key) if isinstance(payload, dict) else None
+    return None if named is None else checked(f"{key} in the payload", named)
+
+
+def _topic(name: str, value: object) -> str:
+    if not is_name(value):
+        raise InvalidName(name, value)
+    return value
 
 
 def _utc(value: object) -> datetime:

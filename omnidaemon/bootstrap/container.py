@@ -7,10 +7,12 @@ from dependency_injector import containers, providers
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.system import SystemClock, Uuid7Ids
 from omnidaemon.adapters.telemetry.loguru_telemetry import LoguruTelemetry
-from omnidaemon.bootstrap.plugins import load_bus_factory, load_storage_factory
+from omnidaemon.bootstrap.notifying import made_notifier
+from omnidaemon.bootstrap.plugins import load_bus_factory, load_notifier_factory, load_storage_factory
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.settings import Settings
 from omnidaemon.bootstrap.shared import SharedObjects
+from omnidaemon.domain.webhook_policy import WebhookPolicy
 from omnidaemon.ports.backend import BackendContext, BusFactory, StorageFactory
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.clock import Clock, IdSource
@@ -63,6 +65,12 @@ class Container(containers.DeclarativeContainer):
     )
     bus = providers.Factory(_bus, bus_factory, context)
     storage = providers.Factory(_storage, storage_factory, context)
+
+    notifier_factory = providers.Singleton(
+        load_notifier_factory, settings.provided.notifier, settings.provided.origins.get.call("notifier")
+    )
+    notifier = providers.Factory(made_notifier, notifier_factory, settings)
+    webhook_policy = providers.Singleton(WebhookPolicy)
 
     runtime = providers.Factory(
         Runtime,

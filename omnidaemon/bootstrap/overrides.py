@@ -12,6 +12,7 @@ from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.settings import Settings
 from omnidaemon.ports.backend import BusFactory, StorageFactory
 from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.notifier import NotifierFactory
 
 
 def container_with(
@@ -28,13 +29,19 @@ def container_with(
 
 @contextlib.contextmanager
 def replaced(
-    container: Container, *, clock: Clock, bus_factory: BusFactory, storage_factory: StorageFactory
+    container: Container,
+    *,
+    clock: Clock,
+    bus_factory: BusFactory,
+    storage_factory: StorageFactory,
+    notifier_factory: NotifierFactory,
 ) -> Iterator[None]:
     """While this lasts, what the container makes is made of these; nothing that it had made before is used."""
     parts: dict[providers.Provider[Any], object] = {
         container.clock: clock,
         container.bus_factory: bus_factory,
         container.storage_factory: storage_factory,
+        container.notifier_factory: notifier_factory,
     }
     for provider, part in parts.items():
         provider.override(providers.Object(part))

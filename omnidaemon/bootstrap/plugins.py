@@ -11,15 +11,21 @@ from typing import Any, Literal, cast
 
 from omnidaemon.domain.errors import InvalidSetting, MissingExtra, UnknownBackend
 from omnidaemon.ports.backend import BusFactory, StorageFactory
+from omnidaemon.ports.notifier import NotifierFactory
 
-BackendKind = Literal["bus", "store"]
+BackendKind = Literal["bus", "store", "notifier"]
 
-_GROUPS: dict[BackendKind, str] = {"bus": "omnidaemon.buses", "store": "omnidaemon.stores"}
+_GROUPS: dict[BackendKind, str] = {
+    "bus": "omnidaemon.buses",
+    "store": "omnidaemon.stores",
+    "notifier": "omnidaemon.notifiers",
+}
 _OURS = "omnidaemon"
 
 PLANNED: dict[BackendKind, frozenset[str]] = {
     "bus": frozenset({"kafka", "nats", "rabbitmq", "postgres"}),
     "store": frozenset({"postgres", "mongodb"}),
+    "notifier": frozenset(),
 }
 """Names that are documented and that nothing offers yet. One that is installed counts as installed, planned or not."""
 
@@ -33,6 +39,11 @@ def load_bus_factory(name: str, origin: str | None = None) -> BusFactory:
 def load_storage_factory(name: str, origin: str | None = None) -> StorageFactory:
     """The factory of this store; errors as for a bus."""
     return cast("StorageFactory", _load("store", name, origin))
+
+
+def load_notifier_factory(name: str, origin: str | None = None) -> NotifierFactory:
+    """The factory of this notifier; errors as for a bus."""
+    return cast("NotifierFactory", _load("notifier", name, origin))
 
 
 def known(kind: BackendKind) -> tuple[str, ...]:

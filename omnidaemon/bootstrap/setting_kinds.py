@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import attrs
 from omnidaemon.bootstrap.durations import EXPECTED, parse_duration
 from omnidaemon.domain.errors import InvalidSetting
 from omnidaemon.domain.names import checked_name
+from omnidaemon.domain.secret import Secret
 
 _LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
@@ -19,16 +23,20 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 @attrs.frozen(kw_only=True)
 class Kind:
-    """`parse` turns what was given, text or a value, into the value or raises; `expected` tells a person what it takes."""
+    """`parse` turns what was given, text or a value, into the value or raises; `expected` tells a person what it takes.
+    What is given for a secret is in no message."""
 
     parse: Callable[[Any], object]
     expected: str
+    is_secret: bool = False
 
     def read(self, variable: str, given: object, origin: str) -> object:
         """The value, or `InvalidSetting` that names the variable and the origin."""
         try:
             return self.parse(given)
         except (TypeError, ValueError) as error:
+            if self.is_secret:
+                raise InvalidSetting(variable, Secret(""), self.expected, origin) from None
             raise InvalidSetting(variable, given, self.expected, origin) from error
 
 
@@ -79,6 +87,34 @@ def _log_level(value: object) -> str:
     return level
 
 
+def _secrets(value: object) -> tuple[Secret, ...]:
+    if isinstance(value, (tuple, list)) and all(isinstance(item, Secret) for item in value):
+        return tuple(value)
+    texts = _texts(value)
+    if not all(len(base64.b64decode(text.removeprefix("whsec_"), validate=True)) in _SECRET_BYTES for text in texts):
+        raise ValueError("too short or too long")
+    return tuple(map(Secret, texts))
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    texts = _texts(value)
+    for text in texts:
+        if not _HOST.fullmatch(text):
+            ip_network(text, strict=False)
+    return texts
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """Several texts, in a list or with commas or spaces between them."""
+    items = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+        raise TypeError(value)
+    return tuple(items)
+
+
+_HOST = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_SECRET_BYTES = range(24, 65)
+
 BACKEND = Kind(parse=_backend, expected="the name of an adapter, such as sqlite")
 NAMESPACE = Kind(
     parse=lambda value: checked_name("namespace", value), expected="1 to 200 of the characters A-Z a-z 0-9 . _ -"
@@ -90,3 +126,10 @@ LIFETIME = Kind(parse=_lifetime, expected=f"{EXPECTED}, above 0")
 LIFETIME_OR_NONE = Kind(parse=_lifetime_or_none, expected=f"{EXPECTED}, above 0, or none")
 SECONDS = Kind(parse=lambda value: parse_duration(value).total_seconds(), expected=EXPECTED)
 LOG_LEVEL = Kind(parse=_log_level, expected=f"one of {', '.join(_LOG_LEVELS)}")
+COUNT = Kind(parse=_whole_number, expected="a whole number above 0")
+HOSTS = Kind(
+    parse=_hosts, expected="names of hosts, addresses or networks such as 10.1.0.0/16, with commas between them"
+)
+SECRETS = Kind(
+    parse=_secrets, expected="whsec_ and 24 to 64 bytes in base64; several with a space between them", is_secret=True
+)

@@ -28,6 +28,7 @@ from omnidaemon.bootstrap.settings_sources import (
     settings_file_source,
 )
 from omnidaemon.domain.errors import InvalidSetting, UnknownBackend
+from omnidaemon.domain.secret import Secret
 
 _DEFAULT = "default"
 _MADE_HERE = "Settings()"
@@ -74,7 +75,8 @@ class Settings:
     bus that is not installed. `data_dir` is by default the user's data directory, or the project's by `load_settings`.
     Results and ended runs are kept for `result_ttl`, dead letters for `dead_letter_ttl` (None: until somebody removes
     them). `drain_seconds` is how long a worker that stops lets its handlers finish. `allow_mismatch` permits a bus and
-    a store whose guarantees do not fit together. `origins` says of each setting where its value came from.
+    a store whose guarantees do not fit together. `notifier` sends webhooks, signed with each `webhook_secret`, and to a private
+    address only if `webhook_allow` names it; `reply_hops_max` ends circles of replies. `origins` says of each setting where its value came from.
     """
 
     event_bus_type: str = _setting("EVENT_BUS_TYPE", kinds.BACKEND, default="sqlite")
@@ -88,6 +90,10 @@ class Settings:
     log_level: str = _setting("OMNIDAEMON_LOG_LEVEL", kinds.LOG_LEVEL, default="INFO")
     drain_seconds: float = _setting("OMNIDAEMON_DRAIN_SECONDS", kinds.SECONDS, default=30.0)
     allow_mismatch: bool = _setting("OMNIDAEMON_ALLOW_MISMATCH", kinds.FLAG, default=False)
+    notifier: str = _setting("OMNIDAEMON_NOTIFIER", kinds.BACKEND, default="http")
+    webhook_secret: tuple[Secret, ...] = _setting("OMNIDAEMON_WEBHOOK_SECRET", kinds.SECRETS, default=())
+    webhook_allow: tuple[str, ...] = _setting("OMNIDAEMON_WEBHOOK_ALLOW", kinds.HOSTS, default=())
+    reply_hops_max: int = _setting("OMNIDAEMON_REPLY_HOPS_MAX", kinds.COUNT, default=16)
     origins: Mapping[str, str] = attrs.field(default=_NOTHING, eq=False, repr=False)
     # Strongest first. Holds the whole environment, so it is neither printed nor compared.
     _sources: Sequence[Source] = attrs.field(default=(), alias="sources", eq=False, repr=False)
@@ -167,4 +173,6 @@ def _text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value)) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -16,10 +16,13 @@ from omnidaemon.app.context import PublishFrom
 from omnidaemon.app.engine import Engine
 from omnidaemon.app.executor import Executor
 from omnidaemon.app.loops import EngineOptions
+from omnidaemon.app.notifications import NotifyingTerms
 from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.switch_interval import shortened_switch_interval
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.reply_policy import ReplyPolicy
+from omnidaemon.ports.notifier import Notifier
 
 
 class Worker:
@@ -122,8 +125,8 @@ class Worker:
 
         self._pass_wishes_on = lambda: loop.call_soon_threadsafe(hear)
         hear()
-        async with self._container.runtime() as runtime:
-            engine = self._engine(runtime, executor, agents_loop)
+        async with self._container.runtime() as runtime, self._container.notifier() as notifier:
+            engine = self._engine(runtime, notifier, executor, agents_loop)
             take = engine.take_reports
 
             def take_reports(reports: list[Report]) -> None:
@@ -136,7 +139,9 @@ class Worker:
             await engine.asked_to_stop()
             return await engine.stop()
 
-    def _engine(self, runtime: Runtime, executor: Executor, agents_loop: asyncio.AbstractEventLoop) -> Engine:
+    def _engine(
+        self, runtime: Runtime, notifier: Notifier, executor: Executor, agents_loop: asyncio.AbstractEventLoop
+    ) -> Engine:
         settings = runtime.settings
         return Engine(
             bus=runtime.bus,
@@ -147,6 +152,12 @@ class Worker:
             agents_loop=agents_loop,
             clock=self._container.clock(),
             telemetry=self._container.telemetry(),
+            notifying=NotifyingTerms(
+                notifier=notifier,
+                codec=self._container.codec(),
+                webhooks=self._container.webhook_policy(),
+                replies=ReplyPolicy(hops_max=settings.reply_hops_max, payload_max_bytes=settings.payload_max_bytes),
+            ),
             options=EngineOptions(
                 incarnation=self._container.ids().new_id(),
                 version=version("omnidaemon"),

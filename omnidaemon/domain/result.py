@@ -66,7 +66,7 @@ class TaskResult:
 
         Raises `TaskNotFound` when an agent is named that has nothing to do with the task.
         """
-        runs = tuple(_of_run(record, run, decode) for run in record.runs)
+        runs = tuple(cls.of_run(run, record.created_at, decode) for run in record.runs)
         waiting = tuple(cls._unbegun(record, name) for name in record.pending_agents)
         everyone = tuple(sorted((*runs, *waiting), key=lambda run: run.agent or ""))
         if agent is not None:
@@ -77,6 +77,23 @@ class TaskResult:
         if len(everyone) == 1:
             return attrs.evolve(everyone[0], status=record.status, runs=everyone)
         return cls._whole(record, everyone)
+
+    @classmethod
+    def of_run(cls, run: Run, created_at: datetime, decode: Callable[[bytes], object]) -> TaskResult:
+        """The result of one agent's run of a task that was created then."""
+        return cls(
+            task_id=run.task_id,
+            topic=run.subscription.topic,
+            agent=run.subscription.agent,
+            status=Status(run.state),
+            result=None if run.result is None else decode(run.result),
+            error=run.errors[-1] if run.errors and run.state not in _WITHOUT_ERROR else None,
+            attempts=run.attempts + run.crashes + (run.state is RunState.RUNNING),
+            created_at=created_at,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            duration_seconds=run.seconds if run.state.is_end and run.started_at else None,
+        )
 
     @classmethod
     def _whole(cls, record: TaskRecord, runs: tuple[TaskResult, ...]) -> TaskResult:
@@ -114,22 +131,6 @@ def readable_seconds(seconds: float) -> str:
     if seconds < 1.0:
         return f"{seconds * 1000:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 120.0 else f"{seconds / 60:.1f} min"  # noqa: PLR2004 - two minutes
-
-
-def _of_run(record: TaskRecord, run: Run, decode: Callable[[bytes], object]) -> TaskResult:
-    return TaskResult(
-        task_id=run.task_id,
-        topic=run.subscription.topic,
-        agent=run.subscription.agent,
-        status=Status(run.state),
-        result=None if run.result is None else decode(run.result),
-        error=run.errors[-1] if run.errors and run.state not in _WITHOUT_ERROR else None,
-        attempts=run.attempts + run.crashes + (run.state is RunState.RUNNING),
-        created_at=record.created_at,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
-        duration_seconds=run.seconds if run.state.is_end and run.started_at else None,
-    )
 
 
 _WITHOUT_ERROR = frozenset({RunState.SUCCEEDED})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Unpack
+from enum import StrEnum
+from typing import TypeVar, Unpack
 
 from omnidaemon.app.publisher import Draft, PublishOptions
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
@@ -12,14 +13,19 @@ from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.runtimes import Runtimes
 from omnidaemon.domain.agent import WorkerRecord
-from omnidaemon.domain.errors import InvalidValue, TaskNotFound
+from omnidaemon.domain.errors import InvalidValue, NotificationNotFound, TaskNotFound
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
+from omnidaemon.domain.notification import NotificationKind
+from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.bus import Depth
+from omnidaemon.ports.outbox import OutboxFilter, OutboxPage
 from omnidaemon.ports.run_queries import TaskFilter
+
+E = TypeVar("E", bound=StrEnum)
 
 _LONGEST_PAGE = 1000
 
@@ -46,6 +52,8 @@ class Client:
         topic: str,
         payload: object,
         *,
+        webhook: str | None = None,
+        reply_to: str | None = None,
         delay: float | timedelta | None = None,
         due_at: datetime | None = None,
         idempotency_key: str | None = None,
@@ -55,13 +63,16 @@ class Client:
     ) -> str:
         """Publish a task and return its id, once the bus has confirmed it (or the store, for one that is delayed).
 
-        `payload` is any JSON value. `delay` in seconds, or an aware `due_at`, keep it back. The same `idempotency_key`
+        `payload` is any JSON value. The result of each agent's run is posted to the URL `webhook` and published on the
+        topic `reply_to`; a key of either name in a payload that is an object does the same. `delay` in seconds, or an aware `due_at`, keep it back. The same `idempotency_key`
         on a topic gives the same task for as long as that is remembered; with another payload `IdempotencyConflict`.
         Raises `InvalidInput`, `PublishFailed`, `BackendUnavailable`.
         """
         draft = Draft(
             topic=topic,
             payload=payload,
+            webhook=webhook,
+            reply_to=reply_to,
             delay=delay,
             due_at=due_at,
             idempotency_key=idempotency_key,
@@ -72,19 +83,26 @@ class Client:
         (task_id,) = await (await self.runtime()).publisher.publish([draft])
         return task_id
 
-    async def publish_tasks(self, tasks: Sequence[tuple[str, object]]) -> list[str]:
-        """Publish many `(topic, payload)` in one round trip; their ids, in order. All are checked before any is sent."""
-        drafts = [Draft(topic=topic, payload=payload) for topic, payload in tasks]
+    async def publish_tasks(
+        self, tasks: Sequence[tuple[str, object]], *, webhook: str | None = None, reply_to: str | None = None
+    ) -> list[str]:
+        """Publish many `(topic, payload)` in one round trip; their ids, in order. All are checked before any is sent.
+
+        `webhook` and `reply_to` are for each of them.
+        """
+        drafts = [Draft(topic=topic, payload=payload, webhook=webhook, reply_to=reply_to) for topic, payload in tasks]
         return await (await self.runtime()).publisher.publish(drafts) if drafts else []
 
     async def publish_from(self, cause: Task, topic: str, payload: object, **options: Unpack[PublishOptions]) -> str:
-        """Publish a task on behalf of another, whose correlation it keeps; `options` as in `publish_task`."""
+        """Publish a task on behalf of another, whose correlation and hops it keeps; `options` as in `publish_task`."""
         chain: PublishOptions = {
             "correlation_id": cause.correlation_id or cause.task_id,
             "causation_id": cause.task_id,
             **options,
         }
-        return await self.publish_task(topic, payload, **chain)
+        draft = Draft(topic=topic, payload=payload, hops=cause.hops, **chain)
+        (task_id,) = await (await self.runtime()).publisher.publish([draft])
+        return task_id
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
@@ -112,13 +130,13 @@ class Client:
         limit: int = 100,
     ) -> ResultPage:
         """Tasks that match, newest first, and a cursor for the next page."""
-        if limit not in range(1, _LONGEST_PAGE + 1):
-            raise InvalidValue("limit", limit, f"a number from 1 to {_LONGEST_PAGE}")
         for kind, name in (("topic", topic), ("agent name", agent)):
             if name is not None:
                 checked_name(kind, name)
-        wanted = TaskFilter(status=None if status is None else _status(status), topic=topic, agent=agent)
-        return await (await self.runtime()).queries.find(wanted, cursor, limit)
+        wanted = TaskFilter(
+            status=None if status is None else _one_of(Status, "status", status), topic=topic, agent=agent
+        )
+        return await (await self.runtime()).queries.find(wanted, cursor, _page(limit))
 
     async def get_task(self, task_id: str) -> TaskDetails | None:
         """Everything about one task: its payload, its runs, its history. None when it is unknown."""
@@ -135,6 +153,33 @@ class Client:
     async def delete_task(self, task_id: str, agent: str | None = None) -> None:
         """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs."""
         await (await self.runtime()).storage.commands.delete(_known(task_id), agent)
+
+    # --- webhooks and replies -----------------------------------------------------------------------------------------
+
+    async def list_webhooks(
+        self,
+        *,
+        status: str | None = None,
+        kind: str | None = None,
+        topic: str | None = None,
+        task_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> OutboxPage:
+        """What has to be told of ended runs and what was, newest first: webhooks, and replies too, each with the log of
+        its attempts. `status` is `pending`, `delivered` or `failed`, `kind` is `webhook` or `reply`."""
+        wanted = OutboxFilter(
+            status=None if status is None else _one_of(OutboxStatus, "status", status),
+            kind=None if kind is None else _one_of(NotificationKind, "kind", kind),
+            topic=None if topic is None else checked_name("topic", topic),
+            task_id=None if task_id is None else checked_name("task id", task_id),
+        )
+        return await (await self.runtime()).storage.outbox.find(wanted, cursor, _page(limit))
+
+    async def redeliver_webhook(self, webhook_id: str) -> None:
+        """Send a webhook or a reply now, with all attempts before it, whatever came of it. `NotificationNotFound`."""
+        if not is_name(webhook_id) or not await (await self.runtime()).storage.outbox.redeliver([webhook_id]):
+            raise NotificationNotFound(webhook_id)
 
     # --- agents and workers -------------------------------------------------------------------------------------------
 
@@ -194,8 +239,14 @@ def _known(task_id: str) -> str:
     return task_id
 
 
-def _status(status: str) -> Status:
+def _one_of(kind: type[E], name: str, value: str) -> E:
     try:
-        return Status(status)
+        return kind(value)
     except ValueError:
-        raise InvalidValue("status", status, f"one of {', '.join(Status)}") from None
+        raise InvalidValue(name, value, f"one of {', '.join(kind)}") from None
+
+
+def _page(limit: int) -> int:
+    if limit not in range(1, _LONGEST_PAGE + 1):
+        raise InvalidValue("limit", limit, f"a number from 1 to {_LONGEST_PAGE}")
+    return limit

@@ -15,6 +15,7 @@ from omnidaemon.domain.states import RunState
 from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 from omnidaemon.entrypoints.unheard import unknown_topic
 from omnidaemon.testing.clock import ManualClock
+from omnidaemon.testing.notifier import RecordingNotifier, SentWebhook
 
 _POLL_SECONDS = 0.002
 
@@ -35,12 +36,19 @@ class TestHarness:
     def __init__(self, sdk: OmniDaemonSDK, *, clock: ManualClock | None = None) -> None:
         self.sdk = sdk
         self.clock = clock or ManualClock()
+        self._notifier = RecordingNotifier()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.enter_context(
-                replaced(self.sdk.container, clock=self.clock, bus_factory=memory_bus, storage_factory=memory_storage)
+                replaced(
+                    self.sdk.container,
+                    clock=self.clock,
+                    bus_factory=memory_bus,
+                    storage_factory=memory_storage,
+                    notifier_factory=self._notifier,
+                )
             )
             await stack.enter_async_context(self.sdk)
             self._stack = stack.pop_all()
@@ -88,6 +96,21 @@ class TestHarness:
             pause = (min(due) - self.clock.now().at).total_seconds()
             # A little at least, even for what is due already: the engine's own short pauses run on this clock too.
             self.clock.advance(max(pause, 0.1))
+
+    async def sent_webhooks(self, *, within_seconds: float = 10.0) -> list[SentWebhook]:
+        """What would have been sent to webhooks by now, in order, each with its url and body; nothing is. Replies are
+        published by then, too.
+
+        Raises `WaitTimedOut` for what is not told within so many seconds of real time.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_seconds
+        while (pending := await self.sdk.list_webhooks(status="pending")).entries:
+            if loop.time() >= deadline:
+                raise WaitTimedOut(pending.entries[0].notification.task_id, within_seconds, "not told")
+            self.clock.advance(0.1)  # the loop that sends rests a little between two rounds
+            await asyncio.sleep(_POLL_SECONDS)
+        return list(self._notifier.sent)
 
     def advance(self, seconds: float) -> None:
         """Let time pass for everything but the handlers."""

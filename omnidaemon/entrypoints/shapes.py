@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
+from omnidaemon.app import result_shape
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
-from omnidaemon.bootstrap.settings import Shown
+from omnidaemon.bootstrap.settings import Shown, without_secrets
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.outcome import AttemptError
-from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.outbox import OutboxEntry
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.bus import Depth
+from omnidaemon.ports.outbox import OutboxPage
 
 Shape = dict[str, Any]
 """A JSON object. Times are ISO 8601 with their zone, durations seconds, names those of the Python attributes."""
 
+
+task_result, attempt_error, moment = result_shape.task_result, result_shape.attempt_error, result_shape.moment
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
@@ -28,39 +30,6 @@ Shape = dict[str, Any]
 def receipt(task_id: str, *, is_delayed: bool) -> Shape:
     """The answer to a publication."""
     return {"task_id": task_id, "status": "scheduled" if is_delayed else "queued"}
-
-
-def task_result(result: TaskResult) -> Shape:
-    """A task as it stands, with one entry in `runs` for each of its agents."""
-    return {**_run(result), "runs": [_run(run) for run in result.runs]}
-
-
-def _run(result: TaskResult) -> Shape:
-    return {
-        "task_id": result.task_id,
-        "topic": result.topic,
-        "agent": result.agent,
-        "status": result.status.value,
-        "result": result.result,
-        "error": None if result.error is None else attempt_error(result.error),
-        "attempts": result.attempts,
-        "created_at": moment(result.created_at),
-        "started_at": moment(result.started_at),
-        "finished_at": moment(result.finished_at),
-        "duration_seconds": result.duration_seconds,
-    }
-
-
-def attempt_error(error: AttemptError) -> Shape:
-    """The error of one attempt. `attempt` is 0 for what happened outside of any."""
-    return {
-        "type": error.type,
-        "message": error.message,
-        "kind": error.kind.value,
-        "traceback": error.traceback,
-        "attempt": error.attempt,
-        "at": moment(error.at),
-    }
 
 
 def task_page(page: ResultPage) -> Shape:
@@ -83,6 +52,8 @@ def task_details(details: TaskDetails) -> Shape:
         "correlation_id": task.correlation_id if task else None,
         "causation_id": task.causation_id if task else None,
         "idempotency_key": task.idempotency_key if task else None,
+        "webhook": without_secrets("webhook", task.webhook) if task and task.webhook else None,
+        "reply_to": task.reply_to if task else None,
         "unreadable": unreadable
         and {"reason": unreadable.reason, "raw_base64": base64.b64encode(unreadable.raw).decode()},
         "errors": [
@@ -106,6 +77,43 @@ def journal_event(event: JournalEvent) -> Shape:
         "at": moment(event.at),
         "position": event.position,
     }
+
+
+# --- what ended runs tell ---------------------------------------------------------------------------------------------
+
+
+def webhook(entry: OutboxEntry) -> Shape:
+    """A webhook or a reply on its way, with each attempt. `next_attempt_at` is null once it is settled."""
+    told = entry.notification
+    return {
+        "id": told.notification_id,
+        "kind": told.kind.value,
+        "target": without_secrets("target", told.target),
+        "status": entry.status.value,
+        "reason": entry.reason,
+        "task_id": told.task_id,
+        "topic": told.topic,
+        "agent": told.run.subscription.agent,
+        "task_status": told.run.state.value,
+        "created_at": moment(told.created_at),
+        "next_attempt_at": moment(entry.due_at),
+        "settled_at": moment(entry.settled_at),
+        "attempts": [
+            {
+                "attempt": line.attempt,
+                "at": moment(line.at),
+                "status_code": line.status_code,
+                "error": line.error,
+                "duration_seconds": line.seconds,
+            }
+            for line in entry.log
+        ],
+    }
+
+
+def webhook_page(page: OutboxPage) -> Shape:
+    """A page of webhooks and replies, and the cursor for the next one, null at the end."""
+    return {"webhooks": [webhook(entry) for entry in page.entries], "cursor": page.cursor}
 
 
 # --- agents, workers, the whole ---------------------------------------------------------------------------------------
@@ -201,8 +209,3 @@ def settings(shown: Iterable[Shown]) -> Shape:
 def failure(error: BaseException, hint: str = "") -> Shape:
     """An error; `hint` is what to do about it, null where there is nothing to say beyond the message."""
     return {"error": {"type": type(error).__name__, "message": str(error), "hint": hint or None}}
-
-
-def moment(at: datetime | None) -> str | None:
-    """A time as text."""
-    return None if at is None else at.isoformat()

@@ -98,6 +98,8 @@ class SyncSDK:
     cancel_task = _blocking(Client.cancel_task)
     requeue_task = _blocking(Client.requeue_task)
     delete_task = _blocking(Client.delete_task)
+    list_webhooks = _blocking(Client.list_webhooks)
+    redeliver_webhook = _blocking(Client.redeliver_webhook)
     list_agents = _blocking(Client.list_agents)
     get_agent = _blocking(Client.get_agent)
     start_agent = _blocking(Client.start_agent)

@@ -58,8 +58,8 @@ class RedisConnection:
 
     async def open(self) -> None:
         """Connect, or say why not; a server that may delete tasks by itself is refused."""
-        # No time-out of redis-py's own: each call here has a deadline over all of it. Theirs costs a task and two timers
-        # for each call, and by it a cancellation is lost now and then (wait_for() in Python 3.11, cpython#86296).
+        # Without a time-out of redis-py's own: it waits by asyncio.wait_for, which before Python 3.12 swallows a
+        # cancellation that comes just as the wait is over. Each call has its deadline here.
         self._client = self._made(redis.BlockingConnectionPool, _POOLED, None)
         try:
             policy = await self._eviction_policy()

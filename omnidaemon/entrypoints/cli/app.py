@@ -53,6 +53,13 @@ _GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "purge": "Remove dead letters for good.",
         },
     ),
+    "webhook": (
+        "See what is told of ended tasks, and tell it again.",
+        {
+            "list_": "List webhooks and replies with each attempt to send them.",
+            "redeliver": "Send webhooks or replies now, whatever came of them.",
+        },
+    ),
     "config": ("See the settings.", {"show": "Show each setting and where it came from."}),
 }
 _BEGIN, _ACT, _LOOK, _REST = map(

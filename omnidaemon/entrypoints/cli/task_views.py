@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import attrs
 
 from omnidaemon.app.queries import TaskDetails
+from omnidaemon.bootstrap.settings import without_secrets
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
@@ -155,7 +156,13 @@ def details_views(details: TaskDetails) -> list[View]:
 def _given(task: Task) -> list[tuple[str, Cell]]:
     """What its publisher gave the task beside topic and payload."""
     chain = None if task.correlation_id == task.task_id else task.correlation_id
-    texts = {"correlation": chain, "causation": task.causation_id, "idempotency key": task.idempotency_key}
+    texts = {
+        "correlation": chain,
+        "causation": task.causation_id,
+        "idempotency key": task.idempotency_key,
+        "webhook": task.webhook and without_secrets("webhook", task.webhook),
+        "reply to": task.reply_to,
+    }
     headers = {f"header {name}": value for name, value in task.headers.items()}
     given = [(label, views.plain(text)) for label, text in {**texts, **headers}.items() if text]
     return [("due", views.when(task.due_at)), *given] if task.due_at else given

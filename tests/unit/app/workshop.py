@@ -14,17 +14,21 @@ from omnidaemon.app.control import Control
 from omnidaemon.app.engine import Engine
 from omnidaemon.app.executor import Executor
 from omnidaemon.app.loops import EngineOptions
+from omnidaemon.app.notifications import NotifyingTerms
 from omnidaemon.app.publisher import Draft, Publisher
 from omnidaemon.app.queries import Queries
 from omnidaemon.app.waiting import ResultWatch
 from omnidaemon.domain.agent import AgentProfile, WhenStopped
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import DeliveryPolicy
+from omnidaemon.domain.reply_policy import ReplyPolicy
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.task import Task
+from omnidaemon.domain.webhook_policy import WebhookPolicy
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.testing.clock import ManualClock, SequentialIds
+from omnidaemon.testing.notifier import RecordingNotifier
 from omnidaemon.testing.patience import eventually
 from tests.unit.app.faults import Faulty, Sayings
 
@@ -98,6 +102,8 @@ class Workshop:
         self.clock = clock
         self.codec = JsonCodec()
         self.ids = SequentialIds("task")
+        self.notifier = RecordingNotifier()
+        self.replies = ReplyPolicy()
         self.says = Sayings()
         self.space = MemorySpace(clock)
         self.storage = MemoryStorage(self.space)
@@ -171,6 +177,9 @@ class Workshop:
             agents_loop=agents_loop or asyncio.get_running_loop(),
             clock=self.clock,
             telemetry=self.says,
+            notifying=NotifyingTerms(
+                notifier=self.notifier, codec=self.codec, webhooks=WebhookPolicy(jitter=0.0), replies=self.replies
+            ),
             options=EngineOptions(
                 incarnation=incarnation,
                 version="test",
@@ -202,7 +211,7 @@ class Workshop:
 
     async def publish_from(self, cause: Task, topic: str, payload: object, **options: Any) -> str:
         """As a handler publishes by its context."""
-        return await self.publish(payload, topic=topic, causation_id=cause.task_id, **options)
+        return await self.publish(payload, topic=topic, causation_id=cause.task_id, hops=cause.hops, **options)
 
     def run_of(self, task_id: str, agent: str = "greeter") -> Run | None:
         """The run as the store has it."""

@@ -9,8 +9,16 @@ from importlib.metadata import version
 
 import pytest
 
+from omnidaemon.adapters.http.webhooks import http_notifier
 from omnidaemon.adapters.memory import memory_bus, memory_storage
-from omnidaemon.bootstrap.plugins import checked_backend, known, load_bus_factory, load_storage_factory, store_of_bus
+from omnidaemon.bootstrap.plugins import (
+    checked_backend,
+    known,
+    load_bus_factory,
+    load_notifier_factory,
+    load_storage_factory,
+    store_of_bus,
+)
 from omnidaemon.domain.errors import InvalidSetting, MissingExtra, UnknownBackend
 
 
@@ -148,3 +156,12 @@ def test_only_the_chosen_backend_is_imported():
 def test_the_installed_version_is_the_checkouts():
     """The hint above names what is installed here."""
     assert version("omnidaemon")
+
+
+def test_notifiers_are_found_like_buses_and_stores(install):
+    """The built-in one among them."""
+    assert load_notifier_factory("http") is http_notifier
+    install("acme-bus", "[omnidaemon.notifiers]\nacme = acme_bus:notifier\n", "def notifier(context): ...\n")
+    assert load_notifier_factory("acme").__module__ == "acme_bus"
+    with pytest.raises(UnknownBackend, match=r"unknown notifier 'carrier-pigeon'.*installed: .*http"):
+        load_notifier_factory("carrier-pigeon")

@@ -7,22 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from omnidaemon.bootstrap.settings import Settings, load_settings, without_secrets
+from omnidaemon.bootstrap.settings import Settings, without_secrets
 from omnidaemon.domain.errors import InvalidSetting
-
-
-@pytest.fixture
-def load(tmp_path):
-    """Loads settings for a folder of the test's own, and an environment that holds nothing else."""
-
-    def loading(arguments=None, *, toml=None, env=None, directory=tmp_path, **environ):
-        if toml is not None:
-            (tmp_path / "omnidaemon.toml").write_text(toml, encoding="utf-8")
-        if env is not None:
-            (tmp_path / ".env").write_text(env, encoding="utf-8")
-        return load_settings(arguments or {}, directory=directory, environ={"HOME": str(tmp_path / "home"), **environ})
-
-    return loading
 
 
 def test_options_are_found_by_their_environment_name_wherever_they_are(load):
@@ -78,3 +64,40 @@ def test_settings_made_in_code_are_checked_and_have_the_same_defaults():
     assert Settings().data_dir.is_absolute()
     with pytest.raises(InvalidSetting, match=r"OMNIDAEMON_PAYLOAD_MAX_BYTES=0 \(from Settings\(\)\)"):
         Settings(payload_max_bytes=0)
+
+
+WEBHOOK_SECRET = "whsec_" + "QUJD" * 8
+
+
+def test_a_webhook_secret_is_shown_nowhere(load):
+    """Neither by `config show`, nor when settings are printed, nor when it is refused."""
+    settings = load(OMNIDAEMON_WEBHOOK_SECRET=f"{WEBHOOK_SECRET} {WEBHOOK_SECRET}")
+    assert [secret.reveal() for secret in settings.webhook_secret] == [WEBHOOK_SECRET, WEBHOOK_SECRET]
+    (shown,) = (row.value for row in settings.shown() if row.name == "OMNIDAEMON_WEBHOOK_SECRET")
+    assert shown == "*** ***"
+    assert WEBHOOK_SECRET not in repr(settings)
+    for wrong in (WEBHOOK_SECRET[:-8], WEBHOOK_SECRET + "!", "whsec_hunter2"):
+        with pytest.raises(InvalidSetting, match="OMNIDAEMON_WEBHOOK_SECRET") as caught:
+            load(OMNIDAEMON_WEBHOOK_SECRET=wrong)
+        assert wrong not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("given", "hosts"),
+    [
+        ("10.0.0.0/8, intern.example", ("10.0.0.0/8", "intern.example")),
+        ("fd00::/8 localhost", ("fd00::/8", "localhost")),
+        (["192.168.1.7"], ("192.168.1.7",)),
+    ],
+)
+def test_hosts_that_webhooks_may_go_to(load, given, hosts):
+    """Names, addresses and networks, as text or as a list."""
+    assert load({"webhook_allow": given}).webhook_allow == hosts
+
+
+@pytest.mark.parametrize("given", ["10.0.0.0/40", "*.example", "http://intern.example", "a..b", 5, [5]])
+def test_what_is_no_host_is_refused(load, given):
+    """A pattern that would allow nothing must not look as if it did."""
+    with pytest.raises(InvalidSetting, match="OMNIDAEMON_WEBHOOK_ALLOW"):
+        load({"webhook_allow": given})

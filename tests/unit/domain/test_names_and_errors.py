@@ -54,6 +54,7 @@ MESSAGES = [
     (errors.AgentFileError("a.py", "no SDK in it"), "a.py: no SDK in it"),
     (errors.TaskNotFound("t1"), "no task 't1': never published here"),
     (errors.TaskNotFound("t1", "a"), "no task 't1' for agent 'a'"),
+    (errors.NotificationNotFound("webhook-1"), "no webhook or reply 'webhook-1'; `omni webhook list`"),
     (errors.AgentNotFound("t", "a"), "no agent 'a' on topic 't'; `omni agent list`"),
     (errors.WrongState("cancel", "t1", "dead"), "cannot cancel task 't1': it is dead"),
     (errors.AgentBusy("t", "a", 1), "is executing 1 run;"),

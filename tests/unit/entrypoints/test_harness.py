@@ -124,3 +124,28 @@ async def test_it_leaves_the_sdk_as_it_was() -> None:
             assert (await harness.run("one", None)).result == 1
             with pytest.raises(AlreadyStarted):
                 sdk.agent("two")(one)
+
+
+async def test_a_test_sees_what_would_be_sent() -> None:
+    """Nothing leaves the machine; replies are published, and their agents run."""
+    sdk = OmniDaemonSDK()
+    answers: list[object] = []
+
+    @sdk.agent("greet.user")
+    async def greeter(payload: dict[str, str]) -> str:
+        return f"Hello, {payload['name']}!"
+
+    @sdk.agent("answers")
+    async def answered(payload: dict[str, object]) -> None:
+        answers.append(payload["result"])
+
+    async with TestHarness(sdk) as harness:
+        payload = {"name": "Alice", "webhook": "http://10.0.0.1/hook", "reply_to": "answers"}
+        result = await harness.run("greet.user", payload)
+        (sent,) = await harness.sent_webhooks()
+        assert (sent.url, sent.body["task_id"]) == ("http://10.0.0.1/hook", result.task_id)
+        assert (sent.body["status"], sent.body["result"]) == ("succeeded", "Hello, Alice!")
+        page = await sdk.list_webhooks(kind="reply")
+        (reply,) = page.entries
+        await harness.finish(reply.notification_id)
+    assert answers == ["Hello, Alice!"]

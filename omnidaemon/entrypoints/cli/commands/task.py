@@ -41,6 +41,8 @@ async def publish(
     *,
     wait: Wait = False,
     timeout: Timeout = None,
+    webhook: Annotated[str | None, Parameter(help="Post the result of each agent's run to this URL.")] = None,
+    reply_to: Annotated[str | None, Parameter(help="Publish the result of each agent's run on this topic.")] = None,
     delay: Annotated[str | None, Parameter(help="Run it this much later, such as 10s, 5m or 2h.")] = None,
     due_at: Annotated[str | None, Parameter(help="Run it at this time, in ISO 8601.")] = None,
     idempotency_key: Annotated[str | None, Parameter(help="The same key on a topic gives the same task again.")] = None,
@@ -63,6 +65,8 @@ async def publish(
         task_id = await opened.client.publish_task(
             topic,
             value,
+            webhook=webhook,
+            reply_to=reply_to,
             delay=pause,
             due_at=due,
             idempotency_key=idempotency_key,

@@ -1,0 +1,1 @@
+"""HTTP: how webhooks are sent."""

@@ -1,0 +1,42 @@
+"""When a reply is published, again, or not at all: a pure function, as for webhooks."""
+
+from __future__ import annotations
+
+import attrs
+
+from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain, Verdict
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+@attrs.frozen(kw_only=True)
+class ReplyPolicy:
+    """A reply is tried until the bus takes it, however long that is away: it is a task, and tasks are not lost.
+
+    `hops_max` is how many replies may follow from one another, so that two agents that answer each other come to an
+    end. `payload_max_bytes` is the limit of every payload.
+    """
+
+    hops_max: int = 16
+    payload_max_bytes: int = 2**20
+
+    def refusal(self, hops: int, payload_bytes: int) -> GivenUp | None:
+        """Why a reply of this many hops and bytes is never published; None when it may be."""
+        if hops > self.hops_max:
+            return GivenUp(
+                f"the chain of replies is longer than {self.hops_max} (OMNIDAEMON_REPLY_HOPS_MAX): does it go in a circle?"
+            )
+        if payload_bytes > self.payload_max_bytes:
+            return GivenUp(
+                f"the result makes a payload of {payload_bytes:,} bytes, the limit is {self.payload_max_bytes:,}"
+                " (OMNIDAEMON_PAYLOAD_MAX_BYTES)"
+            )
+        return None
+
+    def decide(self, attempt: int, *, is_confirmed: bool, chance: float = 0.5) -> Verdict:
+        """What follows from the bus's answer to this attempt, from 1; `chance` in [0, 1) spreads the pauses."""
+        if is_confirmed:
+            return Delivered()
+        pause = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 16), _LONGEST_PAUSE_SECONDS)
+        return TryAgain(pause * (0.8 + 0.4 * chance))

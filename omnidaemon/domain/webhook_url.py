@@ -1,0 +1,35 @@
+"""Which URLs a webhook may have. Whether its address may be reached is judged when it is sent: names move."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from omnidaemon.domain.errors import InvalidValue
+
+LONGEST_URL = 2000
+_EXPECTED = f"an http or https URL with a host, without a user or password, of at most {LONGEST_URL} characters"
+
+
+def checked_webhook(name: str, value: object) -> str:
+    """The URL, when a webhook can be sent to it; `InvalidValue` under this name otherwise."""
+    if not isinstance(value, str) or len(value) > LONGEST_URL:
+        raise InvalidValue(name, type(value).__name__ if not isinstance(value, str) else "a longer text", _EXPECTED)
+    if flaw := _flaw_in(value):
+        raise InvalidValue(name, flaw, _EXPECTED)
+    return value
+
+
+def _flaw_in(url: str) -> str | None:
+    """What is wrong with it. It is not shown whole: people put secrets into URLs."""
+    if not url.isprintable() or " " in url or any("\ud800" <= character <= "\udfff" for character in url):
+        return "a text with spaces or control characters"
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+    except ValueError as error:
+        return f"no URL: {error}"
+    if parts.scheme not in ("http", "https"):
+        return f"{parts.scheme}:…" if parts.scheme else "a text without http:// or https://"
+    if parts.username is not None or parts.password is not None:
+        return f"{parts.scheme}://…@{host}"
+    return f"{parts.scheme}://" if not host or port == 0 else None

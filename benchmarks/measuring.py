@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,8 @@ from environments import Peer
 from servers import Failed, Tallies, emptied, running
 
 Figures = dict[str, float]
+
+_AT_ONCE = 10_000
 
 
 @attrs.frozen(kw_only=True)
@@ -49,15 +52,16 @@ class Contestant:
         }
         tallies, errors = Tallies(folder / "tally"), folder / "errors"
         published = max(self.count, self.backlog)
-        figures: Figures = {}
         with ExitStack() as stack:
             client = stack.enter_context(running(self.peer, "client", environment, errors))
-            done = 0
-            for how, wanted in (("one by one", self.each), ("gathered", self.each), ("many", published)):
-                if count := min(wanted, published - done):
+            done, counts, seconds = 0, Counter[str](), Counter[str]()
+            for how, most in (("one by one", self.each), ("gathered", self.each), ("many", published)):
+                while count := min(most - counts[how], published - done, _AT_ONCE):
                     spent = client.ask(do="publish", how=how, count=count, first=done, seconds=self.seconds)
-                    figures[f"enqueue {how} /s"] = count / spent["seconds"]
+                    seconds[how] += spent["seconds"]
+                    counts[how] += count
                     done += count
+            figures = {f"enqueue {how} /s": counts[how] / seconds[how] for how in seconds}
             workers = [
                 stack.enter_context(running(self.peer, "worker", environment, errors)) for _ in range(self.workers)
             ]

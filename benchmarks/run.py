@@ -29,6 +29,8 @@ from servers import Failed, private_redis, redis_binary
 
 RESULTS = HERE / "results"
 _ON_REDIS = ("faststream", "taskiq", "dramatiq", "saq", "arq", "celery", "earlier_omnidaemon")
+_WITH_THREADS = {"dramatiq", "celery", "huey"}
+"""These have no coroutines: 2,000 handlers at once would be as many threads."""
 _STREAMS = {"EVENT_BUS_TYPE": "redis_stream"}
 _SQLITE = {"EVENT_BUS_TYPE": "sqlite"}
 
@@ -158,9 +160,7 @@ def measured(run: Run, options: argparse.Namespace) -> None:
         for one in wanted:
             run.measure(one)
     rates = {name: figures["drain /s"]["median"] for name, figures in run.medians().items() if "drain /s" in figures}
-    others = [
-        one for one in wanted if one.name in rates and "SQLite" not in one.name and one.peer.module != "omnidaemon"
-    ]
+    others = [one for one in wanted if one.name in rates and one.peer.module not in {"omnidaemon", *_WITH_THREADS}]
     fastest = sorted(others, key=lambda one: rates[one.name], reverse=True)[:2]
     rest = [] if options.brief else [*crowd([wanted[0], *fastest]), *alone()]
     for _ in range(options.rounds):

@@ -123,7 +123,7 @@ class Run:
     def settled(self, decision: Decision, *, request: str, seconds: float, is_acked: bool, now: Instant) -> Run:
         """What its owner's attempt came to. A flagged run whose attempt does not end it is cancelled instead."""
         # All changes are gathered and the run is copied once: a copy for each of them was 2 % of what a task cost.
-        changes = {"request": request, "seconds": seconds, "is_acked": self.is_acked or is_acked}
+        changes: dict[str, Any] = {"request": request, "seconds": seconds, "is_acked": self.is_acked or is_acked}
         match decision:
             case End(state=state, result=result):
                 return self._ended(state, now, result, **changes, **self._counted(decision, now))

@@ -73,6 +73,15 @@ async def test_who_is_alone_calls_at_once(log: GatedLog):
     assert log.calls == [["t1"], ["t2"]]
 
 
+async def test_many_tasks_are_added_in_steps(log: GatedLog):
+    """No call keeps the store from everybody else for as long as two hundred thousand tasks take."""
+    names = [f"t{number}" for number in range(1200)]
+    log.let_go.set()
+    await JoinedLog(log).add([task(name) for name in names])
+    assert [len(call) for call in log.calls] == [500, 500, 200]
+    assert [name for call in log.calls for name in call] == names
+
+
 async def test_a_failure_is_told_to_all_that_went_together(log: GatedLog):
     """And the log can be used again afterwards."""
     joined = JoinedLog(log)

@@ -45,4 +45,4 @@ async def bench(*, tasks: Tasks = 5000, slots: Slots = 100, as_json: Json = Fals
 
 
 def _cell(value: float) -> Cell:
-    return Cell(text=f"{value:.4g}" if isinstance(value, float) else str(value), shown=f"{value:,.4g}")
+    return Cell(text=f"{value:.6g}", shown=f"{value:,.4g}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ from environments import HERE
 
 PAGE = HERE.parent / "docs" / "reference" / "performance.md"
 
-Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
+Figures = Mapping[str, float]
+Rounds = Mapping[str, Sequence[Figures | None]]
+"""What was measured of each in each round; None where that failed."""
+
+Summaries = Mapping[str, Mapping[str, float]]
+Medians = Mapping[str, Summaries]
 
 _NO_DECIMALS_FROM = 100
 _COLUMNS = (
@@ -31,6 +37,21 @@ _RATIOS = (
     ("enqueue many ÷ the best peer", "enqueue many /s", True),
     ("idle publish → result p50 ÷ the best peer", "idle latency p50 ms", False),
 )
+
+
+def medians(figures: Rounds) -> Medians:
+    """Of each figure its median and spread."""
+    measured = {name: [one for one in rounds if one is not None] for name, rounds in figures.items()}
+    return {
+        name: {key: _summary([one[key] for one in rounds]) for key in rounds[0]}
+        for name, rounds in measured.items()
+        if rounds
+    }
+
+
+def _summary(values: Sequence[float]) -> Mapping[str, float]:
+    median = statistics.median(values)
+    return {"median": median, "spread": (max(values) - min(values)) / median if median else 0.0}
 
 
 def table_of(figures: Medians) -> str:
@@ -57,9 +78,10 @@ def page_of(results: Path) -> str:
     frame = (HERE / "page.md").read_text(encoding="utf-8")
     parts = {
         "machine": _machine(latest),
-        "beside": table_of(latest["figures"]),
-        "ratios": _table(("within this run", ""), [*_ratios(latest["figures"])]),
-        "alone": _alone(latest["figures"]),
+        "beside": table_of(medians(latest["figures"])),
+        "ratios": _table(("within this run", ""), [*_ratios(latest["figures"], latest["limits"])]),
+        "alone": _alone(medians(latest["figures"]), latest["limits"]),
+        "failures": "\n".join(f"- {name}: `{error}`" for name, error in latest["failures"].items()) or "None.",
         "setups": "\n".join(_setup(name, setup) for name, setup in latest["setups"].items()),
         **{f"profile of {backend}": profile_table(told) for backend, told in profile.items()},
         "named": ", ".join(f"{told['named']:.0%} on {backend}" for backend, told in profile.items()),
@@ -79,45 +101,57 @@ def _machine(latest: Mapping[str, Any]) -> str:
     )
     return (
         f"{told['processors']} processors ({told['model']}), {told['system']}, Python {told['python']}, "
-        f"{told['redis'].partition(' sha')[0]}, {told['measured at'][:10]}, {latest['rounds']} rounds in turns. {shared}"
+        f"{told['redis'].partition(' sha')[0]}, {told['measured at']}, {latest['rounds']} rounds in turns. {shared}"
     )
 
 
-def _ratios(figures: Medians) -> Iterable[tuple[str, str]]:
-    ours = figures["omnidaemon"]
-    peers = {n: f for n, f in figures.items() if "," not in n and not n.startswith("omnidaemon") and "drain /s" in f}
+def _ratios(figures: Rounds, limits: Summaries) -> Iterable[tuple[str, str]]:
+    peers = [name for name in figures if "," not in name and name != "omnidaemon" and _is_beside(figures[name])]
     for what, key, is_more_better in _RATIOS:
-        known = {name: figure[key]["median"] for name, figure in peers.items() if key in figure}
+        known = {name: summary[key]["median"] for name, summary in medians(figures).items() if name in peers}
         best = (max if is_more_better else min)(known, key=known.__getitem__)
-        yield what, f"{ours[key]['median'] / known[best]:.2f} ({best})"
-    limit = figures["limit"]
-    yield "drain ÷ raw MULTI loop of 100", f"{_over(ours, 'drain /s', limit, 'Redis loop of 100 /s'):.1%}"
-    sqlite, huey = figures["omnidaemon, SQLite"], figures["huey, SQLite"]
-    yield "SQLite drain ÷ the SQLite loop of 100", f"{_over(sqlite, 'drain /s', limit, 'SQLite loop of 100 /s'):.1%}"
-    yield "SQLite drain ÷ huey", f"{_over(sqlite, 'drain /s', huey, 'drain /s'):.2f}"
-    earlier = figures["earlier_omnidaemon"]
-    yield "worker RSS ÷ the earlier omnidaemon's", f"{_over(ours, 'worker RSS MB', earlier, 'worker RSS MB'):.2f}"
-    one = figures.get("10,000 tasks, the rest as above", {})
-    for name, what in (
-        ("10,000 of a backlog of 200,000", "drain at a depth of 200,000 ÷ of 10,000"),
-        ("2 processes", "drain with 2 processes ÷ with 1"),
-    ):
-        if one and name in figures:
-            yield what, f"{_over(figures[name], 'drain /s', one, 'drain /s'):.2f}"
-    if one and "2 processes" in figures:
-        cpu = "worker CPU µs per task"
-        yield "worker CPU per task with 2 processes ÷ with 1", f"{_over(figures['2 processes'], cpu, one, cpu):.2f}"
+        yield what, f"{_ratio(figures, 'omnidaemon', key, best, key):.2f} ({best})"
+    drain, cpu, memory = "drain /s", "worker CPU µs per task", "worker RSS MB"
+    sqlite, one, two = "omnidaemon, SQLite", "10,000 tasks, the rest as above", "2 processes"
+    deep = "10,000 of a backlog of 200,000"
+
+    def median(name: str, key: str) -> float:
+        return medians(figures)[name][key]["median"]
+
+    yield (
+        "drain ÷ raw MULTI loop of 100",
+        f"{median('omnidaemon', drain) / limits['Redis loop of 100 /s']['median']:.1%}",
+    )
+    yield (
+        "SQLite drain ÷ the SQLite loop of 100",
+        f"{median(sqlite, drain) / limits['SQLite loop of 100 /s']['median']:.1%}",
+    )
+    yield "SQLite drain ÷ huey", f"{_ratio(figures, sqlite, drain, 'huey, SQLite', drain):.2f}"
+    yield (
+        "worker RSS ÷ the earlier omnidaemon's",
+        f"{_ratio(figures, 'omnidaemon', memory, 'earlier_omnidaemon', memory):.2f}",
+    )
+    if one in figures:
+        yield "drain at a depth of 200,000 ÷ of 10,000", f"{_ratio(figures, deep, drain, one, drain):.2f}"
+        yield "drain with 2 processes ÷ with 1", f"{_ratio(figures, two, drain, one, drain):.2f}"
+        yield "worker CPU per task with 2 processes ÷ with 1", f"{_ratio(figures, two, cpu, one, cpu):.2f}"
 
 
-def _over(a: Mapping[str, Mapping[str, float]], key: str, b: Mapping[str, Mapping[str, float]], other: str) -> float:
-    return a[key]["median"] / b[other]["median"]
+def _is_beside(rounds: Sequence[Figures | None]) -> bool:
+    return any(one is not None and "enqueue one by one /s" in one for one in rounds)
 
 
-def _alone(figures: Medians) -> str:
+def _ratio(figures: Rounds, name: str, key: str, other: str, other_key: str) -> float:
+    """Of each round that has both, since a machine that others use is another one from round to round."""
+    pairs = zip(figures[name], figures[other], strict=False)
+    return statistics.median(a[key] / b[other_key] for a, b in pairs if a is not None and b is not None)
+
+
+def _alone(figures: Medians, limits: Summaries) -> str:
     columns = ("drain /s", "worker CPU µs per task", "handlers at once", "worker RSS MB")
-    beside = [name for name in figures if "enqueue one by one /s" not in figures[name] and name != "limit"]
+    beside = [name for name in figures if "enqueue one by one /s" not in figures[name]]
     rows = [(name, *(_cell(figures[name].get(column)) for column in columns)) for name in beside]
-    limits = [(name, _cell(figure), "", "", "") for name, figure in figures["limit"].items()]
+    limits = [(name, _cell(figure), "", "", "") for name, figure in limits.items()]
     return _table(("", *columns), [*rows, *limits])
 
 

@@ -1,7 +1,7 @@
 """`python benchmarks/run.py` or `make bench`: OmniDaemon beside its peers, measured in turns within one run.
 
-Every figure is the median of the rounds, with the spread beside it: (largest - smallest) / median. Ratios hold within
-this run alone. It stops by itself, speaks to loopback only, and ends the processes that it started by their ids.
+Every figure is the median of the rounds, with half of what lies between the smallest and the largest; a ratio is the
+median of those within each round, and holds within this run alone. It stops by itself, speaks to loopback only, and ends the processes that it started by their ids.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import argparse
 import json
 import os
 import platform
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import attrs
 from environments import HERE, described, other_checkout, peer
 from limits import redis_limit, sqlite_limit
 from measuring import Contestant, Figures
-from page import table_of, write_page
+from page import medians, table_of, write_page
 from servers import Failed, private_redis, redis_binary
 
 RESULTS = HERE / "results"
@@ -92,7 +92,8 @@ class Run:
         self._folder = folder
         self._redis_url = redis_url
         self._measured = 0
-        self.figures: dict[str, list[Figures]] = defaultdict(list)
+        self.figures: dict[str, list[Figures | None]] = defaultdict(list)
+        self.limits: list[Figures] = []
         self.failures: dict[str, str] = {}
 
     def measure(self, one: Contestant) -> None:
@@ -101,6 +102,7 @@ class Run:
         try:
             figures = one.measure(self._folder / f"measured-{self._measured}", self._redis_url)
         except Failed as error:
+            self.figures[one.name].append(None)
             self.failures[one.name] = str(error)
             print(f"  {one.name} FAILED: {error}", file=sys.stderr)
         else:
@@ -112,22 +114,10 @@ class Run:
     def measure_limits(self, count: int) -> None:
         """The raw loops."""
         port = int(self._redis_url.rsplit(":", 1)[1].split("/")[0])
-        folder = self._folder / f"limit-{len(self.figures['limit'])}"
+        folder = self._folder / f"limit-{len(self.limits)}"
         folder.mkdir()
         rates = {"Redis loop of 100 /s": redis_limit(port, count), "SQLite loop of 100 /s": sqlite_limit(folder, count)}
-        self.figures["limit"].append(rates)
-
-    def medians(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Of each figure its median and spread."""
-        return {
-            name: {key: _summary([one[key] for one in rounds if key in one]) for key in rounds[0]}
-            for name, rounds in self.figures.items()
-        }
-
-
-def _summary(values: Sequence[float]) -> dict[str, float]:
-    median = statistics.median(values)
-    return {"median": median, "spread": (max(values) - min(values)) / median if median else 0.0}
+        self.limits.append(rates)
 
 
 def machine() -> dict[str, Any]:
@@ -159,7 +149,9 @@ def measured(run: Run, options: argparse.Namespace) -> None:
         run.measure_limits(options.tasks)
         for one in wanted:
             run.measure(one)
-    rates = {name: figures["drain /s"]["median"] for name, figures in run.medians().items() if "drain /s" in figures}
+    rates = {
+        name: figures["drain /s"]["median"] for name, figures in medians(run.figures).items() if "drain /s" in figures
+    }
     others = [one for one in wanted if one.name in rates and one.peer.module not in {"omnidaemon", *_WITH_THREADS}]
     fastest = sorted(others, key=lambda one: rates[one.name], reverse=True)[:2]
     rest = [] if options.brief else [*crowd([wanted[0], *fastest]), *alone()]
@@ -182,17 +174,20 @@ def main() -> None:
     options = parser.parse_args()
     if options.tasks % 250 or options.tasks <= 0:
         parser.error("--tasks: a multiple of 250, since workers tell of fifty tasks at a time")
-    told = {"machine": machine()}
+    # Told to end, it ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
+    told: dict[str, Any] = {"machine": machine()}
     with tempfile.TemporaryDirectory(prefix="omnidaemon-bench-") as folder, private_redis(Path(folder)) as redis_url:
         run = Run(Path(folder), redis_url)
         measured(run, options)
     told |= {
         "rounds": options.rounds,
         "setups": {name: _setup(name) for name in ("omnidaemon", *_ON_REDIS, "huey")},
-        "figures": run.medians(),
+        "figures": run.figures,
+        "limits": medians({"": run.limits})[""],
         "failures": run.failures,
     }
-    print(table_of(told["figures"]))
+    print(table_of(medians(run.figures)))
     if options.keep:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "latest.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

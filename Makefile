@@ -4,6 +4,7 @@
 
 PYTHON      ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS  ?=
 LOCK_ARGS   ?=
 
 VENV := .venv
@@ -22,7 +23,7 @@ MEASURE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test faults schemathesis cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
+.PHONY: help setup demo test faults schemathesis bench cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +46,9 @@ faults: $(TEST)  ## Run the long tests that kill, freeze and flush, and the full
 
 schemathesis: $(DEV)  ## Send 5,000 requests by the OpenAPI document, and hold the answers against it
 	OMNIDAEMON_TEST_API_CASES=5000 $(PY) -m pytest tests/integration/http/test_schema.py --timeout 3600 $(PYTEST_ARGS)
+
+bench: $(TEST)  ## Measure it beside its peers, each in an environment of its own (BENCH_ARGS="--rounds 1 --brief")
+	$(PY) benchmarks/run.py $(BENCH_ARGS)
 
 cover: $(TEST)  ## Run the tests and hold domain and app to 95 % coverage, branches included
 	$(PY) -m coverage erase

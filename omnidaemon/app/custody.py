@@ -26,6 +26,7 @@ class Holding:
     `is_recording`: what became of the grant is on its way to the store, whose answer alone says whether it was lost.
     """
 
+    key: RunKey
     grant: Grant
     agent: Agent
     taken_at: float
@@ -33,11 +34,6 @@ class Holding:
     is_acked: bool
     awaits_ack: bool = False
     is_recording: bool = False
-
-    @property
-    def key(self) -> RunKey:
-        """Which run it is."""
-        return self.grant.run.key
 
     def counts(self, steady: float) -> Counts:
         """What the policy may know of the run now, at this time of the steady clock: its ages are the store's."""
@@ -99,11 +95,12 @@ class Custody:
         for grant in grants:
             subscription = grant.run.subscription
             share = self._shares[subscription]
-            holding = Holding(grant, self._agents[subscription], now, now, grant.run.is_acked, awaits_ack=is_fresh)
-            share.held += holding.key not in self._holdings
+            key = grant.run.key
+            holding = Holding(key, grant, self._agents[subscription], now, now, grant.run.is_acked, awaits_ack=is_fresh)
+            share.held += key not in self._holdings
             share.given_fresh += is_fresh
             share.given_due += not is_fresh
-            self._holdings[holding.key] = holding
+            self._holdings[key] = holding
             added.append(holding)
         if added:
             self._is_empty.clear()

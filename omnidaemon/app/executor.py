@@ -49,6 +49,7 @@ class _Attempt:
 
     assignment: Assignment
     context: Context
+    key: RunKey
     task: asyncio.Task[None] | None = None
     reason: StopReason | None = None
     is_cancellable: bool = False
@@ -118,13 +119,14 @@ class Executor(Workforce):
 
     def _start(self, assignments: Sequence[Assignment]) -> None:
         for assignment in assignments:
+            key = assignment.grant.run.key
             context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
-            attempt = _Attempt(assignment, context)
-            older = self._attempts.get(assignment.grant.run.key)
+            attempt = _Attempt(assignment, context, key)
+            older = self._attempts.get(key)
             if older is not None and older.reason is None:
                 self._interrupt(older, StopReason.LOST)  # a newer grant of the same run: the older one is void
             attempt.task = self._loop.create_task(self._execute(attempt, assignment.task), context=self._context.copy())
-            self._attempts[assignment.grant.run.key] = attempt
+            self._attempts[key] = attempt
 
     def _stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
         for key in keys:
@@ -159,19 +161,19 @@ class Executor(Workforce):
         except asyncio.CancelledError:
             # Not the engine's wish, and not the handler's doing: the loop is being torn down around it.
             attempt.context.request_stop()
-            self._report(Report(grant, Interrupted(is_requested=False, seconds=_seconds_since(started))))
+            self._report(Report(grant, Interrupted(is_requested=False), _seconds_since(started)))
             raise
         finally:
             for timer in attempt.timers:
                 timer.cancel()
-            if self._attempts.get(grant.run.key) is attempt:
-                del self._attempts[grant.run.key]
-        self._report(Report(grant, attrs.evolve(outcome, seconds=_seconds_since(started))))
+            if self._attempts.get(attempt.key) is attempt:
+                del self._attempts[attempt.key]
+        self._report(Report(grant, outcome, _seconds_since(started)))
 
     def _limit(self, attempt: _Attempt) -> None:
         """Let the time-out count from now, since the handler starts now."""
         limit = attempt.assignment.limit_seconds
-        if limit is not None and self._attempts.get(attempt.assignment.grant.run.key) is attempt:
+        if limit is not None and self._attempts.get(attempt.key) is attempt:
             attempt.timers.append(self._loop.call_later(limit, self._time_out, attempt))
 
     def _time_out(self, attempt: _Attempt) -> None:

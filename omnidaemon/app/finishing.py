@@ -108,7 +108,7 @@ class OutcomeFinishes:
                 continue  # lost or given back meanwhile: it is somebody else's to record
             holding.is_recording = True
             decision = holding.agent.policy.decide(holding.counts(now), report.outcome, self._chance())
-            current.append((holding, _finish(holding, decision, report.outcome.seconds)))
+            current.append((holding, _finish(holding, decision, report.seconds)))
             if isinstance(report.outcome, Failed):
                 self._tell(report.grant, report.outcome, decision)
         if current:

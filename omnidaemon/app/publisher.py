@@ -10,6 +10,7 @@ from typing import TypedDict, cast
 
 import attrs
 
+from omnidaemon.app.joined_log import JoinedLog
 from omnidaemon.domain.errors import (
     IdempotencyConflict,
     InvalidName,
@@ -80,6 +81,7 @@ class Publisher:
     ) -> None:
         self._bus = bus
         self._storage = storage
+        self._log = JoinedLog(storage.log)
         self._clock = clock
         self._ids = ids
         self._codec = codec
@@ -129,9 +131,7 @@ class Publisher:
 
     async def _publish_now(self, tasks: Sequence[Task]) -> None:
         """Hand the tasks to the bus and log them, at once. A failed log write is healed by begin()."""
-        receipts, logged = await asyncio.gather(
-            self._bus.publish(tasks), self._storage.log.add(tasks), return_exceptions=True
-        )
+        receipts, logged = await asyncio.gather(self._bus.publish(tasks), self._log.add(tasks), return_exceptions=True)
         if isinstance(receipts, BaseException):
             raise receipts
         failed = [receipt for receipt in receipts if receipt.confirmation is not Confirmation.CONFIRMED]

@@ -78,30 +78,31 @@ class Gates:
         """
         moves: dict[RunKey, Run] = {}
         answers: list[Grant | None] = []
+        asked = str(request)
         for intake in intakes:
             key = (intake.task.task_id, intake.subscription.agent)
             known = found.get(key) or moves.get(key)
             if known is not None:
-                is_mine = known.state is RunState.RUNNING and known.request == str(request) and key not in moves
+                is_mine = known.state is RunState.RUNNING and known.request == asked and key not in moves
                 answers.append(Grant(run=known, task=intake.task, at=now.at) if is_mine else None)
                 continue
             if marks.is_buried(key):
                 answers.append(None)
                 continue
-            run = moves[key] = self._inserted(request, intake, marks, now)
+            run = moves[key] = self._inserted(request.incarnation, asked, intake, marks, now)
             is_granted = run.state is RunState.RUNNING
             answers.append(Grant(run=run, task=intake.task, at=now.at) if is_granted else None)
         tasks = {intake.task.task_id: intake.task for intake in intakes if _key(intake) in moves}
         return tuple(answers), changes_of(((None, run) for run in moves.values()), now.at, tasks.values())
 
-    def _inserted(self, request: Request, intake: Intake, marks: Marks, now: Instant) -> Run:
+    def _inserted(self, owner: str, asked: str, intake: Intake, marks: Marks, now: Instant) -> Run:
         task = intake.task
         fresh = Run(
             task_id=task.task_id,
             subscription=intake.subscription,
             state=RunState.QUEUED,
             queued_at=_queued_at(task, now),
-            request=str(request),
+            request=asked,
             due_at=now.at,
             return_address=return_address(task),
         )
@@ -109,7 +110,7 @@ class Gates:
             return fresh.cancelled(now)
         match intake:
             case StartRun(lease_seconds=lease):
-                return fresh.granted(owner=request.incarnation, request=str(request), lease_seconds=lease, now=now)
+                return fresh.granted(owner=owner, request=asked, lease_seconds=lease, now=now)
             case HoldRun(delay_seconds=delay):
                 return attrs.evolve(fresh, due_at=now.after(delay))
             case EndRun(state=state, error=error):
@@ -202,13 +203,14 @@ class Gates:
         """Record each outcome whose grant is still the current one; the answer says which were recorded, in order."""
         moves: dict[RunKey, tuple[Run, Run]] = {}
         answers: list[bool] = []
+        asked = str(request)
         for finish in finishes:
             key = (finish.task_id, finish.agent)
             run = found.get(key)
             if run is not None and key not in moves and run.is_held_by(request.incarnation, finish.fence):
                 settled = run.settled(
                     finish.decision,
-                    request=str(request),
+                    request=asked,
                     seconds=finish.seconds,
                     is_acked=finish.is_acked,
                     now=now,
@@ -217,7 +219,7 @@ class Gates:
                 answers.append(True)
             else:
                 # Asked again after a lost reply: the first time was recorded.
-                answers.append(run is not None and run.fence == finish.fence and run.request == str(request))
+                answers.append(run is not None and run.fence == finish.fence and run.request == asked)
         return tuple(answers), changes_of(moves.values(), now.at)
 
     def release(

@@ -34,7 +34,7 @@ class AttemptError:
     at: datetime | None = None
 
 
-# --- outcomes: what the executor reports. `seconds` is the handler's own running time. ------------------------------
+# --- outcomes: what the executor reports -----------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +42,6 @@ class Returned:
     """The handler returned a value, encoded as JSON text."""
 
     value: bytes
-    seconds: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +50,6 @@ class Failed:
 
     error: AttemptError
     is_final: bool = False
-    seconds: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +57,6 @@ class Postponed:
     """The handler asked to be called again later (`Retry`); no attempt is burnt."""
 
     after_seconds: float
-    seconds: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +66,6 @@ class Asked:
     question: str
     within_seconds: float
     default: bytes = b"null"
-    seconds: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +73,6 @@ class Interrupted:
     """The handler was cancelled: by a person when `is_requested`, else because the worker stops."""
 
     is_requested: bool
-    seconds: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -85,7 +80,6 @@ class Expired:
     """The run was not executed: a limit on queueing, running or crashing was passed before the handler could start."""
 
     error: AttemptError
-    seconds: float = 0.0
 
 
 Outcome = Returned | Failed | Postponed | Asked | Interrupted | Expired

@@ -122,27 +122,26 @@ class Run:
 
     def settled(self, decision: Decision, *, request: str, seconds: float, is_acked: bool, now: Instant) -> Run:
         """What its owner's attempt came to. A flagged run whose attempt does not end it is cancelled instead."""
-        run = self._moved(request=request, seconds=seconds, is_acked=self.is_acked or is_acked)
+        # All changes are gathered and the run is copied once: a copy for each of them was 2 % of what a task cost.
+        changes: dict[str, Any] = {"request": request, "seconds": seconds, "is_acked": self.is_acked or is_acked}
         match decision:
             case End(state=state, result=result):
-                run = run._counted(decision, now)  # noqa: SLF001 - another value of this class
-                return run._ended(state, now, result=result)  # noqa: SLF001
+                return self._ended(state, now, result, **changes, **self._counted(decision, now))
             case RetryAfter(seconds=pause):
-                run = run._counted(decision, now)  # noqa: SLF001
                 state = RunState.RETRYING if decision.counts_attempt or pause > 0 else RunState.QUEUED
-                return run._due(state, now, pause)  # noqa: SLF001
+                return self._due(state, now, pause, **changes, **self._counted(decision, now))
             case Wait(question=question) if question in dict(self.answers):
-                return run._due(RunState.QUEUED, now)  # noqa: SLF001
+                return self._due(RunState.QUEUED, now, **changes)
             case Wait(question=question, seconds=pause, default=default):
-                waiting = run._due(RunState.WAITING, now, pause)  # noqa: SLF001
+                waiting = self._due(RunState.WAITING, now, pause, **changes)
                 return waiting._moved(question=question, default=default) if waiting.due_at else waiting  # noqa: SLF001
             case _:
                 assert_never(decision)
 
     def released(self, *, request: str, is_acked: bool, now: Instant, delay_seconds: float = 0.0) -> Run:
         """Given back by its owner without a verdict: due again, with no attempt and no crash counted."""
-        run = self._moved(request=request, is_acked=self.is_acked or is_acked)
-        return run._due(RunState.QUEUED, now, delay_seconds)  # noqa: SLF001
+        is_acked = self.is_acked or is_acked
+        return self._due(RunState.QUEUED, now, delay_seconds, request=request, is_acked=is_acked)
 
     def lapsed(self, now: Instant) -> Run:
         """Its owner is taken for dead: a crash is counted, and the run is due at once."""
@@ -153,8 +152,7 @@ class Run:
             attempt=self.attempt,
             at=now.at,
         )
-        crashed = self._moved(crashes=self.crashes + 1, errors=(*self.errors, error))
-        return crashed._due(RunState.RETRYING, now)  # noqa: SLF001
+        return self._due(RunState.RETRYING, now, crashes=self.crashes + 1, errors=(*self.errors, error))
 
     def cancelled(self, now: Instant) -> Run:
         """Ended when nobody executes it; else flagged, for its owner to stop it. An ended run stays as it is."""
@@ -189,18 +187,18 @@ class Run:
         run = self._moved(answers=(*self.answers, (question, answer)))
         return run._due(RunState.QUEUED, now) if self.question == question else run  # noqa: SLF001
 
-    def _counted(self, decision: End | RetryAfter, now: Instant) -> Run:
+    def _counted(self, decision: End | RetryAfter, now: Instant) -> dict[str, Any]:
         errors = self.errors
         if decision.error is not None:
             errors = (*errors, attrs.evolve(decision.error, attempt=self.attempt, at=now.at))
-        return self._moved(attempts=self.attempts + decision.counts_attempt, errors=errors)
+        return {"attempts": self.attempts + decision.counts_attempt, "errors": errors}
 
-    def _due(self, state: RunState, now: Instant, pause_seconds: float = 0.0) -> Run:
+    def _due(self, state: RunState, now: Instant, pause_seconds: float = 0.0, **changes: Any) -> Run:
         if self.is_cancel_requested:
-            return self._ended(RunState.CANCELLED, now)
-        return self._moved(state=state, owner=None, lease_until=None, due_at=now.after(pause_seconds))
+            return self._ended(RunState.CANCELLED, now, **changes)
+        return self._moved(state=state, owner=None, lease_until=None, due_at=now.after(pause_seconds), **changes)
 
-    def _ended(self, state: RunState, now: Instant, result: bytes | None = None) -> Run:
+    def _ended(self, state: RunState, now: Instant, result: bytes | None = None, **changes: Any) -> Run:
         return self._moved(
             state=state,
             owner=None,
@@ -210,6 +208,7 @@ class Run:
             result=result,
             question=None,
             default=None,
+            **changes,
         )
 
     def _moved(self, **changes: Any) -> Run:

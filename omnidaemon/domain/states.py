@@ -17,19 +17,20 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
 
-    @property
-    def is_end(self) -> bool:
-        """Whether nothing but a requeue can move the run again."""
-        return self in ENDS
+    is_end: bool
+    """Whether nothing but a requeue can move the run again."""
 
-    @property
-    def is_due_state(self) -> bool:
-        """Whether the run waits for its due time and a worker."""
-        return self in DUE_STATES
+    is_due_state: bool
+    """Whether the run waits for its due time and a worker."""
+
+    def __init__(self, name: str) -> None:
+        # Said once for each member: a member's hash is computed in Python, and a task asks for this ten times.
+        self.is_end = name in {"succeeded", "dead", "cancelled", "skipped"}
+        self.is_due_state = name in {"queued", "retrying", "waiting"}
 
 
-DUE_STATES = frozenset({RunState.QUEUED, RunState.RETRYING, RunState.WAITING})
-ENDS = frozenset({RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED, RunState.SKIPPED})
+DUE_STATES = frozenset(state for state in RunState if state.is_due_state)
+ENDS = frozenset(state for state in RunState if state.is_end)
 
 
 class Status(StrEnum):

@@ -59,6 +59,15 @@ class SelfExamination(ABC):
         """What weakens its promise; empty when all is well. What it is not allowed to look at is a weakness too."""
 
 
+class Erasable(ABC):
+    """What a bus or a storage may offer beside its port, where its data lie outside of `data_dir`."""
+
+    @abstractmethod
+    async def erase(self) -> None:
+        """Remove everything of this namespace, for good: what waits, runs, results, agents, history. Whoever else works
+        there finds it gone. Nothing of another namespace is touched."""
+
+
 BusFactory = Callable[[BackendContext], EventBus]
 """The object behind an entry point of the group `omnidaemon.buses`. Called once per event loop that needs the bus."""
 

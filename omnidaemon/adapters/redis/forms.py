@@ -31,6 +31,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = 86_400
 
 
+@lru_cache(maxsize=1024)  # five to a task, nearly all the same within a batch
 def micros(at: datetime) -> int:
     """A time as it is stored."""
     since = at - _EPOCH
@@ -90,7 +91,7 @@ UNKNOWN: Final = Kept(None, "?")
 def kept_as(run: Run, revision: int) -> Kept:
     """The run under the head that its record gets at this revision."""
     flag = int(run.is_cancel_requested)
-    return Kept(run, f"{run.state.value}\t{run.fence}\t{run.owner or ''}\t{flag}\t{revision}\n", revision)
+    return Kept(run, f"{run.state}\t{run.fence}\t{run.owner or ''}\t{flag}\t{revision}\n", revision)
 
 
 def record_of(kept: Kept, codec: Codec) -> bytes:
@@ -215,7 +216,7 @@ def entry_of(event: JournalEvent) -> bytes:
     """An event without its position, which is its entry's id."""
     return orjson.dumps(
         (
-            event.kind.value,
+            event.kind,
             event.task_id,
             event.topic,
             event.agent,

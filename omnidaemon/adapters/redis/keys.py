@@ -12,6 +12,7 @@ class Keys:
     """The keys of one namespace. `Keys("x").of("due", "topic/agent")` is `omni:{x}:due:topic/agent`."""
 
     def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
         self.prefix = prefix(namespace)
 
     def of(self, *parts: str) -> str:

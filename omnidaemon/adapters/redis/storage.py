@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from omnidaemon.adapters.redis.erasing import erase
 from omnidaemon.adapters.redis.examination import examined
 from omnidaemon.adapters.redis.journal import RedisJournal
 from omnidaemon.adapters.redis.outbox import RedisOutbox
@@ -16,11 +17,11 @@ from omnidaemon.adapters.redis.run_store import RedisRunStore
 from omnidaemon.adapters.redis.schedules import RedisSchedules
 from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.adapters.redis.task_log import RedisTaskLog
-from omnidaemon.ports.backend import SelfExamination, Weakness
+from omnidaemon.ports.backend import Erasable, SelfExamination, Weakness
 from omnidaemon.ports.storage import Storage, StorageCapabilities
 
 
-class RedisStorage(Storage, SelfExamination):
+class RedisStorage(Storage, SelfExamination, Erasable):
     """As durable as the server: with `appendonly yes`, up to its `appendfsync`. Of one event loop."""
 
     capabilities = StorageCapabilities(name="redis")
@@ -38,6 +39,9 @@ class RedisStorage(Storage, SelfExamination):
 
     async def weaknesses(self) -> Sequence[Weakness]:
         return await examined(self._space.connection)
+
+    async def erase(self) -> None:
+        await erase(self._space.connection, self._space.keys.namespace)
 
     async def __aenter__(self) -> Self:
         await self._space.open()

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 import attrs
 
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script, url_of
+from omnidaemon.adapters.redis.erasing import erase
 from omnidaemon.adapters.redis.examination import examined
 from omnidaemon.adapters.redis.keys import Keys
 from omnidaemon.adapters.redis.publishing import Publishing
@@ -17,7 +18,7 @@ from omnidaemon.adapters.redis.streams_inbox import HOLD_SECONDS, StreamsInbox
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
-from omnidaemon.ports.backend import BackendContext, SelfExamination, Weakness
+from omnidaemon.ports.backend import BackendContext, Erasable, SelfExamination, Weakness
 from omnidaemon.ports.bus import BusCapabilities, BusInspector, Depth, EventBus, Receipt
 from omnidaemon.ports.codec import Codec
 
@@ -32,7 +33,7 @@ _PURGE: Final = "streams_purge"
 _DEPTHS: Final = "streams_depths"
 
 
-class RedisStreamsBus(EventBus, BusInspector, SelfExamination):
+class RedisStreamsBus(EventBus, BusInspector, SelfExamination, Erasable):
     """As durable as the server is set to be: what it had not yet written to its disk dies with it.
 
     While the backlog of a topic is being moved to several agents, what is published overtakes it.
@@ -42,6 +43,7 @@ class RedisStreamsBus(EventBus, BusInspector, SelfExamination):
 
     def __init__(self, server: RedisConnection, namespace: str, codec: Codec) -> None:
         self._server = server
+        self._namespace = namespace
         self._root = Keys(namespace).of("bus")
         self._codec = codec
         self._publishing = Publishing(server, _PUBLISH, self._root, codec)
@@ -75,6 +77,9 @@ class RedisStreamsBus(EventBus, BusInspector, SelfExamination):
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> StreamsInbox:
         return StreamsInbox(self._server, self._root, self._codec, subscriptions, self.declare)
+
+    async def erase(self) -> None:
+        await erase(self._server, self._namespace)
 
     async def depths(self) -> Sequence[Depth]:
         topics = sorted(await self._server.command("SMEMBERS", f"{self._root}:topics"))

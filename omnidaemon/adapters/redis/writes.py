@@ -110,19 +110,21 @@ class Writes:
     def _add_runs(self, runs: Sequence[Run]) -> None:
         rows: list[Sequence[Any]] = []
         for run in runs:
-            before = self.moved.get(run.key) or self._kept.get(run.key, ABSENT)
-            after = self.moved[run.key] = kept_as(run, before.revision + 1)
+            key = run.key
+            before = self.moved.get(key) or self._kept.get(key, ABSENT)
+            after = self.moved[key] = kept_as(run, before.revision + 1)
+            was = before.run
             rows.append(
                 (
-                    *run.key,
+                    *key,
                     str(run.subscription),
                     record_of(after, self._codec),
-                    before.run.state.value if before.run else "",
-                    run.state.value,
-                    _queue_of(before.run) if before.run else "",
+                    was.state if was else "",
+                    run.state,
+                    _queue_of(was) if was else "",
                     _queue_of(run),
                     "" if run.due_at is None else micros(run.due_at),
-                    _length_of(before.run) if before.run else "",
+                    _length_of(was) if was else "",
                     _length_of(run),
                     repr(run.lease_until),
                     "" if run.finished_at is None else micros(run.finished_at),

@@ -83,6 +83,7 @@ _SINGLES: tuple[tuple[str, Group, str], ...] = (
     ("dev", _BEGIN, "Run agents, and start them anew when their code changes."),
     ("health", _LOOK, "Say whether bus and store answer."),
     ("metrics", _LOOK, "Show what each agent has done."),
+    ("bench", _LOOK, "Measure how fast your bus and store are."),
     ("doctor", _LOOK, "Find what is wrong or weakens durability, and what to do."),
     ("version", _REST, "Show the version."),
 )

@@ -117,7 +117,7 @@ async def test_a_plain_handler_that_finds_the_threads_closed_is_given_back(bench
     calls: list[object] = []
     bench.executor.close()
     outcome = await bench.outcome_of(calls.append)
-    assert (outcome, calls) == (Interrupted(is_requested=False, seconds=outcome.seconds), [])
+    assert (outcome, calls) == (Interrupted(is_requested=False), [])
     assert bench.says.having("no thread", "given back")
 
 

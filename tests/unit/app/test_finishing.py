@@ -82,7 +82,7 @@ class Desk:
 
     def returned(self, *grants: Grant) -> None:
         """The crew reports a value for each."""
-        self.finishes.report([Report(grant, Returned(value=b"1", seconds=0.1)) for grant in grants])
+        self.finishes.report([Report(grant, Returned(value=b"1"), 0.1) for grant in grants])
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ async def test_a_failed_attempt_is_told_of(shop: Workshop, desk: Desk, loop_of):
     (grant,) = await desk.begin()
     loop_of(desk.finishes.run())
     error = AttemptError(type="ValueError", message="no")
-    desk.finishes.report([Report(grant, Failed(error=error, seconds=0.1))])
+    desk.finishes.report([Report(grant, Failed(error=error), 0.1)])
     await shop.until(lambda: not len(desk.custody))
     assert shop.says.having("agent greeter", "attempt 1", "ValueError: no")
 
@@ -327,7 +327,7 @@ async def test_a_runs_age_is_the_stores(shop: Workshop, loop_of, hours: int):
 
     clock.advance(19.0)
     error = AttemptError(type="E", message="boom")
-    desk.finishes.report([Report(grant, Failed(error=error, seconds=19.0))])
+    desk.finishes.report([Report(grant, Failed(error=error), 19.0)])
     loop_of(desk.finishes.run())
     await shop.until(lambda: not len(desk.custody))
     assert shop.state(grant.run.task_id) == "retrying"  # with 21 of its 30 seconds gone it would be dead

@@ -1,0 +1,48 @@
+"""`omni bench`: how fast bus and store are, as they are set."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import attrs
+from cyclopts import Parameter
+
+from omnidaemon.domain.errors import InvalidValue
+from omnidaemon.entrypoints.cli.options import Json
+from omnidaemon.entrypoints.cli.screen import note, screen
+from omnidaemon.entrypoints.cli.views import Card, Cell
+
+_FEWEST, _MOST = 20, 100_000
+_MOST_SLOTS = 10_000
+
+Tasks = Annotated[int, Parameter(help=f"How many tasks, {_FEWEST} to {_MOST:,}.", show_default=True)]
+Slots = Annotated[int, Parameter(help="How many run at once.", show_default=True)]
+
+
+async def bench(*, tasks: Tasks = 5000, slots: Slots = 100, as_json: Json = False) -> None:
+    """Measure how fast your bus and store are, with tasks that do nothing, in a namespace of its own that is removed
+    afterwards. What else this machine and that server do at the time is measured too."""
+    # They bring every library with them, which `omni --help` shall not pay for.
+    from omnidaemon.bootstrap.settings import load_settings  # noqa: PLC0415
+    from omnidaemon.entrypoints.benchmark import measure  # noqa: PLC0415
+    from omnidaemon.entrypoints.logs import configure_logs  # noqa: PLC0415
+
+    if not _FEWEST <= tasks <= _MOST:
+        raise InvalidValue("--tasks", tasks, f"a number from {_FEWEST} to {_MOST:,}")
+    if not 1 <= slots <= _MOST_SLOTS:
+        raise InvalidValue("--slots", slots, f"a number from 1 to {_MOST_SLOTS:,}")
+    settings = load_settings()
+    configure_logs("WARNING")
+    note(f"bus {settings.event_bus_type}, store {settings.result_store_type}, {tasks:,} tasks, {slots:,} slots")
+    shown = screen(as_json=as_json)
+    with shown.waiting("measuring"):
+        figures = await measure(settings, tasks, slots)
+    told = attrs.asdict(figures)
+    shown.show(
+        {"bus": settings.event_bus_type, "store": settings.result_store_type, **told},
+        Card(title="benchmark", fields=tuple((name, _cell(value)) for name, value in told.items())),
+    )
+
+
+def _cell(value: float) -> Cell:
+    return Cell(text=f"{value:.6g}", shown=f"{value:,.4g}")

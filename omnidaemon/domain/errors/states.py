@@ -1,0 +1,124 @@
+"""What was asked for is not there, or is in another state."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from omnidaemon.domain.errors.root import OmniDaemonError
+
+
+class NotFound(OmniDaemonError, LookupError):
+    """What the call names does not exist."""
+
+
+@attrs.define(slots=False)
+class TaskNotFound(NotFound):
+    """No such task: it was never published here, was deleted, or its result has expired."""
+
+    task_id: str
+    agent: str | None = None
+
+    def __str__(self) -> str:
+        where = f" for agent {self.agent!r}" if self.agent else ""
+        return f"no task {self.task_id!r}{where}: never published here, deleted, or expired"
+
+
+@attrs.define(slots=False)
+class AgentNotFound(NotFound):
+    """No such subscription in the registry."""
+
+    topic: str
+    agent: str
+
+    def __str__(self) -> str:
+        return f"no agent {self.agent!r} on topic {self.topic!r}; `omni agent list` shows those that exist"
+
+
+class Conflict(OmniDaemonError):
+    """The call does not fit the state that it met; nothing was changed."""
+
+
+@attrs.define(slots=False)
+class WrongState(Conflict):
+    """A command does not apply to a run in this state."""
+
+    command: str
+    task_id: str
+    state: str
+
+    def __str__(self) -> str:
+        return f"cannot {self.command} task {self.task_id!r}: it is {self.state}"
+
+
+@attrs.define(slots=False)
+class AgentBusy(Conflict):
+    """An agent cannot be replaced while it executes runs. It is stopped now, so it will come to rest."""
+
+    topic: str
+    agent: str
+    running: int
+
+    def __str__(self) -> str:
+        runs = "1 run" if self.running == 1 else f"{self.running} runs"
+        return (
+            f"agent {self.agent!r} on topic {self.topic!r} is executing {runs}; it has been stopped and takes nothing "
+            "more: try again once they have ended, or the lease of their dead worker is over"
+        )
+
+
+@attrs.define(slots=False)
+class IdempotencyConflict(Conflict):
+    """An idempotency key was used before with another payload."""
+
+    key: str
+    task_id: str
+
+    def __str__(self) -> str:
+        return f"idempotency key {self.key!r} belongs to task {self.task_id!r}, which has another payload"
+
+
+@attrs.define(slots=False)
+class StaleRequest(Conflict):
+    """A gate call arrived after a later one of the same lane; it granted nothing."""
+
+    request: str
+
+    def __str__(self) -> str:
+        return f"request {self.request} came after a later one and was refused"
+
+
+@attrs.define(slots=False)
+class AlreadyStarted(Conflict):
+    """The SDK is running, and the call belongs before its start."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@attrs.define(slots=False)
+class BlockingCall(Conflict):
+    """A blocking call was made on a thread that runs an event loop, which it would have stopped."""
+
+    def __str__(self) -> str:
+        return "sdk.sync blocks, and this thread runs an event loop: await the same call on the sdk itself"
+
+
+@attrs.define(slots=False)
+class WaitTimedOut(OmniDaemonError, TimeoutError):
+    """The result was not there in time. The task goes on; ask again with the same id."""
+
+    is_transient: ClassVar[bool] = True
+
+    task_id: str
+    timeout_seconds: float
+    status: str
+
+    def __str__(self) -> str:
+        return (
+            f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s; "
+            "it is not lost: ask for its result again later"
+        )

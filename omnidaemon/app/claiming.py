@@ -32,8 +32,8 @@ class _Round:
 
 
 class DueClaims:
-    """Claims what is due, as often as there is reason to: when the next run comes due, at a hint, and every five
-    seconds or so as a backstop. A run at its last chance is executed alone."""
+    """Claims what is due, as often as there is reason to: when the next run comes due, at a hint, and as a backstop every
+    five seconds or so, or every lease where that is shorter. A run at its last chance is executed alone."""
 
     def __init__(
         self,
@@ -79,6 +79,8 @@ class DueClaims:
             # No more often than this, whatever the hints: each claim is a call on the store.
             await self._clock.wait(self._is_stopping, _SHORTEST_PAUSE_SECONDS)
             pause = _BACKSTOP_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter between workers
+            # What others begin meanwhile is known before its lease can lapse.
+            pause = min(pause, self._leases.shortest_seconds - _SHORTEST_PAUSE_SECONDS)
             if done.claims.next_due_seconds is not None and done.has_room:
                 pause = min(pause, done.claims.next_due_seconds - _SHORTEST_PAUSE_SECONDS)
             if pause > 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -65,6 +65,11 @@ class Verdict:
         }
 
 
+def value_of(item: str, pid: int) -> str:
+    """What an audited handler returns: says who has done it."""
+    return f"{item} by {pid}"
+
+
 def audit(
     publications: Mapping[str, Publication],
     executions: Sequence[Execution],
@@ -73,12 +78,14 @@ def audit(
     *,
     recording_seconds: float = _RECORDING_SECONDS,
     is_lossy: bool = False,
+    doomed: Collection[str] = (),
 ) -> Verdict:
     """Compare the three accounts, once nothing is under way any more.
 
-    `endings` are the store's, by task id. Every handler's value is its item. An execution is excused when its process
-    was interrupted while it ran, or within `recording_seconds` after its end: its outcome may not have been recorded.
-    A task that a lossy bus lost before its beginning is not counted as lost.
+    `endings` are the store's, by task id. Every handler's value is `value_of` its item in its process. An execution is
+    excused when its process was interrupted while it ran, or within `recording_seconds` after its end: its outcome may
+    not have been recorded. A task that a lossy bus lost before its beginning is not counted as lost. Items that are
+    `doomed` have to end dead.
     """
     by_item: dict[str, list[Execution]] = defaultdict(list)
     for execution in executions:
@@ -102,7 +109,9 @@ def audit(
             for item, told in publications.items()
             if told.answer is Answer.OK
             and not (is_lossy and item not in by_item)
-            and not any(_is_done(endings.get(task_id)) for task_id in told.task_ids)
+            and not any(
+                _is_done(endings.get(task_id), "dead" if item in doomed else "succeeded") for task_id in told.task_ids
+            )
         ),
         duplicated=tuple(run for run, count in excess.items() if count > excused[run]),
         unexpected=tuple(
@@ -125,14 +134,20 @@ def _is_excused(execution: Execution, cuts: Sequence[float], recording_seconds: 
     return any(execution.began_at <= at <= ended_at for at in cuts)
 
 
-def _is_done(ending: Ending | None) -> bool:
-    return ending is not None and ending.is_end and ending.status == "succeeded"
+def _is_done(ending: Ending | None, status: str) -> bool:
+    return ending is not None and ending.is_end and ending.status == status
 
 
 def _contradictions(executions: Sequence[Execution], endings: Mapping[str, Ending]) -> Iterable[str]:
-    """Tasks that succeeded without a handler that came to its end, or with a value that is not its own."""
-    items = {execution.task_id: execution.item for execution in executions}
-    ended = {execution.task_id for execution in executions if execution.ended_at is not None}
+    """Tasks whose recorded value is not that of the last handler which began it, and came to its end: whoever begins a
+    run holds it from then on, so a value of an earlier one is a stale outcome."""
+    last = {execution.task_id: execution for execution in sorted(executions, key=lambda each: each.began_at)}
     for task_id, ending in endings.items():
-        if ending.status == "succeeded" and (task_id not in ended or ending.result != items[task_id]):
-            yield task_id
+        if ending.status == "succeeded":
+            execution = last.get(task_id)
+            if (
+                execution is None
+                or execution.ended_at is None
+                or ending.result != value_of(execution.item, execution.pid)
+            ):
+                yield task_id

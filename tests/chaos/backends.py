@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+import apsw
 import attrs
 
 from omnidaemon import OmniDaemonSDK
@@ -109,7 +111,15 @@ def _backend(
         server=servers[0] if servers else None,
         store_server=servers[-1] if servers else None,
         cables=proxies,
+        check=partial(_check_file, folder / "data") if "sqlite" in pair.name else None,
     )
+
+
+def _check_file(folder: Path) -> None:
+    (path,) = folder.glob("*.db")
+    with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        answer = connection.execute("PRAGMA integrity_check").fetchall()
+    assert answer == [("ok",)], answer
 
 
 def _maker(pair: Pair, folder: Path, urls: list[str]) -> Callable[[], OmniDaemonSDK]:

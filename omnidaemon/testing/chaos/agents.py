@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ from omnidaemon.testing.chaos.crew import end_with_parent
 from omnidaemon.testing.chaos.records import Answer, HandlerLog, PublisherLog
 
 TOPIC = "chaos.work"
+SCRATCH = "chaos.scratch"
 AGENT = "audited"
 FOLDER = "CHAOS_FOLDER"
 POLICY = "CHAOS_POLICY"
@@ -49,7 +51,12 @@ class Sdk(Protocol):
     async def cancel_task(self, task_id: str) -> None: ...
     async def requeue_task(self, task_id: str) -> None: ...
     async def delete_task(self, task_id: str) -> None: ...
+    async def wait_for_result(self, task_id: str, timeout: float | None = 30.0) -> Any: ...
+    async def get_task(self, task_id: str) -> Any: ...
     async def list_agents(self) -> Any: ...
+    async def remove_agent(self, topic: str, name: str) -> Any: ...
+    async def topics(self) -> Any: ...
+    async def health(self) -> Any: ...
     async def start_agent(self, topic: str, name: str) -> None: ...
     async def stop_agent(self, topic: str, name: str) -> None: ...
     async def metrics(self) -> Any: ...
@@ -85,17 +92,21 @@ class AuditedProgram:
             policy=DeliveryPolicy(**policy),
             concurrency=int(os.environ.get(CONCURRENCY, "50")),
         )(self._handle)
+        sdk.agent(SCRATCH, name=AGENT, policy=DeliveryPolicy(lease=policy["lease"]))(_scratch)
 
     def main(self) -> None:
-        """`work` runs the agent until told to stop; `publish FILE` publishes the items that the file lists."""
+        """`work` runs the agent until told to stop; `publish FILE` publishes the items that the file lists; `tour` orders
+        whatever can be ordered, of tasks that nobody audits."""
         end_with_parent()
         match sys.argv[1:]:
             case ["work"]:
                 self._sdk.run()
             case ["publish", path]:
                 asyncio.run(self._publish(json.loads(Path(path).read_text())))
+            case ["tour"]:
+                asyncio.run(self._tour())
             case other:
-                raise SystemExit(f"work, or publish FILE; not {other}")
+                raise SystemExit(f"work, publish FILE, or tour; not {other}")
 
     async def _handle(self, payload: dict[str, Any], ctx: Any) -> str:
         work = Work(**payload)
@@ -121,6 +132,32 @@ class AuditedProgram:
         finally:
             await self._sdk.close()
 
+    async def _tour(self) -> None:
+        """Publish, read, cancel, delete, requeue, stop, start, remove: whoever has registered the scratch agent before
+        registers it again."""
+        sdk = self._sdk
+        try:
+            doomed = await sdk.publish_task(SCRATCH, None, delay=60)
+            done = await sdk.publish_task(SCRATCH, None, idempotency_key=doomed)
+            await sdk.cancel_task(doomed)
+            for order in (sdk.requeue_task, sdk.delete_task):
+                with contextlib.suppress(OmniDaemonError):  # it may be in another state by now
+                    await order(doomed)
+            with contextlib.suppress(OmniDaemonError):
+                await sdk.wait_for_result(done, timeout=0.5)
+            await sdk.list_tasks(topic=SCRATCH)
+            await sdk.get_task(done)
+            await sdk.list_agents()
+            await sdk.metrics()
+            await sdk.topics()
+            await sdk.health()
+            with contextlib.suppress(OmniDaemonError):  # nobody has registered it yet
+                await sdk.stop_agent(SCRATCH, AGENT)
+                await sdk.start_agent(SCRATCH, AGENT)
+                await sdk.remove_agent(SCRATCH, AGENT)
+        finally:
+            await sdk.close()
+
     async def _publish_one(self, item: str, work: Mapping[str, object], options: Mapping[str, Any]) -> None:
         self._published.sending(item)
         try:
@@ -132,6 +169,10 @@ class AuditedProgram:
             pass  # not known, as the log says already
         else:
             self._published.answered(item, Answer.OK, task_id)
+
+
+async def _scratch(payload: object) -> object:
+    return payload
 
 
 async def _spend(work: Work) -> None:

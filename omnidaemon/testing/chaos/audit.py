@@ -31,14 +31,17 @@ class Ending:
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """What an audit found. `lost`: confirmed, and not ended well. `duplicated`: executed once more than interruptions
-    excuse. `unexpected`: executed though its publication had failed, or by nobody's wish. `contradicted`: the store's
+    """What an audit found. `excess` are executions beyond one: of those that interruptions cut off (`cut_off`), and of
+    some that had ended, and whose outcome was not recorded yet (`unrecorded`).
+
+    `lost`: confirmed, and not ended well. `duplicated`: executed once more than interruptions excuse. `unexpected`: executed though its publication had failed, or by nobody's wish. `contradicted`: the store's
     outcome is not what the handlers did. `split`: several tasks where there should be one."""
 
     published: int
     executed: int
     excess: int
-    excused: int
+    cut_off: int
+    unrecorded: int
     lost: tuple[str, ...] = ()
     duplicated: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
@@ -56,7 +59,8 @@ class Verdict:
             "published": self.published,
             "executed": self.executed,
             "beyond one": self.excess,
-            "in flight at faults": self.excused,
+            "cut off": self.cut_off,
+            "ended unrecorded": self.unrecorded,
             "lost": len(self.lost),
             "duplicated": len(self.duplicated),
             "unexpected": len(self.unexpected),
@@ -94,16 +98,18 @@ def audit(
     for interruption in interruptions:
         cuts[interruption.pid].append(interruption.at)
 
-    excess = Counter[str]()
-    excused = Counter[str]()
+    excess, cut_off, excused = Counter[str](), Counter[str](), Counter[str]()
     for (task_id, agent), runs in _by_run(executions).items():
-        excess[f"{task_id}/{agent}"] = len(runs) - 1
-        excused[f"{task_id}/{agent}"] = sum(_is_excused(run, cuts[run.pid], recording_seconds) for run in runs)
+        run = f"{task_id}/{agent}"
+        excess[run] = len(runs) - 1
+        cut_off[run] = sum(_is_excused(each, cuts[each.pid], 0.0) for each in runs)
+        excused[run] = sum(_is_excused(each, cuts[each.pid], recording_seconds) for each in runs)
     return Verdict(
         published=sum(each.answer is Answer.OK for each in publications.values()),
         executed=len(executions),
         excess=excess.total(),
-        excused=excused.total(),
+        cut_off=cut_off.total(),
+        unrecorded=sum(max(0, min(count, excused[run]) - cut_off[run]) for run, count in excess.items()),
         lost=tuple(
             item
             for item, told in publications.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,17 +17,18 @@ import attrs
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.testing.chaos.points import Failpoint, Side, failpoints
 
-VARIABLE = "OMNIDAEMON_FAILPOINTS"
-_ORDER = re.compile(r"(?P<point>[a-z]+:\w+\.\w+)=(?P<action>kill|raise|delay)(\((?P<seconds>[\d.]+)\))?(@(?P<call>\d+))?")
+VARIABLE = "CHAOS_FAILPOINTS"
+_ORDER = re.compile(r"(?P<point>[a-z]+:\w+\.\w+)=(?P<action>kill|raise|delay|watch)(\((?P<seconds>[\d.]+)\))?(@(?P<call>\d+))?")
 
 
 class Action(StrEnum):
     """`KILL` is SIGKILL to the own process. `RAISE` is what an adapter raises when its server is away. `DELAY` holds the
-    call, or its answer, up."""
+    call, or its answer, up. `WATCH` says on stderr how long the call took."""
 
     KILL = "kill"
     RAISE = "raise"
     DELAY = "delay"
+    WATCH = "watch"
 
 
 @attrs.frozen(kw_only=True)
@@ -55,7 +57,7 @@ class Plan:
         """Whether anything may happen at all."""
         return bool(self._orders)
 
-    def passes(self, side: Side, port: str, method: str) -> float:
+    def passes(self, side: Side, port: str, method: str, took_seconds: float = 0.0) -> float:
         """Pass a point: for how many seconds to wait there. Raises or kills, if that was ordered."""
         point = Failpoint(side=side, port=port, method=method)
         order = self._orders.get(point)
@@ -65,7 +67,7 @@ class Plan:
             self._calls[point] += 1
             if order.call not in (None, self._calls[point]):
                 return 0.0
-        return _ACTIONS[order.action](order)
+        return _ACTIONS[order.action](order, took_seconds)
 
 
 def parsed(text: str) -> Plan:
@@ -96,17 +98,35 @@ def plan_of_this_process() -> Plan:
 _shared = cache(parsed)
 
 
-def _kill(order: Order) -> float:
+def watched(words: str) -> list[float]:
+    """The seconds that `WATCH` has told of, in what a process wrote."""
+    return [float(seconds) for seconds in _WATCHED.findall(words)]
+
+
+_WATCHED = re.compile(r"^\w+:\w+\.\w+ took ([\d.]+) s$", re.MULTILINE)
+
+
+def _kill(order: Order, _took: float) -> float:
     os.kill(os.getpid(), signal.SIGKILL)
     return order.seconds
 
 
-def _raise(order: Order) -> float:
-    raise BackendUnavailable(order.point.port, f"as ordered at {order.point}")
+def _raise(order: Order, _took: float) -> float:
+    raise BackendUnavailable(order.point.port, "a failpoint", f"as ordered at {order.point}")
 
 
-def _delay(order: Order) -> float:
+def _delay(order: Order, _took: float) -> float:
     return order.seconds
 
 
-_ACTIONS: Mapping[Action, Callable[[Order], float]] = {Action.KILL: _kill, Action.RAISE: _raise, Action.DELAY: _delay}
+def _watch(order: Order, took: float) -> float:
+    sys.stderr.write(f"{order.point} took {took:.4f} s\n")
+    return 0.0
+
+
+_ACTIONS: Mapping[Action, Callable[[Order, float], float]] = {
+    Action.KILL: _kill,
+    Action.RAISE: _raise,
+    Action.DELAY: _delay,
+    Action.WATCH: _watch,
+}

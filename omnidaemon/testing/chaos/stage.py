@@ -32,6 +32,7 @@ from omnidaemon.testing.chaos.servers import PrivateRedis
 from omnidaemon.testing.patience import eventually
 
 BATCH = 500
+_UNDER_WAY = frozenset({"running", "retrying", "waiting", "scheduled"})
 
 
 @attrs.frozen(kw_only=True)
@@ -40,7 +41,7 @@ class Backend:
     words; `environment` has it work on these two; `make_client` makes an SDK in this process that does.
 
     `server` holds what can be killed, where there is one; `cables` are what leads to the bus and to the store, where a
-    proxy stands between."""
+    proxy stands between. `check` raises when the data are damaged."""
 
     name: str
     program: Sequence[str]
@@ -50,6 +51,7 @@ class Backend:
     server: PrivateRedis | None = None
     store_server: PrivateRedis | None = None
     cables: Sequence[TcpProxy] = ()
+    check: Callable[[], None] | None = None
 
 
 class Stage:
@@ -167,6 +169,14 @@ class Stage:
 
         await eventually(look, within_seconds=within_seconds, pause_seconds=0.02)
 
+    async def within(self, seconds: float, holds: Callable[[], object]) -> bool:
+        """Look again until it holds, for so long at most: whether it did."""
+        try:
+            await self.until(holds, seconds)
+        except AssertionError:
+            return False
+        return True
+
     async def endings(self) -> dict[str, Ending]:
         """Every task that the store knows, by id."""
         found: dict[str, Ending] = {}
@@ -190,9 +200,10 @@ class Stage:
         }
 
         def is_settled(endings: Mapping[str, Ending]) -> bool:
-            return all(ending.is_end for ending in endings.values()) and (
-                self.backend.is_lossy or wanted <= endings.keys()
-            )
+            """What nobody knows to be published may be in the log alone, queued for ever."""
+            ended = {task_id for task_id, ending in endings.items() if ending.is_end}
+            open_ones = {task_id for task_id, ending in endings.items() if ending.status in _UNDER_WAY}
+            return not open_ones and (wanted & endings.keys() if self.backend.is_lossy else wanted) <= ended
 
         last: dict[str, Ending] = {}
 
@@ -206,6 +217,19 @@ class Stage:
 
         await eventually(look, within_seconds=within_seconds, pause_seconds=0.25)
         return last
+
+    async def nothing_left(self, within_seconds: float) -> None:
+        """Wait until the store has forgotten every task."""
+
+        async def look() -> int:
+            return len((await self.client.list_tasks(topic=TOPIC, limit=1)).results)
+
+        await eventually(look, lambda count: count == 0, within_seconds, pause_seconds=0.25)
+
+    async def whole(self) -> None:
+        """Have the backend checked for damage, where it can be."""
+        if self.backend.check is not None:
+            await asyncio.to_thread(self.backend.check)
 
     async def verdict(self, within_seconds: float = 120.0, doomed: Collection[str] = ()) -> Verdict:
         """Wait until everything has ended, and audit it."""

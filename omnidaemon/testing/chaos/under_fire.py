@@ -81,8 +81,9 @@ def _class_of(faces: tuple[type[ABC], ...]) -> Callable[[Any, Plan], Any]:
 def _call_of(port: str, name: str, *, is_async: bool) -> Callable[..., Any]:
     async def call(self: _UnderFire, *args: Any, **options: Any) -> Any:
         await asyncio.sleep(self._plan.passes(Side.BEFORE, port, name))
+        began = time.monotonic()
         answer = await getattr(self._target, name)(*args, **options)
-        await asyncio.sleep(self._plan.passes(Side.AFTER, port, name))
+        await asyncio.sleep(self._plan.passes(Side.AFTER, port, name, time.monotonic() - began))
         return _wrapped(answer, self._plan)
 
     def call_now(self: _UnderFire, *args: Any, **options: Any) -> Any:

@@ -88,16 +88,18 @@ class DueClaims:
             self._hint.clear()
 
     async def _claim(self, *, is_idle: bool = False) -> _Round:
-        limits = [
-            self._limit(agent, is_idle=is_idle)
-            for agent in self._agents
-            if not self._custody.is_stopped(agent.subscription)
-        ]
-        claims = await self._lane.call(
-            lambda request: self._runs.claim_due(request, limits, self._leases, is_idle=is_idle)
-        )
+        async with self._custody.taking:
+            limits = [
+                self._limit(agent, is_idle=is_idle)
+                for agent in self._agents
+                if not self._custody.is_stopped(agent.subscription)
+            ]
+            claims = await self._lane.call(
+                lambda request: self._runs.claim_due(request, limits, self._leases, is_idle=is_idle)
+            )
+            holdings = self._custody.add(claims.grants, self._clock.now().steady, is_fresh=False)
         self._tell_of_crashes(claims)
-        self._dispatch(self._custody.add(claims.grants, self._clock.now().steady, is_fresh=False))
+        self._dispatch(holdings)
         taken = Counter(grant.run.subscription for grant in claims.grants)
         is_full = False
         for limit in limits:

@@ -49,7 +49,8 @@ async def _with_a_worker(stage: Stage) -> tuple[int, float]:
     await stage.until(lambda: stage.begun() - before >= _SLOTS)
     await stage.pause(3)
     running = await stage.client.list_tasks(topic=TOPIC, status="running", limit=100)
-    assert len(running.results) == stage.begun() - before == _SLOTS
+    begun = stage.begun() - before
+    assert len(running.results) == begun == _SLOTS, f"{begun} begun, {len(running.results)} running, {_SLOTS} slots"
     resident = member.resident_bytes()
     times: list[float] = []
     for _ in range(5):

@@ -22,7 +22,7 @@ MEASURE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test faults cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
+.PHONY: help setup demo test faults chaos cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test: $(TEST)  ## Run the tests
 
 faults: $(TEST)  ## Run the long tests that kill, freeze and flush servers of their own
 	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
+
+chaos: $(TEST)  ## Play the long form of the chaos suite (SEEDS="1 2" SCENARIOS=kills PAIRS=sqlite+sqlite CHAOS_ARGS="--set kills=5")
+	$(PY) -m tests.chaos $(addprefix --seeds=,$(SEEDS)) $(addprefix --scenarios=,$(SCENARIOS)) $(addprefix --pairs=,$(PAIRS)) $(CHAOS_ARGS)
 
 cover: $(TEST)  ## Run the tests and hold domain and app to 95 % coverage, branches included
 	$(PY) -m coverage erase

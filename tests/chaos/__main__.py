@@ -73,7 +73,9 @@ def main() -> int:
     parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS))
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="a reduced or a larger count")
     asked = parser.parse_args()
-    arguments = {name: float(value) if "." in value else int(value) for name, _, value in (s.partition("=") for s in asked.set)}
+    arguments = {
+        name: float(value) if "." in value else int(value) for name, _, value in (s.partition("=") for s in asked.set)
+    }
     failures = 0
     for scenario in (SCENARIOS[name] for name in asked.scenarios):
         for pair in (PAIRS[name] for name in asked.pairs if applies(scenario, PAIRS[name])):

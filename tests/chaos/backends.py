@@ -80,7 +80,18 @@ async def backend(
             proxies.append(await stack.enter_async_context(TcpProxy(target, seed=seed + number)))
         bus_url = f"redis://127.0.0.1:{proxies[0].port}/0" if proxies else urls[0] if urls else ""
         store_url = f"redis://127.0.0.1:{proxies[1].port}/0" if len(proxies) > 1 else urls[1] if len(urls) > 1 else ""
-        yield _backend(pair, folder, servers, proxies, _environment(pair, folder, bus_url, store_url), urls)
+        yield Backend(
+            name=pair.name,
+            program=_PROGRAM,
+            environment=_environment(pair, folder, bus_url, store_url),
+            make_client=_maker(pair, folder, urls),
+            is_lossy=pair.is_lossy,
+            is_file="sqlite" in pair.name,
+            server=servers[0] if servers else None,
+            store_server=servers[-1] if servers else None,
+            cables=proxies,
+            check=partial(_check_file, folder / "data") if "sqlite" in pair.name else None,
+        )
 
 
 def _environment(pair: Pair, folder: Path, bus_url: str, store_url: str) -> dict[str, str]:
@@ -92,27 +103,6 @@ def _environment(pair: Pair, folder: Path, bus_url: str, store_url: str) -> dict
         **({"REDIS_URL": bus_url} if bus_url else {}),
         **({"CHAOS_STORE_URL": store_url} if store_url else {}),
     }
-
-
-def _backend(
-    pair: Pair,
-    folder: Path,
-    servers: list[PrivateRedis],
-    proxies: list[TcpProxy],
-    environment: Mapping[str, str],
-    urls: list[str],
-) -> Backend:
-    return Backend(
-        name=pair.name,
-        program=_PROGRAM,
-        environment=environment,
-        make_client=_maker(pair, folder, urls),
-        is_lossy=pair.is_lossy,
-        server=servers[0] if servers else None,
-        store_server=servers[-1] if servers else None,
-        cables=proxies,
-        check=partial(_check_file, folder / "data") if "sqlite" in pair.name else None,
-    )
 
 
 def _check_file(folder: Path) -> None:

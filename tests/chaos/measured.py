@@ -22,7 +22,7 @@ What was done to which bus and store, and what came of it. `make chaos` plays th
 your own.
 
 A cell says with which seeds the scenario was played, and how: *in full*, or *reduced*, where the figures below name \
-the counts. **failed** stands where the promise was broken, *untested* where nobody has measured, – where the scenario \
+the counts. **failed** stands where the promise was broken, *untested* where nobody has measured, n/a where the scenario \
 does not apply.
 """
 
@@ -48,7 +48,9 @@ def page(rows: Sequence[Mapping[str, Any]]) -> str:
     """The page that shows these measurements."""
     head = ["scenario", *PAIRS]
     table = [head, ["---"] * len(head)]
-    table += [[scenario.name, *(_cell(scenario, pair, rows) for pair in PAIRS.values())] for scenario in SCENARIOS.values()]
+    table += [
+        [scenario.name, *(_cell(scenario, pair, rows) for pair in PAIRS.values())] for scenario in SCENARIOS.values()
+    ]
     matrix = "\n".join(f"| {' | '.join(row)} |" for row in table)
     details = "\n".join(_details(scenario, rows) for scenario in SCENARIOS.values())
     notes = f"\n{_versions(rows)}\n" if rows else ""
@@ -72,7 +74,7 @@ def _of(scenario: Scenario, pair: Pair, rows: Sequence[Mapping[str, Any]]) -> li
 
 def _cell(scenario: Scenario, pair: Pair, rows: Sequence[Mapping[str, Any]]) -> str:
     if not applies(scenario, pair):
-        return "–"
+        return "n/a"
     found = _of(scenario, pair, rows)
     if not found:
         return "untested"

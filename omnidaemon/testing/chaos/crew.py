@@ -61,7 +61,7 @@ class Member:
             self._process.send_signal(number)
 
     async def kill(self) -> None:
-        """kill -9; what it had under way is excused."""
+        """Kill -9; what it had under way is excused."""
         if self._process.poll() is None:
             self._interruptions.append(Interruption(pid=self.pid, at=time.monotonic()))
             self._process.send_signal(signal.SIGKILL)

@@ -18,7 +18,9 @@ from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.testing.chaos.points import Failpoint, Side, failpoints
 
 VARIABLE = "CHAOS_FAILPOINTS"
-_ORDER = re.compile(r"(?P<point>[a-z]+:\w+\.\w+)=(?P<action>kill|raise|delay|watch)(\((?P<seconds>[\d.]+)\))?(@(?P<call>\d+))?")
+_ORDER = re.compile(
+    r"(?P<point>[a-z]+:\w+\.\w+)=(?P<action>kill|raise|delay|watch)(\((?P<seconds>[\d.]+)\))?(@(?P<call>\d+))?"
+)
 
 
 class Action(StrEnum):

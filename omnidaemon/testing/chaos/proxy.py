@@ -108,13 +108,10 @@ class TcpProxy:
     async def _pass_on(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         left = self._length_until_cut()
         while chunk := await reader.read(_CHUNK_BYTES):
-            while way in self.weather.held:
-                await asyncio.sleep(_LOOK_SECONDS)
+            await self._let_through(way)
             await asyncio.sleep(self._delay_seconds(len(chunk)))
-            if self.weather.cut_after_bytes is None:
-                left = None
-            else:
-                left = self._length_until_cut() if left is None else left
+            if self.weather.cut_after_bytes is None or left is None:
+                left = self._length_until_cut()
             if left is not None and len(chunk) >= left:
                 writer.write(chunk[:left])
                 await writer.drain()
@@ -124,6 +121,10 @@ class TcpProxy:
             writer.write(chunk)
             await writer.drain()
         writer.write_eof()
+
+    async def _let_through(self, way: Way) -> None:
+        while way in self.weather.held:  # noqa: ASYNC110 - the weather is a plain value, set by whoever tests
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _length_until_cut(self) -> int | None:
         about = self.weather.cut_after_bytes

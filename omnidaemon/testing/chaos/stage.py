@@ -14,7 +14,7 @@ from typing import Any, Self
 import attrs
 
 from omnidaemon.testing.chaos import agents
-from omnidaemon.testing.chaos.agents import AGENT, TOPIC, Sdk, Work
+from omnidaemon.testing.chaos.agents import AGENT, TOPIC, Work
 from omnidaemon.testing.chaos.audit import Ending, Interruption, Verdict, audit
 from omnidaemon.testing.chaos.crew import Crew, Member
 from omnidaemon.testing.chaos.plan import VARIABLE
@@ -28,6 +28,7 @@ from omnidaemon.testing.chaos.records import (
     noted,
     publications,
 )
+from omnidaemon.testing.chaos.sdk import Sdk
 from omnidaemon.testing.chaos.servers import PrivateRedis
 from omnidaemon.testing.patience import eventually
 
@@ -41,13 +42,14 @@ class Backend:
     words; `environment` has it work on these two; `make_client` makes an SDK in this process that does.
 
     `server` holds what can be killed, where there is one; `cables` are what leads to the bus and to the store, where a
-    proxy stands between. `check` raises when the data are damaged."""
+    proxy stands between. `is_file`: one process can keep all others from writing. `check` raises when the data are damaged."""
 
     name: str
     program: Sequence[str]
     environment: Mapping[str, str]
     make_client: Callable[[], Sdk]
     is_lossy: bool = False
+    is_file: bool = False
     server: PrivateRedis | None = None
     store_server: PrivateRedis | None = None
     cables: Sequence[TcpProxy] = ()
@@ -126,7 +128,7 @@ class Stage:
     async def publish_one(self, work: Work, **options: Any) -> str:
         """Publish one with these options; errors are the caller's, and leave it unknown."""
         self._published.sending(work.item)
-        task_id = await self.client.publish_task(TOPIC, work.payload(), **options)
+        task_id: str = await self.client.publish_task(TOPIC, work.payload(), **options)
         self._published.answered(work.item, Answer.OK, task_id)
         return task_id
 
@@ -145,9 +147,13 @@ class Stage:
         path = self.folder / agents.HANDLERS_LOG
         return path.read_bytes().count(b'["begin"') if path.exists() else 0
 
-    def begun_items(self) -> int:
-        """How many items were begun, each counted once."""
-        return len({execution.item for execution in self.executions()})
+    def has_begun(self, items: Collection[str], since: float = 0.0) -> bool:
+        """Whether each of these was begun after that time."""
+        return set(items) <= {each.item for each in self.executions() if each.began_at > since}
+
+    def under_way(self, member: Member) -> set[str]:
+        """The items that this worker has begun and not ended."""
+        return {each.item for each in self.executions() if each.pid == member.pid and each.ended_at is None}
 
     def has_sent(self, pid: int) -> bool:
         """Whether this publisher has begun to publish."""
@@ -184,9 +190,7 @@ class Stage:
         while True:
             page = await self.client.list_tasks(topic=TOPIC, cursor=cursor, limit=1000)
             for result in page.results:
-                found[result.task_id] = Ending(
-                    status=str(result.status), is_end=result.is_end, result=result.result
-                )
+                found[result.task_id] = Ending(status=str(result.status), is_end=result.is_end, result=result.result)
             if page.cursor is None:
                 return found
             cursor = page.cursor
@@ -194,9 +198,7 @@ class Stage:
     async def settled(self, within_seconds: float = 120.0) -> dict[str, Ending]:
         """Wait until everything that publishers were told of has ended: how it did."""
         wanted = {
-            task_id
-            for told in publications(self.folder / agents.PUBLISHERS_LOG).values()
-            for task_id in told.task_ids
+            task_id for told in publications(self.folder / agents.PUBLISHERS_LOG).values() for task_id in told.task_ids
         }
 
         def is_settled(endings: Mapping[str, Ending]) -> bool:

@@ -62,7 +62,7 @@ class _UnderFire:
         await self._target.__aenter__()
         return self
 
-    async def __aexit__(self, *raised: Any) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self._target.__aexit__(*raised)
 
 

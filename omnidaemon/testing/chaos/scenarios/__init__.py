@@ -10,7 +10,6 @@ import attrs
 
 from omnidaemon.testing.chaos.scenarios import backends, deaths, leases, load, orders, publishers
 from omnidaemon.testing.chaos.scenarios.figures import Figures
-from omnidaemon.testing.chaos.stage import Stage
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -55,9 +54,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario(play=publishers.one_key, short={"keys": 8, "at_once": 20}),
         Scenario(play=backends.server_kills, short={"kills": 1, "workers": 1}, needs_server=True),
         Scenario(play=backends.bad_line, short={"seconds": 8.0, "workers": 1}, needs_server=True, cables=1),
-        Scenario(
-            play=backends.store_away, short={"seconds": 4.0, "tasks": 20}, needs_server=True, two_servers=True
-        ),
+        Scenario(play=backends.store_away, short={"seconds": 4.0, "tasks": 20}, needs_server=True, two_servers=True),
         Scenario(play=orders.cancellations, short={"times": 2}),
         Scenario(play=orders.time_outs),
         Scenario(play=load.backlog, short={"tasks": 20_000}),

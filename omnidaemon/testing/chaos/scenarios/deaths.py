@@ -7,7 +7,9 @@ import random
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 
+from omnidaemon.testing.chaos.crew import Member
 from omnidaemon.testing.chaos.points import Failpoint, Side, failpoints
 from omnidaemon.testing.chaos.scenarios.figures import Figures
 from omnidaemon.testing.chaos.stage import Stage, Work
@@ -26,7 +28,7 @@ async def kills(
     works = [Work(item=f"n{number}", seconds=chance.uniform(0, seconds)) for number in range(tasks)]
     publishing = asyncio.create_task(stage.publish(works))
     for number in range(kills):
-        await stage.until(lambda done=number: stage.begun() >= tasks * (done + 1) // (kills + 2))
+        await stage.until(partial(_has_come_to, stage, tasks * (number + 1) // (kills + 2)))
         victim = chance.choice([member for member in members if "ready" in member.words] or members)
         await victim.kill()
         members.remove(victim)
@@ -37,9 +39,7 @@ async def kills(
     return {"kills": kills, **verdict.figures()}
 
 
-async def poison(
-    stage: Stage, seed: int, *, tasks: int = 1000, crash_limit: int = 3, seconds: float = 0.2
-) -> Figures:
+async def poison(stage: Stage, seed: int, *, tasks: int = 1000, crash_limit: int = 3, seconds: float = 0.2) -> Figures:
     """A task that kills its process is dead after its crashes, and takes nobody along."""
     chance = random.Random(seed)  # noqa: S311 - to be repeated
     works = [Work(item=f"n{number}", seconds=seconds) for number in range(tasks)]
@@ -96,7 +96,7 @@ async def failpoint_kills(stage: Stage, seed: int, *, every: int = 1, call: int 
         codes = [await client.gone() for client in clients]
         await worker.says("ready (process")
         pause = _PASS_SECONDS if -signal.SIGKILL in codes else _LONGEST_PASS_SECONDS
-        await stage.within(pause, lambda one=worker: one.exit_code is not None)
+        await stage.within(pause, partial(_is_gone, worker))
         # Some points are passed by whoever leaves.
         codes.append(await worker.terminate())
         if -signal.SIGKILL in codes:
@@ -137,4 +137,12 @@ async def failpoint_errors(stage: Stage, seed: int, *, tasks: int = 300, calls: 
         await worker.terminate()
     verdict = await stage.clean_verdict()
     assert verdict.excess == 0
-    return verdict.figures()
+    return dict(verdict.figures())
+
+
+def _has_come_to(stage: Stage, count: int) -> bool:
+    return stage.begun() >= count
+
+
+def _is_gone(member: Member) -> bool:
+    return member.exit_code is not None

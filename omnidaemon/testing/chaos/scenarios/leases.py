@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections import Counter
+from functools import partial
 
+from omnidaemon.domain.errors import OmniDaemonError
+from omnidaemon.testing.chaos.agents import SCRATCH
 from omnidaemon.testing.chaos.crew import Member
 from omnidaemon.testing.chaos.scenarios.figures import Figures, percentile
 from omnidaemon.testing.chaos.stage import Stage, Work
@@ -42,9 +44,9 @@ async def recovery(stage: Stage, seed: int, *, kills: int = 40, lease: float = 2
         await _feed(stage, victim, f"n{number}", seconds=3.0)
         at = time.monotonic()
         await victim.kill()
-        cut = _under_way(stage, victim)
+        cut = stage.under_way(victim)
         starting = asyncio.create_task(stage.start_worker(policy={"lease": lease}))
-        await stage.until(lambda them=cut, since=at: them <= _begun_since(stage, since).keys())
+        await stage.until(partial(stage.has_begun, cut, at))
         delays += [_begun_since(stage, at)[item] - at for item in cut]
         victim = await starting
     assert keeper.exit_code is None
@@ -69,11 +71,11 @@ async def release(stage: Stage, seed: int, *, stops: int = 10) -> Figures:
     for number in range(stops):
         await _feed(stage, victim, f"n{number}", seconds=2.0)
         at = time.monotonic()
-        cut = _under_way(stage, victim)
+        cut = stage.under_way(victim)
         stage.excuse(victim)
         victim.send(signal.SIGTERM)
         starting = asyncio.create_task(stage.start_worker(**_NO_DRAIN))
-        await stage.until(lambda them=cut, since=at: them <= _begun_since(stage, since).keys())
+        await stage.until(partial(stage.has_begun, cut, at))
         delays += [_begun_since(stage, at)[item] - at for item in cut]
         await victim.gone()
         victim = await starting
@@ -87,56 +89,66 @@ async def freezes(
     stage: Stage, seed: int, *, rounds: int = 25, workers: int = 8, survivors: int = 2, lease: float = 2.0
 ) -> Figures:
     """Workers stand still for longer than their lease: others finish their tasks; what they wake up with is refused,
-    and their handlers are cancelled."""
+    and their handlers are cancelled. Who stands still in the middle of writing to a file holds it meanwhile."""
     policy = {"lease": lease}
     sleepers = [await stage.start_worker(policy=policy) for _ in range(workers)]
     awake = [await stage.start_worker(policy=policy) for _ in range(survivors)]
-    cut_in_all = 0
+    cut_in_all = cancelled = held_rounds = 0
     for number in range(rounds):
-        await stage.publish(
-            [Work(item=f"n{number}-{part}", seconds=lease * 4) for part in range(4 * (workers + survivors))]
-        )
-        await stage.until(lambda count=number + 1: stage.begun_items() >= count * 4 * (workers + survivors))
-        cut: dict[str, Member] = {}
+        items = [f"n{number}-{part}" for part in range(4 * (workers + survivors))]
+        await stage.publish([Work(item=item, seconds=lease * 4) for item in items])
+        await stage.until(partial(stage.has_begun, items))
+        at = time.monotonic()
         for member in sleepers:
             member.freeze()
-            cut |= dict.fromkeys(_under_way(stage, member), member)
-        at = time.monotonic()
+        cut = set().union(*(stage.under_way(member) for member in sleepers))
         cut_in_all += len(cut)
-        await stage.until(lambda them=cut, since=at: them.keys() <= _begun_since(stage, since).keys())
+        is_taken_over = await stage.within(lease * 10, partial(stage.has_begun, cut, at))
+        if not is_taken_over:
+            assert await _is_held(stage), "the survivors took nothing over, and could have"
+            held_rounds += 1
         for member in sleepers:
             member.thaw()
-        lost = {_task_of(stage, item) for item in cut}
-        await stage.until(lambda these=lost: these <= {task_id for task_id, _ in stage.noted("cancelled")}, 30)
+        if is_taken_over:
+            lost = {each.task_id for each in stage.executions() if each.item in cut}
+            await stage.until(partial(_are_cancelled, stage, lost), 30)
+            cancelled += len(lost)
         await stage.settled()
     assert all(member.exit_code is None for member in (*sleepers, *awake))
     verdict = await stage.clean_verdict()
-    return {"rounds": rounds, "frozen under way": cut_in_all, "cancelled": cut_in_all, **verdict.figures()}
+    return {
+        "rounds": rounds,
+        "frozen under way": cut_in_all,
+        "handlers cancelled": cancelled,
+        "rounds with the file held": held_rounds,
+        **verdict.figures(),
+    }
+
+
+async def _is_held(stage: Stage) -> bool:
+    """Whether nobody at all can write: a file whose lock a frozen process holds."""
+    if not stage.backend.is_file:
+        return False
+    try:
+        await stage.client.publish_task(SCRATCH, None)
+    except OmniDaemonError as error:
+        return error.is_transient
+    return False
+
+
+def _are_cancelled(stage: Stage, task_ids: set[str]) -> bool:
+    return task_ids <= {task_id for task_id, _ in stage.noted("cancelled")}
 
 
 async def _feed(stage: Stage, member: Member, prefix: str, *, seconds: float, least: int = 3) -> None:
     """Publish one by one until this worker has so many under way: who takes what is for the bus to say."""
     number = 0
-    while len(_under_way(stage, member)) < least:
+    while len(stage.under_way(member)) < least:
         assert number < _MOST_FED, "it gets nothing"
         await stage.publish([Work(item=f"{prefix}-{number}", seconds=seconds)])
-        await stage.until(lambda item=f"{prefix}-{number}": item in _begun_since(stage, 0.0))
+        await stage.until(partial(stage.has_begun, [f"{prefix}-{number}"]))
         number += 1
-
-
-def _under_way(stage: Stage, member: Member) -> set[str]:
-    """The items that this worker has begun and not ended."""
-    return {each.item for each in stage.executions() if each.pid == member.pid and each.ended_at is None}
 
 
 def _begun_since(stage: Stage, at: float) -> dict[str, float]:
     return {each.item: each.began_at for each in reversed(stage.executions()) if each.began_at > at}
-
-
-def _task_of(stage: Stage, item: str) -> str:
-    return next(each.task_id for each in stage.executions() if each.item == item)
-
-
-def shares(stage: Stage) -> Counter[int]:
-    """How many executions each process has begun."""
-    return Counter(each.pid for each in stage.executions())

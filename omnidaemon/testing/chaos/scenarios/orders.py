@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from omnidaemon.testing.chaos.scenarios.figures import Figures
 from omnidaemon.testing.chaos.stage import Stage, Work
@@ -16,10 +17,10 @@ async def cancellations(stage: Stage, seed: int, *, times: int = 20, lease: floa
     delays: list[float] = []
     for number in range(times):
         task_id = await stage.publish_one(Work(item=f"running-{number}", seconds=60))
-        await stage.until(lambda item=f"running-{number}": any(each.item == item for each in stage.executions()))
+        await stage.until(partial(stage.has_begun, [f"running-{number}"]))
         at = time.monotonic()
         await stage.client.cancel_task(task_id)
-        await stage.until(lambda one=task_id: any(row[0] == one for row in stage.noted("cancelled")), 20)
+        await stage.until(partial(_is_cancelled, stage, task_id), 20)
         delays.append(next(row[1] for row in stage.noted("cancelled") if row[0] == task_id) - at)
     cancelled = len(delays)
 
@@ -49,7 +50,10 @@ async def time_outs(stage: Stage, seed: int) -> Figures:
     found: Figures = {}
     limits = {
         "timeout": ({"timeout": 0.5, "max_attempts": 2}, Work(item="timeout", seconds=20)),
-        "run_timeout": ({"run_timeout": 1.5, "backoff": 0.4, "max_attempts": 100}, Work(item="run_timeout", failures=99)),
+        "run_timeout": (
+            {"run_timeout": 1.5, "backoff": 0.4, "max_attempts": 100},
+            Work(item="run_timeout", failures=99),
+        ),
         "queue_timeout": ({"queue_timeout": 0.5}, Work(item="queue_timeout")),
     }
     for name, (policy, work) in limits.items():
@@ -70,3 +74,7 @@ async def time_outs(stage: Stage, seed: int) -> Figures:
         await member.terminate()
     assert not any(each.item == "queue_timeout" for each in stage.executions())
     return found
+
+
+def _is_cancelled(stage: Stage, task_id: str) -> bool:
+    return any(row[0] == task_id for row in stage.noted("cancelled"))

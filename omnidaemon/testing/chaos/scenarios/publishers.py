@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
+from omnidaemon.testing.chaos.crew import Member
 from omnidaemon.testing.chaos.scenarios.figures import Figures
 from omnidaemon.testing.chaos.stage import Stage, Work
 
@@ -26,7 +28,7 @@ async def one_key(stage: Stage, seed: int, *, keys: int = 200, at_once: int = 10
         ]
         victims = [stage.start_publisher(orders) for _ in range(2)]
         if first // 20 % kill_every != kill_every - 1:
-            await stage.until(lambda these=victims: stage.has_sent(these[0].pid) or these[0].exit_code is not None)
+            await stage.until(partial(_has_begun, stage, victims[0]))
             await stage.pause(chance.uniform(0, 0.2))
             await victims[0].kill()
             killed += 1
@@ -36,3 +38,7 @@ async def one_key(stage: Stage, seed: int, *, keys: int = 200, at_once: int = 10
     endings = await stage.endings()
     assert len(endings) == keys, f"{len(endings)} tasks of {keys} keys"
     return {"keys": keys, "callers of each": at_once, "publishers killed": killed, **verdict.figures()}
+
+
+def _has_begun(stage: Stage, publisher: Member) -> bool:
+    return stage.has_sent(publisher.pid) or publisher.exit_code is not None

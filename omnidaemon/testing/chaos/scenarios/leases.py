@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from omnidaemon.domain.errors import OmniDaemonError
@@ -14,7 +15,7 @@ from omnidaemon.testing.chaos.scenarios.figures import Figures, percentile
 from omnidaemon.testing.chaos.stage import Stage, Work
 
 _NO_DRAIN = {"OMNIDAEMON_DRAIN_SECONDS": "0.05"}
-_MOST_FED = 60
+_MOST_FED = 200
 
 
 async def long_tasks(
@@ -41,7 +42,7 @@ async def recovery(stage: Stage, seed: int, *, kills: int = 40, lease: float = 2
     victim = await stage.start_worker(policy={"lease": lease})
     delays: list[float] = []
     for number in range(kills):
-        await _feed(stage, victim, f"n{number}", seconds=3.0)
+        await _feed(stage, [victim], f"n{number}", seconds=3.0)
         at = time.monotonic()
         await victim.kill()
         cut = stage.under_way(victim)
@@ -69,7 +70,7 @@ async def release(stage: Stage, seed: int, *, stops: int = 10) -> Figures:
     victim = await stage.start_worker(**_NO_DRAIN)
     delays: list[float] = []
     for number in range(stops):
-        await _feed(stage, victim, f"n{number}", seconds=2.0)
+        await _feed(stage, [victim], f"n{number}", seconds=2.0)
         at = time.monotonic()
         cut = stage.under_way(victim)
         stage.excuse(victim)
@@ -95,9 +96,7 @@ async def freezes(
     awake = [await stage.start_worker(policy=policy) for _ in range(survivors)]
     cut_in_all = cancelled = held_rounds = 0
     for number in range(rounds):
-        items = [f"n{number}-{part}" for part in range(4 * (workers + survivors))]
-        await stage.publish([Work(item=item, seconds=lease * 4) for item in items])
-        await stage.until(partial(stage.has_begun, items))
+        await _feed(stage, sleepers, f"n{number}", seconds=lease * 4, least=2 * workers)
         at = time.monotonic()
         for member in sleepers:
             member.freeze()
@@ -140,11 +139,11 @@ def _are_cancelled(stage: Stage, task_ids: set[str]) -> bool:
     return task_ids <= {task_id for task_id, _ in stage.noted("cancelled")}
 
 
-async def _feed(stage: Stage, member: Member, prefix: str, *, seconds: float, least: int = 3) -> None:
-    """Publish one by one until this worker has so many under way: who takes what is for the bus to say."""
+async def _feed(stage: Stage, members: Sequence[Member], prefix: str, *, seconds: float, least: int = 3) -> None:
+    """Publish one by one until these have so many under way: who takes what is for the bus to say."""
     number = 0
-    while len(stage.under_way(member)) < least:
-        assert number < _MOST_FED, "it gets nothing"
+    while sum(len(stage.under_way(member)) for member in members) < least:
+        assert number < _MOST_FED, "they get nothing"
         await stage.publish([Work(item=f"{prefix}-{number}", seconds=seconds)])
         await stage.until(partial(stage.has_begun, [f"{prefix}-{number}"]))
         number += 1

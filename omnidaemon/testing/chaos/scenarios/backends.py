@@ -15,6 +15,16 @@ from omnidaemon.testing.chaos.scenarios.figures import Figures
 from omnidaemon.testing.chaos.stage import Stage, Work
 
 _MEBIBYTE = 2**20
+_WEATHERS = (
+    Weather(cut_after_bytes=20_000),
+    Weather(cut_after_bytes=200_000),
+    BLACK_HOLE,
+    Weather(held=frozenset({Way.TO_CLIENT})),
+    Weather(held=frozenset({Way.TO_SERVER})),
+    Weather(latency_seconds=0.1, jitter=0.5),
+    Weather(bytes_per_second=50_000),
+    Weather(is_refusing=True),
+)
 
 
 class Load:
@@ -74,12 +84,14 @@ async def server_kills(stage: Stage, seed: int, *, kills: int = 10, workers: int
     }
 
 
-async def bad_line(stage: Stage, seed: int, *, seconds: float = 600.0, workers: int = 3) -> Figures:
+async def bad_line(
+    stage: Stage, seed: int, *, seconds: float = 600.0, workers: int = 3, lease: float = 2.0
+) -> Figures:
     """Workers and publishers reach their server over a line that cuts, holds back and slows down: nothing is lost, no
     reply is taken for another's, nobody is stuck, and no worker that lives is taken for dead."""
     chance = random.Random(seed)  # noqa: S311 - to be repeated
     (cable,) = stage.backend.cables
-    members = [await stage.start_worker() for _ in range(workers)]
+    members = [await stage.start_worker(policy={"lease": lease}) for _ in range(workers)]
     load = Load(stage, lambda number: Work(item=f"n{number}", seconds=chance.uniform(0, 1)), at_once=5, pause=0.2)
     silences: list[float] = []
     ends_at, round_ = time.monotonic() + seconds, 0
@@ -87,7 +99,8 @@ async def bad_line(stage: Stage, seed: int, *, seconds: float = 600.0, workers: 
         await _storm(stage, cable, chance, round_)
         cable.weather = FAIR
         silences.append(await _silence(stage))
-        await stage.pause(chance.uniform(0.5, 2))
+        # A line that comes and goes within a lease may cost living workers theirs, or nobody would ever be recovered.
+        await stage.pause(chance.uniform(1.2, 2) * lease)
         round_ += 1
     await load.stop()
     assert all(member.exit_code is None for member in members)
@@ -115,17 +128,7 @@ async def _storm(stage: Stage, cable: TcpProxy, chance: random.Random, round_: i
         for part in range(10)
     ]
     publisher = stage.start_publisher(orders)
-    cable.weather = chance.choice(
-        [
-            Weather(cut_after_bytes=chance.choice([2_000, 20_000, 200_000])),
-            BLACK_HOLE,
-            Weather(held=frozenset({Way.TO_CLIENT})),
-            Weather(held=frozenset({Way.TO_SERVER})),
-            Weather(latency_seconds=0.1, jitter=0.5),
-            Weather(bytes_per_second=50_000),
-            Weather(is_refusing=True),
-        ]
-    )
+    cable.weather = chance.choice(_WEATHERS)
     if cable.weather.is_refusing:
         await cable.reset()
     await stage.pause(chance.uniform(1, 6))

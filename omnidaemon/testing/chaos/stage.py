@@ -152,8 +152,9 @@ class Stage:
         return set(items) <= {each.item for each in self.executions() if each.began_at > since}
 
     def under_way(self, member: Member) -> set[str]:
-        """The items that this worker has begun and not ended."""
-        return {each.item for each in self.executions() if each.pid == member.pid and each.ended_at is None}
+        """The items that this worker has begun and not ended, and nobody after it."""
+        last = {each.item: each for each in self.executions()}
+        return {item for item, each in last.items() if each.pid == member.pid and each.ended_at is None}
 
     def has_sent(self, pid: int) -> bool:
         """Whether this publisher has begun to publish."""

@@ -84,9 +84,7 @@ async def server_kills(stage: Stage, seed: int, *, kills: int = 10, workers: int
     }
 
 
-async def bad_line(
-    stage: Stage, seed: int, *, seconds: float = 600.0, workers: int = 3, lease: float = 2.0
-) -> Figures:
+async def bad_line(stage: Stage, seed: int, *, seconds: float = 600.0, workers: int = 3, lease: float = 2.0) -> Figures:
     """Workers and publishers reach their server over a line that cuts, holds back and slows down: nothing is lost, no
     reply is taken for another's, nobody is stuck, and no worker that lives is taken for dead."""
     chance = random.Random(seed)  # noqa: S311 - to be repeated

@@ -104,7 +104,8 @@ async def freezes(
         cut_in_all += len(cut)
         is_taken_over = await stage.within(lease * 10, partial(stage.has_begun, cut, at))
         if not is_taken_over:
-            assert await _is_held(stage), "the survivors took nothing over, and could have"
+            left = {item for item in cut if not stage.has_begun([item], at)}
+            assert await _is_held(stage), f"the survivors could have taken over {left}"
             held_rounds += 1
         for member in sleepers:
             member.thaw()

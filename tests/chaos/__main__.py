@@ -46,7 +46,7 @@ async def measured(scenario: Scenario, pair: Pair, seed: int, arguments: dict[st
         "scenario": scenario.name,
         "pair": pair.name,
         "seed": seed,
-        "form": "reduced" if arguments else "full",
+        "form": "other" if arguments else "full",
         "arguments": arguments,
         "passed": not failure,
         "figures": {"failure": failure} if failure else figures,

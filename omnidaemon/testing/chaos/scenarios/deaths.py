@@ -91,13 +91,14 @@ async def failpoint_kills(stage: Stage, seed: int, *, every: int = 1, call: int 
     orders = [_keyed_orders(number) for number in range(len(points))]
     for point, some in zip(points, orders, strict=True):
         order = f"{point}=kill@{call}"
-        worker = stage.launch("work", failpoints=order, OMNIDAEMON_DRAIN_SECONDS="0.2")
+        worker = stage.launch("work", failpoints=order, concurrency=200, OMNIDAEMON_DRAIN_SECONDS="0.2")
         clients = [stage.start_publisher(some, failpoints=order), stage.launch("tour", failpoints=order)]
         codes = [await client.gone() for client in clients]
         await worker.says("ready (process")
         pause = _PASS_SECONDS if -signal.SIGKILL in codes else _LONGEST_PASS_SECONDS
         await stage.within(pause, partial(_is_gone, worker))
-        # Some points are passed by whoever leaves.
+        # Some points are passed by whoever leaves, and gives back what it has not finished.
+        stage.excuse(worker)
         codes.append(await worker.terminate())
         if -signal.SIGKILL in codes:
             reached.add(point)
@@ -111,12 +112,12 @@ async def failpoint_kills(stage: Stage, seed: int, *, every: int = 1, call: int 
 
 
 def _keyed_orders(number: int) -> list[dict[str, object]]:
-    """Four items: one that fails once, one that is delayed, and two that are neither."""
+    """Four items: one that fails once, one that takes longer than its first worker stays, and one that is delayed."""
     items = [f"n{number}-{part}" for part in range(4)]
     return [
         {
             "item": item,
-            "work": Work(item=item, failures=int(part == 1), seconds=0.1).payload(),
+            "work": Work(item=item, failures=int(part == 1), seconds=5.0 if part == 2 else 0.1).payload(),
             "options": {"idempotency_key": item, **({"delay": 0.2} if part == 3 else {})},
         }
         for part, item in enumerate(items)

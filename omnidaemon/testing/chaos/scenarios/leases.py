@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from omnidaemon.domain.errors import OmniDaemonError
@@ -90,13 +90,13 @@ async def freezes(
     stage: Stage, seed: int, *, rounds: int = 25, workers: int = 8, survivors: int = 2, lease: float = 2.0
 ) -> Figures:
     """Workers stand still for longer than their lease: others finish their tasks; what they wake up with is refused,
-    and their handlers are cancelled. Who stands still in the middle of writing to a file holds it meanwhile."""
+    and handlers that still have something to do are cancelled. Who stands still in the middle of writing to a file holds it meanwhile."""
     policy = {"lease": lease}
     sleepers = [await stage.start_worker(policy=policy) for _ in range(workers)]
     awake = [await stage.start_worker(policy=policy) for _ in range(survivors)]
     cut_in_all = cancelled = held_rounds = 0
     for number in range(rounds):
-        await _feed(stage, sleepers, f"n{number}", seconds=lease * 4, least=2 * workers)
+        await _feed(stage, sleepers, f"n{number}", seconds=lease * 5, least=2 * workers)
         at = time.monotonic()
         for member in sleepers:
             member.freeze()
@@ -110,11 +110,12 @@ async def freezes(
         for member in sleepers:
             member.thaw()
         if is_taken_over:
-            lost = {each.task_id for each in stage.executions() if each.item in cut}
-            await stage.until(partial(_are_cancelled, stage, lost), 30)
-            cancelled += len(lost)
+            lost = {each.task_id: each.pid for each in reversed(stage.executions()) if each.item in cut}
+            await stage.until(partial(_have_stopped, stage, lost), 30)
+            cancelled += len(lost.keys() & _cancelled(stage))
         await stage.settled()
     assert all(member.exit_code is None for member in (*sleepers, *awake))
+    assert cancelled or held_rounds == rounds, "no handler was cancelled"
     verdict = await stage.clean_verdict()
     return {
         "rounds": rounds,
@@ -136,8 +137,14 @@ async def _is_held(stage: Stage) -> bool:
     return False
 
 
-def _are_cancelled(stage: Stage, task_ids: set[str]) -> bool:
-    return task_ids <= {task_id for task_id, _ in stage.noted("cancelled")}
+def _cancelled(stage: Stage) -> set[str]:
+    return {task_id for task_id, _ in stage.noted("cancelled")}
+
+
+def _have_stopped(stage: Stage, lost: Mapping[str, int]) -> bool:
+    """Whether each handler of a lost run was cancelled, or had ended when it woke up: its time was over."""
+    ended = {(each.task_id, each.pid) for each in stage.executions() if each.ended_at is not None}
+    return all(run in ended for run in lost.items() if run[0] not in _cancelled(stage))
 
 
 async def _feed(stage: Stage, members: Sequence[Member], prefix: str, *, seconds: float, least: int = 3) -> None:

@@ -19,7 +19,7 @@ from omnidaemon.testing.chaos.scenarios import SCENARIOS, Scenario
 from omnidaemon.testing.chaos.servers import redis_version
 from omnidaemon.testing.chaos.stage import Backend, Stage
 from tests.chaos.backends import PAIRS, Pair, backend
-from tests.chaos.measured import PAGE, applies, record
+from tests.chaos.measured import PAGE, applies, record, write_page
 
 
 async def measured(scenario: Scenario, pair: Pair, seed: int, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,11 @@ def main() -> int:
     parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS))
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="a reduced or a larger count")
+    parser.add_argument("--page-only", action="store_true", help="play nothing, and write the page of what is kept")
     asked = parser.parse_args()
+    if asked.page_only:
+        write_page()
+        return 0
     arguments = {
         name: float(value) if "." in value else int(value) for name, _, value in (s.partition("=") for s in asked.set)
     }

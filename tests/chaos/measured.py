@@ -38,7 +38,12 @@ def record(measurement: Mapping[str, Any]) -> None:
     kept = [row for row in recorded() if _key(row) != _key(measurement)]
     rows = sorted([*kept, dict(measurement)], key=_key)
     MEASURED.write_text(json.dumps(rows, indent=1) + "\n")
-    PAGE.write_text(page(rows))
+    write_page()
+
+
+def write_page() -> None:
+    """Write the page anew, of what is kept."""
+    PAGE.write_text(page(recorded()), encoding="utf-8")
 
 
 def _key(row: Mapping[str, Any]) -> tuple[int, int, int]:

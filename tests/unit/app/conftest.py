@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from omnidaemon.testing.clock import ManualClock
 from tests.unit.app.executor_bench import ExecutorBench
+from tests.unit.app.handlers import Gated
 from tests.unit.app.workshop import Workshop
 
 
@@ -29,3 +30,11 @@ async def bench() -> AsyncIterator[ExecutorBench]:
     executor_bench = ExecutorBench()
     yield executor_bench
     executor_bench.executor.close()
+
+
+@pytest.fixture
+def gated() -> Iterator[Gated]:
+    """A handler that is let go of at the latest when the test is over."""
+    handler = Gated()
+    yield handler
+    handler.let_go.set()

@@ -43,3 +43,16 @@ async def has_begun(handler: Blocker) -> None:
     """Wait until the handler is in its thread."""
     await asyncio.to_thread(handler.began.wait, 5)
     assert handler.began.is_set()
+
+
+class Gated:
+    """An async handler that notes what it began with, and returns it once it is let go."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+        self.let_go = asyncio.Event()
+
+    async def __call__(self, payload: object) -> object:
+        self.seen.append(payload)
+        await self.let_go.wait()
+        return payload

@@ -8,75 +8,55 @@ import pytest
 
 from omnidaemon.domain.names import Subscription
 from tests.unit.app.faults import away, broken
-from tests.unit.app.handlers import Sleeper
+from tests.unit.app.handlers import Gated, Sleeper
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
 GREETER = Subscription(TOPIC, "greeter")
 
 
-class Gated:
-    """A handler that counts what it began and returns once it is let go."""
-
-    def __init__(self):
-        self.seen: list[object] = []
-        self.let_go = asyncio.Event()
-
-    async def __call__(self, payload):
-        self.seen.append(payload)
-        await self.let_go.wait()
-        return payload
-
-
-@pytest.fixture
-def handler():
-    gated = Gated()
-    yield gated
-    gated.let_go.set()
-
-
 # --- starting ---------------------------------------------------------------------------------------------------------
 
 
-async def test_started_means_ready(shop: Workshop, handler: Gated):
+async def test_started_means_ready(shop: Workshop, gated: Gated):
     """Declared, confirmed to the registry, and alive there; what it tells of itself is its heartbeat."""
-    worker = await shop.start(agent_of(handler))
+    worker = await shop.start(agent_of(gated))
     census = await shop.registry.census()
     (record,) = census.agents
     assert record.is_declared
     (alive,) = census.workers
     assert (alive.report.incarnation, alive.report.subscriptions) == ("w1", (GREETER,))
     await shop.publish("x")
-    await shop.until(lambda: handler.seen)
+    await shop.until(lambda: gated.seen)
     await shop.pass_time(2.0)
     (alive,) = (await shop.registry.census()).workers
     assert (alive.report.running, worker.held, alive.report.is_draining) == (1, 1, False)
 
 
-async def test_an_agent_that_people_have_stopped_stays_stopped_over_a_restart(shop: Workshop, handler: Gated):
+async def test_an_agent_that_people_have_stopped_stays_stopped_over_a_restart(shop: Workshop, gated: Gated):
     """The worker knows before it receives anything."""
-    await (await shop.start(agent_of(handler))).stop()
+    await (await shop.start(agent_of(gated))).stop()
     await shop.control.stop([GREETER])
     await shop.publish("x")
-    await shop.start(agent_of(handler), incarnation="w2")
+    await shop.start(agent_of(gated), incarnation="w2")
     await shop.pass_time(6.0)
-    assert not handler.seen
+    assert not gated.seen
 
 
-async def test_another_bus_is_told_of_agents_that_the_registry_knows(shop: Workshop, handler: Gated):
+async def test_another_bus_is_told_of_agents_that_the_registry_knows(shop: Workshop, gated: Gated):
     """Whoever changes the bus and keeps the store gets what was published there before a worker came."""
-    await (await shop.start(agent_of(handler))).stop()
+    await (await shop.start(agent_of(gated))).stop()
     await shop.bus.retire(GREETER)  # as another bus would be: it has never heard of the agent
     await shop.publish("x")
-    await shop.start(agent_of(handler), incarnation="w2")
-    await shop.until(lambda: handler.seen)
+    await shop.start(agent_of(gated), incarnation="w2")
+    await shop.until(lambda: gated.seen)
 
 
 @pytest.mark.parametrize("part", ["register", "beat"])
-async def test_what_keeps_a_worker_from_starting_is_raised(shop: Workshop, handler: Gated, part):
+async def test_what_keeps_a_worker_from_starting_is_raised(shop: Workshop, gated: Gated, part):
     """A worker that cannot work at all says so at once."""
     shop.registry.fail(part)
     with pytest.raises(type(away())):
-        await shop.start(agent_of(handler))
+        await shop.start(agent_of(gated))
 
 
 async def test_a_worker_without_agents_serves_the_others(shop: Workshop):
@@ -90,21 +70,21 @@ async def test_a_worker_without_agents_serves_the_others(shop: Workshop):
 # --- stopping ---------------------------------------------------------------------------------------------------------
 
 
-async def test_draining_lets_what_runs_finish_and_takes_nothing_more(shop: Workshop, handler: Gated):
+async def test_draining_lets_what_runs_finish_and_takes_nothing_more(shop: Workshop, gated: Gated):
     """What came in meanwhile stays on the bus for others."""
-    worker = await shop.start(agent_of(handler))
+    worker = await shop.start(agent_of(gated))
     running = await shop.publish("running")
-    await shop.until(lambda: handler.seen)
+    await shop.until(lambda: gated.seen)
     stopping = asyncio.create_task(worker.stop())
     await shop.rest()
     later = await shop.publish("later")
     await shop.pass_time(1.0)
     assert not stopping.done()
-    handler.let_go.set()
+    gated.let_go.set()
     assert await stopping == 0
     assert shop.state(running) == "succeeded"
     assert shop.state(later) is None
-    assert handler.seen == ["running"]
+    assert gated.seen == ["running"]
 
 
 async def test_what_does_not_finish_within_the_grace_is_given_back_uncounted(shop: Workshop):
@@ -137,17 +117,17 @@ async def test_a_hurried_stop_gives_back_at_once(shop: Workshop):
     assert shop.state(task_id) == "queued"
 
 
-async def test_the_worker_leaves_the_registry_last(shop: Workshop, handler: Gated):
+async def test_the_worker_leaves_the_registry_last(shop: Workshop, gated: Gated):
     """While it still records, nobody may take it for gone; while it drains, people can see that it does."""
-    worker = await shop.start(agent_of(handler))
+    worker = await shop.start(agent_of(gated))
     await shop.publish("x")
-    await shop.until(lambda: handler.seen)
+    await shop.until(lambda: gated.seen)
     finish, leave = shop.runs.hold("finish"), shop.registry.hold("leave")
     stopping = asyncio.create_task(worker.stop())
     await shop.pass_time(2.0)
     (alive,) = (await shop.registry.census()).workers
     assert alive.report.is_draining
-    handler.let_go.set()
+    gated.let_go.set()
     await shop.rest()
     assert shop.registry.calls["leave"] == 0
     finish.set()
@@ -158,14 +138,14 @@ async def test_the_worker_leaves_the_registry_last(shop: Workshop, handler: Gate
     assert not (await shop.registry.census()).workers
 
 
-async def test_a_delivery_that_comes_in_with_the_stop_is_nobodys_loss(shop: Workshop, handler: Gated):
+async def test_a_delivery_that_comes_in_with_the_stop_is_nobodys_loss(shop: Workshop, gated: Gated):
     """It is held in the store for others, not begun by a worker that is about to leave."""
-    worker = await shop.start(agent_of(handler))
+    worker = await shop.start(agent_of(gated))
     await shop.rest()
     task_id = await shop.publish("x")
     worker.engine._loops.stop_taking()
     await shop.rest()
-    assert (shop.state(task_id), handler.seen) == ("queued", [])
+    assert (shop.state(task_id), gated.seen) == ("queued", [])
 
 
 @pytest.mark.parametrize("error", [away, broken])

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import pytest
-
 from omnidaemon.domain.agent import WhenStopped
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.domain.task import Unreadable
 from tests.unit.app.faults import broken
+from tests.unit.app.handlers import Gated
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
 GREETER = Subscription(TOPIC, "greeter")
-
-
-class Held:
-    """A handler that counts its calls and waits until it is let go."""
-
-    def __init__(self):
-        self.seen: list[object] = []
-        self.let_go = asyncio.Event()
-
-    async def __call__(self, payload):
-        self.seen.append(payload)
-        await self.let_go.wait()
-        return payload
-
-
-@pytest.fixture
-def handler():
-    held = Held()
-    yield held
-    held.let_go.set()
 
 
 def on_the_bus(shop: Workshop) -> int:
@@ -50,35 +27,35 @@ def unreadable(*, is_newer: bool) -> Unreadable:
     return Unreadable(task_id="strange", topic=TOPIC, raw=b'{"v":9}', reason="schema 9", is_newer=is_newer)
 
 
-async def test_no_more_is_taken_than_there_are_slots(shop: Workshop, handler: Held):
+async def test_no_more_is_taken_than_there_are_slots(shop: Workshop, gated: Gated):
     """What has no room stays on the bus, for other workers; each slot that comes free takes one."""
-    await shop.start(agent_of(handler, concurrency=3))
+    await shop.start(agent_of(gated, concurrency=3))
     for number in range(8):
         await shop.publish(number)
     await shop.rest()
-    assert (len(handler.seen), on_the_bus(shop)) == (3, 5)
-    handler.let_go.set()
-    await shop.until(lambda: len(handler.seen) == 8)
-    assert handler.seen == list(range(8)), "not in the order in which they were published"
+    assert (len(gated.seen), on_the_bus(shop)) == (3, 5)
+    gated.let_go.set()
+    await shop.until(lambda: len(gated.seen) == 8)
+    assert gated.seen == list(range(8)), "not in the order in which they were published"
 
 
-async def test_each_delivery_is_acked_once_it_is_begun(shop: Workshop, handler: Held):
-    """The bus forgets it while the handler runs, so no time limit of a bus can touch a long task."""
-    await shop.start(agent_of(handler))
+async def test_each_delivery_is_acked_once_it_is_begun(shop: Workshop, gated: Gated):
+    """The bus forgets it while the gated runs, so no time limit of a bus can touch a long task."""
+    await shop.start(agent_of(gated))
     task_id = await shop.publish()
-    await shop.until(lambda: handler.seen)
+    await shop.until(lambda: gated.seen)
     (depth,) = await shop.real_bus.depths()
     assert (depth.waiting, depth.held) == (0, 0)
-    handler.let_go.set()
+    gated.let_go.set()
     await shop.ended(task_id)
     run = shop.run_of(task_id)
     assert run is not None
     assert run.is_acked
 
 
-async def test_surplus_is_held_in_the_store_for_anybody(shop: Workshop, handler: Held):
+async def test_surplus_is_held_in_the_store_for_anybody(shop: Workshop, gated: Gated):
     """Slots that were taken while a receive was under way: the task is due, not lost and not executed beyond them."""
-    worker = await shop.start(agent_of(handler, concurrency=2))
+    worker = await shop.start(agent_of(gated, concurrency=2))
     intake = worker.engine._loops.intake
     assert intake is not None
     deliveries = await shop.inbox.receive({GREETER: 0}, 0.0)
@@ -88,35 +65,35 @@ async def test_surplus_is_held_in_the_store_for_anybody(shop: Workshop, handler:
     await shop.rest()
     surplus = await shop.inbox.receive({GREETER: 2}, 0.0)
     await intake._take_in(surplus, may_start=True)
-    assert len(handler.seen) == 2
+    assert len(gated.seen) == 2
     assert [shop.state(delivery.task.task_id) for delivery in surplus] == ["queued", "queued"]
     assert on_the_bus(shop) == 0
-    handler.let_go.set()
+    gated.let_go.set()
     for delivery in surplus:
         assert (await shop.ended(delivery.task.task_id, moving=0.1)).status == "succeeded"
 
 
-async def test_a_stopped_agent_that_holds_leaves_its_tasks_on_the_bus(shop: Workshop, handler: Held):
+async def test_a_stopped_agent_that_holds_leaves_its_tasks_on_the_bus(shop: Workshop, gated: Gated):
     """Stop and start between them lose nothing and skip nothing; what runs finishes."""
-    await shop.start(agent_of(handler))
+    await shop.start(agent_of(gated))
     first = await shop.publish("first")
-    await shop.until(lambda: handler.seen)
+    await shop.until(lambda: gated.seen)
     await shop.control.stop([GREETER])
     await shop.pass_time(2.0)
     assert shop.says.having("agent greet.user/greeter was stopped")
     second = await shop.publish("second")
     await shop.pass_time(6.0)
-    assert (handler.seen, on_the_bus(shop)) == (["first"], 1)
-    handler.let_go.set()
+    assert (gated.seen, on_the_bus(shop)) == (["first"], 1)
+    gated.let_go.set()
     assert (await shop.ended(first)).status == "succeeded"
     await shop.control.start([GREETER])
     assert (await shop.ended(second, moving=0.1)).status == "succeeded"
     assert shop.says.having("agent greet.user/greeter was started")
 
 
-async def test_a_delivery_that_meets_a_stop_is_held(shop: Workshop, handler: Held):
+async def test_a_delivery_that_meets_a_stop_is_held(shop: Workshop, gated: Gated):
     """It was received a moment before: due once the agent runs again."""
-    worker = await shop.start(agent_of(handler))
+    worker = await shop.start(agent_of(gated))
     await shop.rest()
     worker.engine._loops.custody.stop([GREETER])
     task_id = await shop.publish()
@@ -126,28 +103,28 @@ async def test_a_delivery_that_meets_a_stop_is_held(shop: Workshop, handler: Hel
     await intake._take_in(deliveries, may_start=True)
     assert shop.state(task_id) == "queued"
     worker.engine._loops.custody.stop([])
-    handler.let_go.set()
+    gated.let_go.set()
     assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
 
 
-async def test_a_stopped_agent_that_skips_has_its_tasks_recorded_as_skipped(shop: Workshop, handler: Held):
+async def test_a_stopped_agent_that_skips_has_its_tasks_recorded_as_skipped(shop: Workshop, gated: Gated):
     """Those that come in while it is stopped, and never those that were begun before."""
-    agent = agent_of(handler, when_stopped=WhenStopped.SKIP, concurrency=1)
+    agent = agent_of(gated, when_stopped=WhenStopped.SKIP, concurrency=1)
     await shop.start(agent)
     running = await shop.publish("running")
-    await shop.until(lambda: handler.seen)
+    await shop.until(lambda: gated.seen)
     await shop.control.stop([GREETER])
     await shop.pass_time(2.0)
     skipped = [await shop.publish(number) for number in range(150)]
     await shop.until(lambda: shop.state(skipped[-1]) == "skipped", moving=0.1)
     assert {shop.state(task_id) for task_id in skipped} == {"skipped"}
-    handler.let_go.set()
+    gated.let_go.set()
     assert (await shop.ended(running)).status == "succeeded"
     assert shop.space.metrics[GREETER].tasks_skipped == 150
     await shop.control.start([GREETER])
     await shop.pass_time(2.0)
     assert (await shop.ended(await shop.publish("after"), moving=0.1)).status == "succeeded"
-    assert handler.seen == ["running", "after"]
+    assert gated.seen == ["running", "after"]
 
 
 async def test_due_runs_of_a_stopped_agent_that_skips_wait(shop: Workshop):
@@ -169,22 +146,22 @@ async def test_due_runs_of_a_stopped_agent_that_skips_wait(shop: Workshop):
     assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
 
 
-async def test_what_nobody_can_decode_is_a_dead_letter_at_once(shop: Workshop, handler: Held):
-    """With its raw bytes and the reason, before any handler sees it."""
-    await shop.start(agent_of(handler))
+async def test_what_nobody_can_decode_is_a_dead_letter_at_once(shop: Workshop, gated: Gated):
+    """With its raw bytes and the reason, before any gated sees it."""
+    await shop.start(agent_of(gated))
     await put_on_the_bus(shop, unreadable(is_newer=False))
     result = await shop.ended("strange")
     assert result.status == "dead"
     assert result.error is not None
     assert (result.error.kind, result.error.message) == (ErrorKind.UNDECODABLE, "schema 9")
     assert shop.space.tasks["strange"].task == unreadable(is_newer=False)
-    assert not handler.seen
+    assert not gated.seen
     assert on_the_bus(shop) == 0
 
 
-async def test_what_a_newer_version_will_read_waits_for_it(shop: Workshop, handler: Held):
+async def test_what_a_newer_version_will_read_waits_for_it(shop: Workshop, gated: Gated):
     """It is held with its bytes, put back whenever a worker claims it that cannot read it, and never lost."""
-    worker = await shop.start(agent_of(handler))
+    worker = await shop.start(agent_of(gated))
     await put_on_the_bus(shop, unreadable(is_newer=True))
     run = shop.run_of("strange")
     assert run is not None
@@ -197,17 +174,17 @@ async def test_what_a_newer_version_will_read_waits_for_it(shop: Workshop, handl
     assert run is not None
     assert (run.attempts, run.crashes, run.fence) == (0, 0, 3)
     assert shop.says.having("strange", "waits for a newer version", "schema 9")
-    assert not handler.seen
+    assert not gated.seen
 
 
-async def test_an_ack_that_fails_is_told_and_the_delivery_that_comes_again_is_dropped(shop: Workshop, handler: Held):
+async def test_an_ack_that_fails_is_told_and_the_delivery_that_comes_again_is_dropped(shop: Workshop, gated: Gated):
     """The store answers for the run: begun once, executed once, acked the second time."""
-    await shop.start(agent_of(handler))
+    await shop.start(agent_of(gated))
     shop.inbox.fail("ack")
     task_id = await shop.publish("x")
-    await shop.until(lambda: handler.seen)
+    await shop.until(lambda: gated.seen)
     assert shop.says.having("1 deliveries could not be acked")
-    handler.let_go.set()
+    gated.let_go.set()
     await shop.ended(task_id)
     run = shop.run_of(task_id)
     assert run is not None
@@ -216,41 +193,41 @@ async def test_an_ack_that_fails_is_told_and_the_delivery_that_comes_again_is_dr
     await shop.rest()
     assert on_the_bus(shop) == 0
     assert shop.inbox.calls["ack"] == 2
-    assert handler.seen == ["x"]
+    assert gated.seen == ["x"]
 
 
-async def test_an_ack_that_cannot_pass_does_not_keep_the_handlers_from_running(shop: Workshop, handler: Held):
+async def test_an_ack_that_cannot_pass_does_not_keep_the_handlers_from_running(shop: Workshop, gated: Gated):
     """The intake ends and is begun anew; what was begun before it failed is executed."""
-    await shop.start(agent_of(handler))
+    await shop.start(agent_of(gated))
     shop.inbox.fail("ack", error=broken)
     task_id = await shop.publish("x")
-    await shop.until(lambda: handler.seen == ["x"])
+    await shop.until(lambda: gated.seen == ["x"])
     assert shop.says.having("intake", "BackendUnusable", "trying again")
-    handler.let_go.set()
+    gated.let_go.set()
     assert (await shop.ended(task_id)).status == "succeeded"
     after = await shop.publish("after")
     assert (await shop.ended(after, moving=0.5)).status == "succeeded"
 
 
-async def test_the_same_task_twice_in_one_batch_is_executed_once(shop: Workshop, handler: Held):
+async def test_the_same_task_twice_in_one_batch_is_executed_once(shop: Workshop, gated: Gated):
     """A bus may deliver twice."""
-    await shop.start(agent_of(handler))
+    await shop.start(agent_of(gated))
     await shop.control.stop([GREETER])
     await shop.pass_time(2.0)
     task_id = await shop.publish("x")
     task = shop.space.bus.queues[GREETER][0]
     shop.space.bus.queues[GREETER].append(task)
-    handler.let_go.set()
+    gated.let_go.set()
     await shop.control.start([GREETER])
     await shop.ended(task_id, moving=0.1)
     await shop.rest()
-    assert (handler.seen, on_the_bus(shop)) == (["x"], 0)
+    assert (gated.seen, on_the_bus(shop)) == (["x"], 0)
 
 
-async def test_a_bus_that_is_away_is_asked_again(shop: Workshop, handler: Held):
+async def test_a_bus_that_is_away_is_asked_again(shop: Workshop, gated: Gated):
     """With pauses, told once, and once more when it is back."""
-    handler.let_go.set()
-    await shop.start(agent_of(handler))
+    gated.let_go.set()
+    await shop.start(agent_of(gated))
     shop.inbox.go_away("receive")
     task_id = await shop.publish("x")
     await shop.pass_time(10.0)

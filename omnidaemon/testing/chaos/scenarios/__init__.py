@@ -53,13 +53,13 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario(play=deaths.failpoint_errors, short={"tasks": 60, "calls": (3,)}),
         Scenario(play=publishers.one_key, short={"keys": 8, "at_once": 20}),
         Scenario(play=backends.server_kills, short={"kills": 1, "workers": 1}, needs_server=True),
-        Scenario(play=backends.bad_line, short={"seconds": 8.0, "workers": 1}, needs_server=True, cables=1),
-        Scenario(play=backends.store_away, short={"seconds": 4.0, "tasks": 20}, needs_server=True, two_servers=True),
+        Scenario(play=backends.bad_line, short={"seconds": 5.0, "workers": 1}, needs_server=True, cables=1),
+        Scenario(play=backends.store_away, short={"seconds": 3.0, "tasks": 20}, needs_server=True, two_servers=True),
         Scenario(play=orders.cancellations, short={"times": 2}),
         Scenario(play=orders.time_outs),
         Scenario(play=load.backlog, short={"tasks": 20_000}),
         Scenario(play=load.stop_start, short={"times": 20}),
         Scenario(play=load.soak, short={"minutes": 0.2, "growth_mebibytes": 10.0}),
-        Scenario(play=load.crowd, short={"workers": 4, "seconds": 6.0}, file_only=True),
+        Scenario(play=load.crowd, short={"workers": 3, "seconds": 4.0}, file_only=True),
     )
 }

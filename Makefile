@@ -42,8 +42,9 @@ test: $(TEST)  ## Run the tests
 faults: $(TEST)  ## Run the long tests that kill, freeze and flush servers of their own
 	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
 
-chaos: $(TEST)  ## Play the long form of the chaos suite (SEEDS="1 2" SCENARIOS=kills PAIRS=sqlite+sqlite CHAOS_ARGS="--set kills=5")
-	$(PY) -m tests.chaos $(addprefix --seeds=,$(SEEDS)) $(addprefix --scenarios=,$(SCENARIOS)) $(addprefix --pairs=,$(PAIRS)) $(CHAOS_ARGS)
+chaos: $(TEST)  ## Play the long form of the chaos suite (SEEDS="1 2" SCENARIOS=kills PAIRS=sqlite+sqlite)
+	$(PY) -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) \
+	    $(if $(PAIRS),--pairs $(PAIRS)) $(CHAOS_ARGS)
 
 cover: $(TEST)  ## Run the tests and hold domain and app to 95 % coverage, branches included
 	$(PY) -m coverage erase

@@ -27,6 +27,20 @@ apply: a memory bus and store live and die with one process, and SQLite has no s
 what was not begun; there, only what was begun is counted.
 """
 
+_ELSEWHERE = """\
+## Faults that other tests inject
+
+| fault | where |
+|---|---|
+| a server emptied, not fit for use, without its scripts, with its clock set | `tests/faults/redis` |
+| a bus's queues gone, a long backlog moved, a silent line of Pub/Sub | `tests/faults/redis_bus` |
+| a full disk | `tests/integration/sqlite/test_full_disk.py` |
+| SIGTERM in the middle, a second one, a hook that hangs | `tests/integration/serving/test_signals.py` |
+| every interleaving of crashes, freezes, lost replies and duplicates, up to a bound | `tests/contract/test_exploration.py` |
+
+Untested here: webhooks and replies under chaos, a network file system, several machines whose clocks differ.
+"""
+
 
 def recorded() -> list[dict[str, Any]]:
     """Every measurement that is kept: the latest of each scenario, pair and seed."""
@@ -60,7 +74,7 @@ def page(rows: Sequence[Mapping[str, Any]]) -> str:
     matrix = "\n".join(f"| {' | '.join(row)} |" for row in table)
     details = "\n".join(_details(scenario, rows) for scenario in SCENARIOS.values())
     notes = f"\n{_versions(rows)}\n" if rows else ""
-    return f"{_INTRODUCTION}\n{matrix}\n{notes}\n## What was measured\n\n{details}"
+    return f"{_INTRODUCTION}\n{matrix}\n{notes}\n## What was measured\n\n{details}\n{_ELSEWHERE}"
 
 
 def applies(scenario: Scenario, pair: Pair) -> bool:

@@ -23,7 +23,7 @@ MEASURE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test faults schemathesis bench cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
+.PHONY: help setup demo test faults chaos schemathesis bench cover lint lint-style lint-mypy lint-pyright lint-imports lint-dependencies format lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,10 @@ schemathesis: $(DEV)  ## Send 5,000 requests by the OpenAPI document, and hold t
 
 bench: $(TEST)  ## Measure it beside its peers, each in an environment of its own (BENCH_ARGS="--rounds 1 --brief")
 	$(PY) benchmarks/run.py $(BENCH_ARGS)
+
+chaos: $(TEST)  ## Play the long form of the chaos suite (SEEDS="1 2" SCENARIOS=kills PAIRS=sqlite+sqlite)
+	$(PY) -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) \
+	    $(if $(PAIRS),--pairs $(PAIRS)) $(CHAOS_ARGS)
 
 cover: $(TEST)  ## Run the tests and hold domain and app to 95 % coverage, branches included
 	$(PY) -m coverage erase

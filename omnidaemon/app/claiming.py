@@ -32,8 +32,8 @@ class _Round:
 
 
 class DueClaims:
-    """Claims what is due, as often as there is reason to: when the next run comes due, at a hint, and every five
-    seconds or so as a backstop. A run at its last chance is executed alone."""
+    """Claims what is due, as often as there is reason to: when the next run comes due, at a hint, and as a backstop every
+    five seconds or so, or every lease where that is shorter. A run at its last chance is executed alone."""
 
     def __init__(
         self,
@@ -79,6 +79,8 @@ class DueClaims:
             # No more often than this, whatever the hints: each claim is a call on the store.
             await self._clock.wait(self._is_stopping, _SHORTEST_PAUSE_SECONDS)
             pause = _BACKSTOP_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter between workers
+            # What others begin meanwhile is known before its lease can lapse.
+            pause = min(pause, self._leases.shortest_seconds - _SHORTEST_PAUSE_SECONDS)
             if done.claims.next_due_seconds is not None and done.has_room:
                 pause = min(pause, done.claims.next_due_seconds - _SHORTEST_PAUSE_SECONDS)
             if pause > 0:
@@ -86,16 +88,18 @@ class DueClaims:
             self._hint.clear()
 
     async def _claim(self, *, is_idle: bool = False) -> _Round:
-        limits = [
-            self._limit(agent, is_idle=is_idle)
-            for agent in self._agents
-            if not self._custody.is_stopped(agent.subscription)
-        ]
-        claims = await self._lane.call(
-            lambda request: self._runs.claim_due(request, limits, self._leases, is_idle=is_idle)
-        )
+        async with self._custody.taking:
+            limits = [
+                self._limit(agent, is_idle=is_idle)
+                for agent in self._agents
+                if not self._custody.is_stopped(agent.subscription)
+            ]
+            claims = await self._lane.call(
+                lambda request: self._runs.claim_due(request, limits, self._leases, is_idle=is_idle)
+            )
+            holdings = self._custody.add(claims.grants, self._clock.now().steady, is_fresh=False)
         self._tell_of_crashes(claims)
-        self._dispatch(self._custody.add(claims.grants, self._clock.now().steady, is_fresh=False))
+        self._dispatch(holdings)
         taken = Counter(grant.run.subscription for grant in claims.grants)
         is_full = False
         for limit in limits:

@@ -59,9 +59,14 @@ class _Share:
 
 class Custody:
     """Belongs to the engine's loop. A grant keeps its slot until what became of it is recorded, so that what waits to
-    be recorded while the store is away cannot grow."""
+    be recorded while the store is away cannot grow.
+
+    Whoever asks the store for grants holds `taking` from counting the free slots until the grants are added: two at
+    once would fill the same slots.
+    """
 
     def __init__(self, agents: Mapping[Subscription, Agent]) -> None:
+        self.taking = asyncio.Lock()
         self._agents = agents
         self._holdings: dict[RunKey, Holding] = {}
         self._shares = {subscription: _Share() for subscription in agents}

@@ -104,11 +104,12 @@ class FreshIntake:
     async def _take_in(self, deliveries: Sequence[Delivery], *, may_start: bool) -> None:
         if not deliveries:
             return
-        free = {s: self._custody.free(s) if may_start else 0 for s in self._subscriptions}
-        intakes = [self._intake(delivery, free) for delivery in deliveries]
-        answers = await self._lane.call(lambda request: self._runs.begin(request, intakes))
-        grants = [grant for grant in answers if grant is not None]
-        holdings = self._custody.add(grants, self._clock.now().steady, is_fresh=True)
+        async with self._custody.taking:
+            free = {s: self._custody.free(s) if may_start else 0 for s in self._subscriptions}
+            intakes = [self._intake(delivery, free) for delivery in deliveries]
+            answers = await self._lane.call(lambda request: self._runs.begin(request, intakes))
+            grants = [grant for grant in answers if grant is not None]
+            holdings = self._custody.add(grants, self._clock.now().steady, is_fresh=True)
         self._dispatch(holdings)
         try:
             is_acked = await self._ack(deliveries)

@@ -12,7 +12,10 @@ _PAUSE_SECONDS = 0.005
 
 
 async def eventually(
-    look: Callable[[], Awaitable[T]], is_wanted: Callable[[T], object] = bool, within_seconds: float = 10.0
+    look: Callable[[], Awaitable[T]],
+    is_wanted: Callable[[T], object] = bool,
+    within_seconds: float = 10.0,
+    pause_seconds: float = _PAUSE_SECONDS,
 ) -> T:
     """What `look` gave once it was as wanted; an AssertionError with the last answer when it never was in time."""
     loop = asyncio.get_running_loop()
@@ -23,4 +26,4 @@ async def eventually(
             return seen
         if loop.time() >= deadline:
             raise AssertionError(f"not so within {within_seconds:g} s; the last answer was {seen!r}")
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(pause_seconds)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # Nothing of the package is imported before a test asks for it: every pytest run in this environment loads this module.
 pytest.register_assert_rewrite(
+    "omnidaemon.testing.chaos",
     "omnidaemon.testing.contracts",
     "omnidaemon.testing.exploration",
     "omnidaemon.testing.interleavings",

@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.integration.original.town import Town, free_port, until
-from tests.servers.redis_servers import forget
+from tests.integration.original.town import Town, until
+from tests.servers.redis_servers import forget, free_port
 
 BACKENDS = ["sqlite", "redis"]
 SKIPPING = """

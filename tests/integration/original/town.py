@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +14,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx
+
+from omnidaemon.testing.chaos.servers import free_port
 
 T = TypeVar("T")
 
@@ -32,13 +32,6 @@ def until(look: Callable[[], T], said: Callable[[], str] = str) -> T:
         assert time.monotonic() < deadline, f"{seen!r}: {said()}"
         time.sleep(0.05)
     return seen
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Process:

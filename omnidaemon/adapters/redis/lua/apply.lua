@@ -57,13 +57,16 @@ function expected.agents()
     end
 end
 
--- "touch": the terms are the same, and somebody was heard no earlier than the caller believes. "exact": it is just so.
+-- "touch": the terms are the same, somebody was heard no earlier than the caller believes, and not too long ago by now:
+-- the call may have been held up on the way. "exact": it is just so.
 function expected.guard()
     local mode, seen, terms = take(), take(), take()
     local stored = redis.call('HMGET', P .. 'guard', 'seen', 'terms')
     local is_same = (stored[2] or '') == terms
     if mode == 'touch' then
-        is_same = is_same and tonumber(stored[1] or '0') >= tonumber(seen)
+        local shortest = tonumber(string.match(terms, '^[^|]*|[^|]*|([^|]*)|') or '0')
+        local last = tonumber(stored[1] or '0')
+        is_same = is_same and last >= tonumber(seen) and now - last <= shortest / 2
     else
         is_same = is_same and (stored[1] or '') == seen
     end

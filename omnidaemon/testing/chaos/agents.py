@@ -1,0 +1,166 @@
+"""Agents and publishers that tell the auditor what they do: the program that every scenario runs in its processes.
+
+sdk = OmniDaemonSDK(event_bus=bus_under_fire(my_bus), result_store=storage_under_fire(my_store))
+program = AuditedProgram(sdk)
+
+if __name__ == "__main__":
+program.main()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from omnidaemon.domain.errors import OmniDaemonError, PublishFailed
+from omnidaemon.domain.policy import DeliveryPolicy
+from omnidaemon.testing.chaos.audit import value_of
+from omnidaemon.testing.chaos.crew import end_with_parent
+from omnidaemon.testing.chaos.records import Answer, HandlerLog, PublisherLog
+from omnidaemon.testing.chaos.sdk import Sdk
+
+TOPIC = "chaos.work"
+SCRATCH = "chaos.scratch"
+AGENT = "audited"
+FOLDER = "CHAOS_FOLDER"
+POLICY = "CHAOS_POLICY"
+CONCURRENCY = "CHAOS_CONCURRENCY"
+HANDLERS_LOG = "handlers.log"
+PUBLISHERS_LOG = "publishers.log"
+
+
+@attrs.frozen(kw_only=True)
+class Work:
+    """What a task asks of its handler. `how`: `await` sleeps as asyncio does, `sleep` blocks the loop, `spin` keeps the
+    interpreter busy, `die` kills the process. The first `failures` attempts raise."""
+
+    item: str
+    seconds: float = 0.0
+    how: str = "await"
+    failures: int = 0
+
+    def payload(self) -> dict[str, object]:
+        """As JSON has it."""
+        return attrs.asdict(self)
+
+
+class AuditedProgram:
+    """Registers one agent with an SDK. `main()` runs it, or publishes, as the command line says."""
+
+    def __init__(self, sdk: Sdk) -> None:
+        self._sdk = sdk
+        folder = Path(os.environ[FOLDER])
+        self._handled = HandlerLog(folder / HANDLERS_LOG)
+        self._published = PublisherLog(folder / PUBLISHERS_LOG)
+        policy = {"lease": 2.0, "backoff": 0.05, "crash_limit": 1000, **json.loads(os.environ.get(POLICY, "{}"))}
+        sdk.agent(
+            TOPIC,
+            name=AGENT,
+            policy=DeliveryPolicy(**policy),
+            concurrency=int(os.environ.get(CONCURRENCY, "50")),
+        )(self._handle)
+        sdk.agent(SCRATCH, name=AGENT, policy=DeliveryPolicy(lease=policy["lease"]))(_scratch)
+
+    def main(self) -> None:
+        """`work` runs the agent until told to stop; `publish FILE` publishes the items that the file lists; `tour` orders
+        whatever can be ordered, of tasks that nobody audits."""
+        end_with_parent()
+        match sys.argv[1:]:
+            case ["work"]:
+                self._sdk.run()
+            case ["publish", path]:
+                asyncio.run(self._publish(json.loads(Path(path).read_text())))
+            case ["tour"]:
+                asyncio.run(self._tour())
+            case other:
+                raise SystemExit(f"work, publish FILE, or tour; not {other}")
+
+    async def _handle(self, payload: dict[str, Any], ctx: Any) -> str:
+        work = Work(**payload)
+        if ctx.attempt <= work.failures:
+            self._handled.note("failure", work.item, ctx.task_id, ctx.agent)
+            raise RuntimeError("as ordered")
+        self._handled.begin(work.item, ctx.task_id, ctx.agent)
+        try:
+            await _spend(work)
+        except asyncio.CancelledError:
+            self._handled.note("cancelled", work.item, ctx.task_id, ctx.agent)
+            raise
+        self._handled.end(work.item, ctx.task_id, ctx.agent)
+        return value_of(work.item, os.getpid())
+
+    async def _publish(self, orders: Sequence[Mapping[str, Any]]) -> None:
+        """Each order is `{"item": …, "work": {…}, "options": {…}, "at_once": n}`: published by so many callers at once."""
+        try:
+            async with asyncio.TaskGroup() as callers:
+                for order in orders:
+                    for _ in range(order.get("at_once", 1)):
+                        callers.create_task(self._publish_one(order["item"], order["work"], order.get("options", {})))
+        finally:
+            await self._sdk.close()
+
+    async def _tour(self) -> None:
+        """Publish, read, cancel, delete, requeue, stop, start, remove: whoever has registered the scratch agent before
+        registers it again."""
+        sdk = self._sdk
+        try:
+            doomed = await sdk.publish_task(SCRATCH, None, delay=60)
+            done = await sdk.publish_task(SCRATCH, None, idempotency_key=doomed)
+            await sdk.cancel_task(doomed)
+            for order in (sdk.requeue_task, sdk.delete_task):
+                with contextlib.suppress(OmniDaemonError):  # it may be in another state by now
+                    await order(doomed)
+            with contextlib.suppress(OmniDaemonError):
+                await sdk.wait_for_result(done, timeout=0.5)
+            await sdk.list_tasks(topic=SCRATCH)
+            await sdk.get_task(done)
+            await sdk.list_agents()
+            await sdk.metrics()
+            await sdk.topics()
+            await sdk.health()
+            with contextlib.suppress(OmniDaemonError):  # nobody has registered it yet
+                await sdk.stop_agent(SCRATCH, AGENT)
+                await sdk.start_agent(SCRATCH, AGENT)
+                await sdk.remove_agent(SCRATCH, AGENT)
+        finally:
+            await sdk.close()
+
+    async def _publish_one(self, item: str, work: Mapping[str, object], options: Mapping[str, Any]) -> None:
+        self._published.sending(item)
+        try:
+            task_id = await self._sdk.publish_task(TOPIC, dict(work), **options)
+        except PublishFailed as failure:
+            if not failure.is_unknown:
+                self._published.answered(item, Answer.FAILED)
+        except OmniDaemonError:
+            pass  # not known, as the log says already
+        else:
+            self._published.answered(item, Answer.OK, task_id)
+
+
+async def _scratch(payload: object) -> object:
+    return payload
+
+
+async def _spend(work: Work) -> None:
+    match work.how:
+        case "await":
+            await asyncio.sleep(work.seconds)
+        case "sleep":
+            time.sleep(work.seconds)  # noqa: ASYNC251 - that it blocks is the point
+        case "spin":
+            until = time.monotonic() + work.seconds
+            while time.monotonic() < until:
+                pass
+        case _:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,149 @@
+"""Workers that die: at random, at every failpoint, by a task of their own, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from omnidaemon.testing.chaos.crew import Member
+from omnidaemon.testing.chaos.points import Failpoint, Side, failpoints
+from omnidaemon.testing.chaos.scenarios.figures import Figures
+from omnidaemon.testing.chaos.stage import Stage, Work
+
+_PASS_SECONDS = 0.5
+_LONGEST_PASS_SECONDS = 3.0
+_INDIVISIBLE = frozenset({Failpoint(side=Side.AFTER, port="Inbox", method="receive")})
+
+
+async def kills(
+    stage: Stage, seed: int, *, tasks: int = 10_000, kills: int = 50, workers: int = 3, seconds: float = 0.2
+) -> Figures:
+    """Workers are killed and started again while they work: nothing is lost, and only what was under way runs again."""
+    chance = random.Random(seed)  # noqa: S311 - to be repeated
+    members = [await stage.start_worker() for _ in range(workers)]
+    works = [Work(item=f"n{number}", seconds=chance.uniform(0, seconds)) for number in range(tasks)]
+    publishing = asyncio.create_task(stage.publish(works))
+    for number in range(kills):
+        await stage.until(partial(_has_come_to, stage, tasks * (number + 1) // (kills + 2)))
+        victim = chance.choice([member for member in members if "ready" in member.words] or members)
+        await victim.kill()
+        members.remove(victim)
+        members.append(stage.launch("work"))
+    await publishing
+    verdict = await stage.clean_verdict(within_seconds=60 + tasks / 50)
+    assert len(await stage.endings()) == tasks
+    return {"kills": kills, **verdict.figures()}
+
+
+async def poison(stage: Stage, seed: int, *, tasks: int = 1000, crash_limit: int = 3, seconds: float = 0.2) -> Figures:
+    """A task that kills its process is dead after its crashes, and takes nobody along."""
+    chance = random.Random(seed)  # noqa: S311 - to be repeated
+    works = [Work(item=f"n{number}", seconds=seconds) for number in range(tasks)]
+    works.insert(chance.randrange(tasks), Work(item="poison", how="die"))
+    await stage.start_publisher([]).gone()  # one that opens everything, so that the file is there
+    await stage.publish(works)
+    policy = {"crash_limit": crash_limit}
+    member = await stage.start_worker(policy=policy)
+    deaths = 0
+    while deaths < crash_limit:
+        await member.gone(within_seconds=120)
+        deaths += 1
+        member = stage.launch("work", policy=policy)
+    verdict = await stage.clean_verdict(within_seconds=120 + tasks / 20, doomed=("poison",))
+    (dead,) = (ending for ending in (await stage.endings()).values() if ending.status == "dead")
+    assert not dead.result
+    died = sum(execution.item == "poison" for execution in stage.executions())
+    assert died == crash_limit, f"the poison task was executed {died} times"
+    return {"deaths": deaths, **verdict.figures()}
+
+
+async def reboot(
+    stage: Stage, seed: int, *, runs: int = 100, workers: int = 2, seconds: float = 3.0, lease: float = 2.0
+) -> Figures:
+    """All workers die at once with everything under way: all of it is begun again within a lease and two seconds
+    after the first of them is back."""
+    members = [await stage.start_worker(concurrency=runs, policy={"lease": lease}) for _ in range(workers)]
+    await stage.publish([Work(item=f"n{number}", seconds=seconds) for number in range(runs)])
+    await stage.until(lambda: stage.begun() == runs)
+    killed_at = time.monotonic()
+    for member in members:
+        await member.kill()
+    back = [stage.launch("work", concurrency=runs, policy={"lease": lease}) for _ in range(workers)]
+    await stage.until(lambda: any("ready (process" in member.words for member in back))
+    ready_at = time.monotonic()
+    verdict = await stage.clean_verdict()
+    again = [execution for execution in stage.executions() if execution.began_at > killed_at]
+    assert len(again) == runs
+    slowest = max(execution.began_at for execution in again) - ready_at
+    assert slowest <= lease + 2, f"begun again only {slowest:.2f} s after a worker was back"
+    return {"slowest after a worker was back s": round(slowest, 2), **verdict.figures()}
+
+
+async def failpoint_kills(stage: Stage, seed: int, *, every: int = 1, call: int = 1) -> Figures:
+    """A worker, a publisher and somebody who gives orders are killed before and after each call on a port; every item is
+    published again by the next ones, under its own key, until it is confirmed."""
+    points = failpoints()[seed % every :: every]
+    reached: set[Failpoint] = set()
+    orders = [_keyed_orders(number) for number in range(len(points))]
+    for point, some in zip(points, orders, strict=True):
+        order = f"{point}=kill@{call}"
+        worker = stage.launch("work", failpoints=order, concurrency=200, OMNIDAEMON_DRAIN_SECONDS="0.2")
+        clients = [stage.start_publisher(some, failpoints=order), stage.launch("tour", failpoints=order)]
+        codes = [await client.gone() for client in clients]
+        await worker.says("ready (process")
+        pause = _PASS_SECONDS if -signal.SIGKILL in codes else _LONGEST_PASS_SECONDS
+        await stage.within(pause, partial(_is_gone, worker))
+        # Some points are passed by whoever leaves, and gives back what it has not finished.
+        stage.excuse(worker)
+        codes.append(await worker.terminate())
+        if -signal.SIGKILL in codes:
+            reached.add(point)
+    # What publishers were killed over is published now, under the same keys.
+    await stage.start_publisher([order for some in orders for order in some]).gone()
+    await stage.start_worker()
+    verdict = await stage.clean_verdict()
+    assert verdict.published == sum(map(len, orders))
+    missed = " ".join(sorted({str(point) for point in points} - {str(point) for point in reached}))
+    return {"points": len(points), "reached": len(reached), "not called": missed or "none", **verdict.figures()}
+
+
+def _keyed_orders(number: int) -> list[dict[str, object]]:
+    """Four items: one that fails once, one that takes longer than its first worker stays, and one that is delayed."""
+    items = [f"n{number}-{part}" for part in range(4)]
+    return [
+        {
+            "item": item,
+            "work": Work(item=item, failures=int(part == 1), seconds=5.0 if part == 2 else 0.1).payload(),
+            "options": {"idempotency_key": item, **({"delay": 0.2} if part == 3 else {})},
+        }
+        for part, item in enumerate(items)
+    ]
+
+
+async def failpoint_errors(stage: Stage, seed: int, *, tasks: int = 300, calls: Sequence[int] = (2, 3, 5)) -> Figures:
+    """Each call on a port fails once, before it was done and after: nothing is lost, and nothing runs twice."""
+    for number in calls:
+        # An inbox that hands deliveries out answers for them itself: nobody can lose them on the way.
+        orders = " ".join(f"{point}=raise@{number}" for point in failpoints() if point not in _INDIVISIBLE)
+        worker = await stage.start_worker(failpoints=orders)
+        assert worker.exit_code is None
+        await stage.publish(
+            [Work(item=f"{number}-{part}", failures=part % 2, seconds=0.02) for part in range(tasks)], batch=20
+        )
+        await stage.settled()
+        await worker.terminate()
+    verdict = await stage.clean_verdict()
+    assert verdict.excess == 0
+    return dict(verdict.figures())
+
+
+def _has_come_to(stage: Stage, count: int) -> bool:
+    return stage.begun() >= count
+
+
+def _is_gone(member: Member) -> bool:
+    return member.exit_code is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any, Final
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord
-from omnidaemon.domain.errors import BackendUnavailable, TaskNotFound, WaitTimedOut, WorkerNotFound
+from omnidaemon.domain.errors import BackendUnavailable, PayloadNotJson, TaskNotFound, WaitTimedOut, WorkerNotFound
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
@@ -66,7 +67,7 @@ class HttpClient:
             "headers": None if headers is None else dict(headers),
         }
         told = {name: value for name, value in given.items() if value is not None}
-        body = {"topic": checked_name("topic", topic), "payload": payload, **told}
+        body = _json({"topic": checked_name("topic", topic), "payload": payload, **told})
         return await self._ask(lambda shape: str(shape["task_id"]), "POST", "tasks", body=body)
 
     async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
@@ -223,3 +224,10 @@ class HttpClient:
 def _agent(topic: str, name: str) -> tuple[str, str, str]:
     subscription = Subscription.checked(topic, name)
     return "agents", subscription.topic, subscription.agent
+
+
+def _json(body: Mapping[str, object]) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadNotJson(str(error)) from error

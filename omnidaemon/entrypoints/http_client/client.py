@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.errors import (
     BackendUnavailable,
     NotificationNotFound,
+    PayloadNotJson,
     TaskNotFound,
     WaitTimedOut,
     WorkerNotFound,
@@ -76,7 +78,7 @@ class HttpClient:
             "reply_to": reply_to,
         }
         told = {name: value for name, value in given.items() if value is not None}
-        body = {"topic": checked_name("topic", topic), "payload": payload, **told}
+        body = _json({"topic": checked_name("topic", topic), "payload": payload, **told})
         return await self._ask(lambda shape: str(shape["task_id"]), "POST", "tasks", body=body)
 
     async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
@@ -258,3 +260,10 @@ class HttpClient:
 def _agent(topic: str, name: str) -> tuple[str, str, str]:
     subscription = Subscription.checked(topic, name)
     return "agents", subscription.topic, subscription.agent
+
+
+def _json(body: Mapping[str, object]) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadNotJson(str(error)) from error

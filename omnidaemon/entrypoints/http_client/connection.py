@@ -25,6 +25,7 @@ SILENCE_SECONDS: Final = 45.0
 """So long without a sign of life a stream is taken for dead; the server gives one every fifteen seconds."""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_JSON: Final = MappingProxyType({"Content-Type": "application/json"})
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -53,11 +54,11 @@ class ApiConnection:
         method: str,
         *path: str,
         params: Mapping[str, Any] = _NOTHING,
-        body: object = None,
+        body: bytes | None = None,
         wait_seconds: float = 0.0,
         besides: Collection[int] = (),
     ) -> T:
-        """What `read` makes of the JSON answer. `path` are the parts of the path, unquoted; `params` that are None are
+        """What `read` makes of the JSON answer. `path` are the parts of the path, unquoted; `body` is JSON text; `params` that are None are
         left out; `wait_seconds` is how long the server may take on purpose; `besides` are statuses above 399 that are
         answers too.
 
@@ -69,7 +70,8 @@ class ApiConnection:
                 method,
                 _path(path),
                 params={name: value for name, value in params.items() if value is not None},
-                json=body,
+                content=body,
+                headers={} if body is None else _JSON,
                 timeout=httpx.Timeout(_ANSWER_SECONDS + wait_seconds, connect=_CONNECT_SECONDS),
             )
         self._check(response, besides)

@@ -25,7 +25,9 @@ _KINDS: Mapping[str, type[OmniDaemonError]] = MappingProxyType(
 )
 """Every error that the API may tell of, by the name that it tells."""
 
-_OF_KINDS = MappingProxyType({HTTPStatus.NOT_FOUND: NotFound, HTTPStatus.CONFLICT: Conflict})
+_OF_STATUS: Mapping[int, type[OmniDaemonError]] = MappingProxyType(
+    {HTTPStatus.NOT_FOUND: NotFound, HTTPStatus.CONFLICT: Conflict}
+)
 _NO_ROUTE = frozenset({"NotFound", "MethodNotAllowed"})
 
 
@@ -41,7 +43,7 @@ def error_of(problem: Mapping[str, Any], status: int, location: str) -> OmniDaem
         return BackendUnusable(API, location, detail, "is it the right URL, and of the same version as this command?")
     kind = _KINDS.get(name)
     if kind is None:
-        return _told(_OF_KINDS.get(HTTPStatus(status), OmniDaemonError), detail)
+        return _told(_OF_STATUS.get(status, OmniDaemonError), detail)
     fields = getattr(kind, "__attrs_attrs__", None)
     try:
         # Those without attributes have a message alone.

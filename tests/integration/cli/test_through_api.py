@@ -125,6 +125,14 @@ def test_a_server_that_wants_a_key_gets_it(direct):
     assert key not in refused.stderr + lacking.stderr
 
 
+def test_a_payload_that_is_too_large_is_told_as_such(remote):
+    """Also one that the server does not read to its end."""
+    for size in (2**20, 2**23):
+        refused = remote("task", "publish", "echo", "-", stdin=f'"{"x" * size}"')
+        assert (refused.returncode, refused.stdout) == (2, ""), refused
+        assert "OMNIDAEMON_PAYLOAD_MAX_BYTES" in refused.stderr
+
+
 def test_a_watch_outlives_its_server(remote, direct):
     """It is ended and started again: what happened meanwhile is shown, each event once."""
     url = remote.api_url()

@@ -8,7 +8,7 @@ import pytest
 
 from omnidaemon.domain import errors
 from omnidaemon.domain.errors import OmniDaemonError
-from omnidaemon.domain.names import Subscription, checked_name
+from omnidaemon.domain.names import Subscription, checked_name, is_topic_like
 
 
 @pytest.mark.parametrize("name", ["a", "A.b_c-9", "x" * 200, "..", "-"])
@@ -104,3 +104,20 @@ def test_transient_errors_are_those_worth_another_try():
     """The same call may succeed later."""
     transient = {type(error).__name__ for error, _ in MESSAGES if error.is_transient}
     assert transient == {"WaitTimedOut", "BackendUnavailable", "NobodyListens", "PublishFailed"}
+
+
+@pytest.mark.parametrize(
+    ("topic", "pattern", "is_like"),
+    [
+        ("document.made", "document.*", True),
+        ("document.made.twice", "document.*", True),
+        ("document", "document.*", False),
+        ("document.made", "document.made", True),
+        ("document.made", "Document.*", False),
+        ("page.1", "page.[0-9]", True),
+        ("page.12", "page.?", False),
+    ],
+)
+def test_topics_are_chosen_by_patterns(topic, pattern, is_like):
+    """With the wildcards of a shell; a star takes in dots, and letters are not folded."""
+    assert is_topic_like(topic, pattern) is is_like

@@ -17,6 +17,7 @@ from omnidaemon.domain.errors import (
     InvalidInput,
     InvalidName,
     InvalidValue,
+    PayloadTooLarge,
     TaskNotFound,
     WaitTimedOut,
     WorkerNotFound,
@@ -111,6 +112,10 @@ async def test_orders_are_carried_out(sdk, client):
         (InvalidValue, lambda client: client.list_tasks(status="done")),
         (InvalidValue, lambda client: client.list_tasks(cursor="x")),
         (InvalidInput, lambda client: client.publish_task("greet", 1, delay=-1)),
+        (InvalidInput, lambda client: client.publish_task("greet", float("nan"))),
+        (InvalidInput, lambda client: client.publish_task("greet", {"a": object()})),
+        (InvalidInput, lambda client: client.publish_task("greet", "\ud800")),
+        (PayloadTooLarge, lambda client: client.publish_task("greet", "x" * 2**21)),
     ],
 )
 async def test_mistakes_are_the_same_errors_on_both_sides(sdk, client, error, call):
@@ -119,7 +124,7 @@ async def test_mistakes_are_the_same_errors_on_both_sides(sdk, client, error, ca
         await call(sdk)
     with pytest.raises(error) as there:
         await call(client)
-    if error is not InvalidInput:
+    if error not in {InvalidInput, PayloadTooLarge}:
         assert (type(there.value), str(there.value)) == (type(here.value), str(here.value))
 
 

@@ -77,6 +77,7 @@ def test_both_sides_mean_the_same_form():
         ),
         ({"error": "NotFound", "detail": "GET /x: Not Found"}, 404, BackendUnusable, "right URL"),
         ({}, 418, OmniDaemonError, "HTTP 418"),
+        ({}, 499, OmniDaemonError, "HTTP 499"),
     ],
 )
 def test_what_is_not_known_here_keeps_its_message(problem, status, kind, message):

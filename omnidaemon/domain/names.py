@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
-from typing import TypeGuard
+from functools import lru_cache
+from typing import Final, TypeGuard
 
 import attrs
 
@@ -42,6 +43,10 @@ class Subscription:
     def checked(cls, topic: object, agent: object) -> Subscription:
         """A subscription of valid names, or `InvalidName`."""
         return cls(checked_name("topic", topic), checked_name("agent name", agent))
+
+
+subscription: Final = lru_cache(maxsize=1024)(Subscription)
+"""The subscription of a topic and an agent, for whoever reads many records of few of them."""
 
 
 def is_topic_like(topic: str, pattern: str) -> bool:

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import attrs
 
-from omnidaemon.adapters.redis.forms import Kept, kept_of, moment, task_of
+from omnidaemon.adapters.redis.forms import Kept, kept_of, task_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
 from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.adapters.redis.view import View
 from omnidaemon.domain.changes import Changes
-from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.instant import Instant, moment
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import ClaimLimit, Claims, Grant, Request
 from omnidaemon.domain.run import Run, RunKey

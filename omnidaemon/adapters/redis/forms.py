@@ -6,15 +6,14 @@ A run's record is its head, a line that the scripts compare and read, then a lin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
 import attrs
 import orjson
 
+from omnidaemon.domain.instant import micros, micros_or_none, moment, moment_or_none
 from omnidaemon.domain.journal import EventKind, JournalEvent
-from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.names import Subscription, subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run, RunKey
@@ -27,33 +26,6 @@ SCHEMA: Final = 1
 """The version of all that is described here. A higher one is refused at opening."""
 
 _NOBODY: Final = b"*"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY: Final = 86_400
-
-
-@lru_cache(maxsize=1024)  # five to a task, nearly all the same within a batch
-def micros(at: datetime) -> int:
-    """A time as it is stored."""
-    since = at - _EPOCH
-    return (since.days * _DAY + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _micros(at: datetime | None) -> int | None:
-    return None if at is None else micros(at)
-
-
-@lru_cache(maxsize=1024)  # a batch was granted at one time, and mostly published at a few
-def moment(stored: int) -> datetime:
-    """The time that is stored so."""
-    return _EPOCH + timedelta(microseconds=stored)
-
-
-def _moment(stored: int | None) -> datetime | None:
-    return None if stored is None else moment(stored)
-
-
-subscription: Final = lru_cache(maxsize=1024)(Subscription)
-"""The subscription of a topic and an agent: there are few, in many records."""
 
 
 def subscription_of(name: bytes) -> Subscription:
@@ -105,11 +77,11 @@ def record_of(kept: Kept, codec: Codec) -> bytes:
         run.request,
         run.attempts,
         run.crashes,
-        _micros(run.due_at),
+        micros_or_none(run.due_at),
         run.lease_seconds,
         run.is_acked,
-        _micros(run.started_at),
-        _micros(run.finished_at),
+        micros_or_none(run.started_at),
+        micros_or_none(run.finished_at),
         run.seconds,
         codec.dump(run.errors).decode() if run.errors else None,
         None if run.question is None else storable(run.question),
@@ -158,13 +130,13 @@ def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec
         request=request,
         attempts=attempts,
         crashes=crashes,
-        due_at=_moment(due_at),
+        due_at=moment_or_none(due_at),
         lease_until=None if lease is None else float(lease),
         lease_seconds=lease_seconds,
         is_cancel_requested=flag == "1",
         is_acked=is_acked,
-        started_at=_moment(started_at),
-        finished_at=_moment(finished_at),
+        started_at=moment_or_none(started_at),
+        finished_at=moment_or_none(finished_at),
         seconds=seconds,
         result=result if has_result else None,
         errors=() if errors is None else codec.load(errors.encode(), _Errors),

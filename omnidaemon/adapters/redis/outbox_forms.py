@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from omnidaemon.adapters.redis.forms import micros, moment
+from omnidaemon.domain.instant import micros, moment
 from omnidaemon.domain.notification import Notification
 from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus, SendAttempt
 from omnidaemon.ports.codec import Codec

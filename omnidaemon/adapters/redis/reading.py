@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import attrs
 
-from omnidaemon.adapters.redis.forms import Kept, kept_of, moment, named_in, pairs, task_of
+from omnidaemon.adapters.redis.forms import Kept, kept_of, named_in, pairs, task_of
 from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.adapters.redis.view import View
-from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.instant import Instant, moment
 from omnidaemon.domain.record import TaskRecord, answerable
 from omnidaemon.domain.run import RunKey
 from omnidaemon.domain.task import Task, Unreadable

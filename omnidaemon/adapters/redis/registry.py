@@ -9,7 +9,6 @@ from typing import Final
 
 import attrs
 
-from omnidaemon.adapters.redis.forms import moment
 from omnidaemon.adapters.redis.reading import read
 from omnidaemon.adapters.redis.space import Outdated, RedisSpace
 from omnidaemon.adapters.redis.view import View
@@ -26,7 +25,7 @@ from omnidaemon.domain.agent import (
     registered,
 )
 from omnidaemon.domain.errors import BackendUnavailable, WorkerNotFound
-from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.instant import Instant, moment
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import abandoned, withdrawn
 from omnidaemon.domain.states import RunState

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from omnidaemon.adapters.redis.forms import event_of, micros
+from omnidaemon.adapters.redis.forms import event_of
 from omnidaemon.adapters.redis.reading import read
 from omnidaemon.adapters.redis.space import Outdated, RedisSpace
 from omnidaemon.domain.agent import WORKERS_REMEMBERED
+from omnidaemon.domain.instant import micros
 from omnidaemon.domain.record import expired, is_expired
 
 _AT_ONCE: Final = 200

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.instant import Instant, moment
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SET_BACK_SECONDS: Final = 1.0
 _DRIFT: Final = 1e-4
 
@@ -37,5 +35,5 @@ class ServerClock:
         return _instant(round((time.monotonic() + self._offset) * 1e6))
 
 
-def _instant(micros: int) -> Instant:
-    return Instant(_EPOCH + timedelta(microseconds=micros), micros / 1e6)
+def _instant(told: int) -> Instant:
+    return Instant(moment(told), told / 1e6)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from omnidaemon.adapters.redis.faults import BACKEND
-from omnidaemon.adapters.redis.forms import entry_of, micros, task_of
+from omnidaemon.adapters.redis.forms import entry_of, task_of
 from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.domain.errors import BackendUnusable
+from omnidaemon.domain.instant import micros
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.task_log import Reservation, TaskLog

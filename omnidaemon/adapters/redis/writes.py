@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 import attrs
 
-from omnidaemon.adapters.redis.forms import ABSENT, Kept, entry_of, flaw_of, kept_as, micros, record_of
+from omnidaemon.adapters.redis.forms import ABSENT, Kept, entry_of, flaw_of, kept_as, record_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
 from omnidaemon.adapters.redis.outbox_forms import words_of
 from omnidaemon.domain.changes import Changes
-from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.instant import Instant, micros
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.record import TOMBSTONE_LIFE
 from omnidaemon.domain.requests import Request
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.codec import Codec
 
-TOMBSTONE_LIFE: Final = timedelta(days=7)
 COUNTS: Final = tuple(field.name for field in attrs.fields(Metrics) if field.name != "timings")
 _SECONDS: Final = "seconds_sum"
 

@@ -10,18 +10,10 @@ import apsw
 
 from omnidaemon.adapters.sqlite.outbox_rows import ADD_NOTIFICATION, row_of
 from omnidaemon.adapters.sqlite.reading import COUNTS, Reading, as_array, names
-from omnidaemon.adapters.sqlite.rows import (
-    RUN_KEY,
-    RUN_STATE,
-    Row,
-    flaw_of,
-    micros,
-    row_of_event,
-    state_of,
-)
+from omnidaemon.adapters.sqlite.rows import RUN_KEY, RUN_STATE, Row, flaw_of, row_of_event, state_of
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.gates import Gates, Marks
-from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.instant import Instant, micros
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription

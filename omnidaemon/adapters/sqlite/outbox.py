@@ -10,8 +10,8 @@ from typing import Final
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.outbox_rows import ENTRY_COLUMNS, MOVE_ENTRY, entry_of, state_of
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
-from omnidaemon.adapters.sqlite.rows import micros
 from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.domain.instant import micros
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, Settlement
 from omnidaemon.ports.outbox import Outbox, OutboxFilter, OutboxPage, TakenEntries

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from omnidaemon.adapters.sqlite.rows import Row, micros, moment
+from omnidaemon.adapters.sqlite.rows import Row
+from omnidaemon.domain.instant import micros, moment
 from omnidaemon.domain.notification import Notification
 from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus, SendAttempt
 from omnidaemon.ports.codec import Codec

@@ -11,8 +11,9 @@ import apsw
 import attrs
 import orjson
 
-from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, TASK_COLUMNS, Row, moment, run_of, task_of
+from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, TASK_COLUMNS, Row, run_of, task_of
 from omnidaemon.domain.agent import AgentRecord
+from omnidaemon.domain.instant import moment
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TaskRecord, answerable

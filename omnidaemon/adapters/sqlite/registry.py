@@ -9,7 +9,7 @@ import attrs
 
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
-from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, micros, moment
+from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.domain.agent import (
     WORKERS_REMEMBERED,
@@ -23,6 +23,7 @@ from omnidaemon.domain.agent import (
     found_worker,
     registered,
 )
+from omnidaemon.domain.instant import micros, moment
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import abandoned, withdrawn
 from omnidaemon.ports.registry import AgentRegistry, Census

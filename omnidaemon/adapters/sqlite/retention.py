@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading
-from omnidaemon.adapters.sqlite.rows import micros
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.domain.agent import WORKERS_REMEMBERED
+from omnidaemon.domain.instant import micros
 from omnidaemon.domain.record import expired, is_expired
 
 _LOOKED_AT_ONCE: Final = 500

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
+from omnidaemon.domain.instant import micros, micros_or_none, moment, moment_or_none
 from omnidaemon.domain.journal import EventKind, JournalEvent
-from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.names import subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run
@@ -19,34 +18,6 @@ from omnidaemon.ports.codec import Codec
 
 Row = Sequence[Any]
 """What SQLite takes and gives for one row."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY: Final = 86_400
-
-
-def micros(at: datetime) -> int:
-    """A time as it is stored."""
-    since = at - _EPOCH
-    return (since.days * _DAY + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _micros(at: datetime | None) -> int | None:
-    return None if at is None else micros(at)
-
-
-@lru_cache(maxsize=1024)  # a batch was granted at one time, and mostly published at a few
-def moment(stored: int) -> datetime:
-    """The time that is stored so."""
-    return _EPOCH + timedelta(microseconds=stored)
-
-
-def _moment(stored: int | None) -> datetime | None:
-    return None if stored is None else moment(stored)
-
-
-subscription: Final = lru_cache(maxsize=1024)(Subscription)
-"""The subscription of a topic and an agent: there are few, in many rows."""
-
 
 # --- runs ---------------------------------------------------------------------------------------------------------
 
@@ -98,13 +69,13 @@ def state_of(run: Run, codec: Codec) -> Row:
         run.request,
         run.attempts,
         run.crashes,
-        _micros(run.due_at),
+        micros_or_none(run.due_at),
         run.lease_until,
         run.lease_seconds,
         run.is_cancel_requested,
         run.is_acked,
-        _micros(run.started_at),
-        _micros(run.finished_at),
+        micros_or_none(run.started_at),
+        micros_or_none(run.finished_at),
         run.seconds,
         run.result,
         codec.dump(run.errors) if run.errors else None,
@@ -156,13 +127,13 @@ def run_of(row: Row, codec: Codec) -> Run:
         request=request,
         attempts=attempts,
         crashes=crashes,
-        due_at=_moment(due_at),
+        due_at=moment_or_none(due_at),
         lease_until=lease_until,
         lease_seconds=lease_seconds,
         is_cancel_requested=bool(is_cancel_requested),
         is_acked=bool(is_acked),
-        started_at=_moment(started_at),
-        finished_at=_moment(finished_at),
+        started_at=moment_or_none(started_at),
+        finished_at=moment_or_none(finished_at),
         seconds=seconds,
         result=result,
         errors=() if errors is None else codec.load(errors, _Errors),

@@ -10,8 +10,9 @@ from omnidaemon.adapters.sqlite.doorbell import Listener
 from omnidaemon.adapters.sqlite.leases import Leases
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import as_array
-from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, micros, moment
+from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS
 from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.domain.instant import micros, moment
 from omnidaemon.domain.requests import (
     ClaimLimit,
     Claims,

@@ -9,9 +9,9 @@ from typing import Final
 import apsw
 
 from omnidaemon.adapters.sqlite.ledger import Ledger
-from omnidaemon.adapters.sqlite.rows import micros
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.adapters.sqlite.task_log import encoded, log
+from omnidaemon.domain.instant import micros
 from omnidaemon.domain.journal import EventKind
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.schedules import Schedules, Taken

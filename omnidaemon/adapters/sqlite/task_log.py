@@ -8,8 +8,9 @@ from typing import Final
 
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
-from omnidaemon.adapters.sqlite.rows import TASK_COLUMNS, micros, task_of
+from omnidaemon.adapters.sqlite.rows import TASK_COLUMNS, task_of
 from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.domain.instant import micros
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.codec import Codec

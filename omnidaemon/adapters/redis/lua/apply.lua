@@ -22,14 +22,7 @@ local function is_buried(id, agent)
     return (redis.call('ZSCORE', tombs, agent .. '/' .. id) or redis.call('ZSCORE', tombs, '/' .. id)) and '1' or '0'
 end
 
--- When this run's lease ends. There are few lengths of leases, each with an index of its own.
-local function lease_of(member)
-    for _, length in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
-        local lease = redis.call('ZSCORE', P .. 'leases:' .. length, member)
-        if lease then return lease end
-    end
-    return false
-end
+--! lease_of
 
 -- What is expected -----------------------------------------------------------------------------------------------------
 

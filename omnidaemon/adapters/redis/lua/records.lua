@@ -5,14 +5,7 @@ local P = KEYS[1]
 local time = redis.call('TIME')
 local records = {}
 
--- When this run's lease ends. There are few lengths of leases, each with an index of its own.
-local function lease_of(member)
-    for _, length in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
-        local lease = redis.call('ZSCORE', P .. 'leases:' .. length, member)
-        if lease then return lease end
-    end
-    return false
-end
+--! lease_of
 
 for _, id in ipairs(ARGV) do
     local fields = redis.call('HGETALL', P .. 't:' .. id)

@@ -8,7 +8,8 @@ import attrs
 import pytest
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
-from omnidaemon.adapters.sqlite.rows import flaw_of, micros, moment, run_of, state_of, task_of
+from omnidaemon.adapters.sqlite.rows import flaw_of, run_of, state_of, task_of
+from omnidaemon.domain.instant import micros, moment
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.return_address import ReturnAddress

@@ -117,4 +117,6 @@ def _details(scenario: Scenario, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _versions(rows: Sequence[Mapping[str, Any]]) -> str:
     versions = sorted({f"{name} {version}" for row in rows for name, version in row["versions"].items()})
-    return f"Measured with {', '.join(versions)}, all of it on one machine of two cores."
+    return (
+        f"Measured with {', '.join(versions)}, all of it on one machine of two cores that had other work to do as well."
+    )

@@ -154,8 +154,8 @@ async def store_away(stage: Stage, seed: int, *, seconds: float = 60.0, tasks: i
     growth = max(member.resident_bytes() - before for member, before in resident.items())
     await asyncio.to_thread(server.start)
     back_at = time.monotonic()
-    if late.exit_code is not None:
-        late = await stage.start_worker()
+    while not await late.says("ready (process"):
+        late, starts = stage.launch("work"), starts + 1
     await load.stop()
     verdict = await stage.clean_verdict(within_seconds=120 + seconds)
     assert all(member.exit_code is None for member in (*members, idle, late))

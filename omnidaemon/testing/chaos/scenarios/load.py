@@ -14,6 +14,7 @@ from omnidaemon.testing.chaos.stage import AGENT, BATCH, TOPIC, Stage, Work
 
 _MEBIBYTE = 2**20
 _SLOTS = 4
+_SETTLING_SECONDS = 1.5
 
 
 async def backlog(stage: Stage, seed: int, *, tasks: int = 200_000, few: int = 1000) -> Figures:
@@ -47,7 +48,7 @@ async def _with_a_worker(stage: Stage) -> tuple[int, float]:
     before = stage.begun()
     member = await stage.start_worker(concurrency=_SLOTS, OMNIDAEMON_DRAIN_SECONDS="0.1")
     await stage.until(lambda: stage.begun() - before >= _SLOTS)
-    await stage.pause(3)
+    await stage.pause(_SETTLING_SECONDS)
     running = await stage.client.list_tasks(topic=TOPIC, status="running", limit=100)
     begun = stage.begun() - before
     assert len(running.results) == begun == _SLOTS, f"{begun} begun, {len(running.results)} running, {_SLOTS} slots"

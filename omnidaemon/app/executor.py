@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -195,9 +196,9 @@ class Executor(Workforce):
             if self._is_torn_down(attempt):
                 raise
             return self._interrupted(attempt, cancellation)
-        except (KeyboardInterrupt, GeneratorExit):
-            raise  # the process or the loop ends
         except BaseException as error:
+            if self._is_of_the_process(attempt, error):
+                raise
             if self._is_torn_down(attempt):
                 raise asyncio.CancelledError from error  # clients turn a cancellation into an error of their own
             if attempt.reason is not None:
@@ -209,6 +210,14 @@ class Executor(Workforce):
     def _is_torn_down(attempt: _Attempt) -> bool:
         task = asyncio.current_task()
         return attempt.reason is None and task is not None and task.cancelling() > 0
+
+    def _is_of_the_process(self, attempt: _Attempt, error: BaseException) -> bool:
+        """Whether it says that the process or the loop ends. A handler that raises the like by itself has failed: given
+        back uncounted, its task would end one worker after the other."""
+        if isinstance(error, KeyboardInterrupt):
+            return signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else Ctrl-C does not raise it
+        is_being_closed = self._loop.is_closed() or asyncio.current_task(self._loop) is not attempt.task
+        return isinstance(error, GeneratorExit) and is_being_closed
 
     async def _call(self, attempt: _Attempt, payload: object) -> Any:
         agent = attempt.assignment.agent
@@ -225,8 +234,9 @@ class Executor(Workforce):
                 self._loop.call_soon_threadsafe(self._limit, attempt)
             try:
                 return context.run(agent.handler, *arguments)
-            except StopIteration as error:  # a future cannot carry it: the attempt would never end
-                raise RuntimeError("the agent raised StopIteration") from error
+            except (StopIteration, KeyboardInterrupt, GeneratorExit) as error:
+                # A future cannot carry the first, and in a thread the others are nobody's but the agent's.
+                raise RuntimeError(f"the agent raised {type(error).__name__}") from error
 
         value = await asyncio.wrap_future(self._in_thread(attempt, call))
         if not asyncio.iscoroutine(value):

@@ -12,7 +12,7 @@ from omnidaemon.app.pairing import mismatch
 from omnidaemon.app.publisher import Publisher
 from omnidaemon.app.queries import Queries
 from omnidaemon.app.waiting import ResultWatch
-from omnidaemon.bootstrap.settings import Settings
+from omnidaemon.bootstrap.settings import DEFAULT_NAMESPACE, Settings
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.clock import Clock, IdSource
 from omnidaemon.ports.codec import Codec
@@ -54,6 +54,18 @@ class Runtime:
             payload_max_bytes=settings.payload_max_bytes,
         )
         self._stack = AsyncExitStack()
+
+    @property
+    def place(self) -> str:
+        """Where it works, for a person: bus and store, the namespace where it is not the default, and the data directory
+        where one of the two keeps files in it."""
+        bus, store = self.bus.capabilities, self.storage.capabilities
+        words = [f"bus {bus.name}, store {store.name}"]
+        if self.settings.namespace != DEFAULT_NAMESPACE:
+            words.append(f"namespace {self.settings.namespace}")
+        if any(part.is_host_local and not part.is_process_local for part in (bus, store)):
+            words.append(f"data in {self.settings.data_dir}")
+        return ", ".join(words)
 
     async def __aenter__(self) -> Self:
         wrong = mismatch(self.bus.capabilities, self.storage.capabilities)

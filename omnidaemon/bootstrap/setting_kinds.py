@@ -183,5 +183,5 @@ NETWORKS = Kind(
     parse=_networks, expected="names of hosts, addresses or networks such as 10.1.0.0/16, with commas between them"
 )
 SECRETS = Kind(
-    parse=_secrets, expected="whsec_ and 24 to 64 bytes in base64; several with a space between them", is_secret=True
+    parse=_secrets, expected="whsec_ and 24 to 64 bytes in base64; several separated by commas", is_secret=True
 )

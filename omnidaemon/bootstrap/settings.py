@@ -31,6 +31,8 @@ from omnidaemon.bootstrap.settings_sources import (
 from omnidaemon.domain.errors import InvalidSetting, UnknownBackend
 from omnidaemon.domain.secret import Secret
 
+DEFAULT_NAMESPACE = "omni"
+
 _DEFAULT = "default"
 _MADE_HERE = "Settings()"
 NOTHING_GIVEN: Mapping[str, Any] = MappingProxyType({})
@@ -85,7 +87,7 @@ class Settings:
     event_bus_type: str = _setting("EVENT_BUS_TYPE", kinds.BACKEND, default="sqlite")
     result_store_type: str = _setting("RESULT_STORE_TYPE", kinds.BACKEND, default=_STORE_OF_THE_BUS)
     data_dir: Path = _setting("OMNIDAEMON_DATA_DIR", kinds.DIRECTORY, default=_USERS_DATA_DIR)
-    namespace: str = _setting("OMNIDAEMON_NAMESPACE", kinds.NAMESPACE, default="omni")
+    namespace: str = _setting("OMNIDAEMON_NAMESPACE", kinds.NAMESPACE, default=DEFAULT_NAMESPACE)
     result_ttl: timedelta = _setting("OMNIDAEMON_RESULT_TTL", kinds.LIFETIME, default=timedelta(days=1))
     dead_letter_ttl: timedelta | None = _setting("OMNIDAEMON_DEAD_LETTER_TTL", kinds.LIFETIME_OR_NONE, default=None)
     payload_max_bytes: int = _setting("OMNIDAEMON_PAYLOAD_MAX_BYTES", kinds.SIZE, default=2**20)

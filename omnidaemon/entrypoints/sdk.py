@@ -13,7 +13,7 @@ from omnidaemon.bootstrap.beside import Beside
 from omnidaemon.bootstrap.overrides import container_with
 from omnidaemon.bootstrap.settings import Settings, load_settings
 from omnidaemon.bootstrap.worker import Worker
-from omnidaemon.domain.errors import AlreadyStarted
+from omnidaemon.domain.errors import AlreadyStarted, InvalidValue
 from omnidaemon.domain.policy import DeliveryPolicy
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.registration import Hook, Registration, run_hooks
@@ -87,6 +87,8 @@ class OmniDaemonSDK(Client):
         runs in a thread. At most `concurrency` attempts run at once in one worker. Raises `InvalidInput`,
         `DuplicateAgent`, and `AlreadyStarted` after start().
         """
+        if callable(topic):
+            raise InvalidValue("@sdk.agent", topic, 'a topic: @sdk.agent("greet.user")')
 
         def register(handler: F) -> F:
             if self.worker is not None:

@@ -105,13 +105,10 @@ class _Serving:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         for sdk in self._sdks:
-            settings = sdk.settings
             await sdk.start()
             self._workers()  # its SDK forgets it when it is stopped; signals shall reach it also then
             stack.push_async_callback(sdk.stop)
-            logger.info(
-                f"bus {settings.event_bus_type}, store {settings.result_store_type}, data in {settings.data_dir}"
-            )
+            logger.info((await sdk.runtime()).place)
             for agent in sdk.registration.agents.values():
                 logger.info(f"agent {agent.profile.subscription.agent} listens on {agent.profile.subscription.topic}")
             for note in (await sdk.health()).notes:

@@ -11,6 +11,7 @@ import attrs
 
 from omnidaemon.domain.errors import BackendError, ConfigurationError
 from omnidaemon.entrypoints.cli.api_options import given
+from omnidaemon.entrypoints.cli.unused_web import unused_web_framework
 
 if TYPE_CHECKING:
     from omnidaemon.app.queries import Health
@@ -70,11 +71,8 @@ class DirectSession(Session):
         self._settings = settings
 
     async def place(self) -> str:
-        """The data directory too, where one of the two keeps files in it."""
-        runtime = await self._client.runtime()
-        bus, store = runtime.bus.capabilities, runtime.storage.capabilities
-        has_files = any(part.is_host_local and not part.is_process_local for part in (bus, store))
-        return f"bus {bus.name}, store {store.name}{f', data in {self._settings.data_dir}' if has_files else ''}"
+        """As the runtime tells it."""
+        return (await self._client.runtime()).place
 
     async def check_reach(self) -> None:
         """Memory is for one process alone."""
@@ -153,7 +151,8 @@ async def session() -> AsyncIterator[Session]:
 
 def _direct() -> Session:
     # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
-    from omnidaemon.bootstrap.container import Container  # noqa: PLC0415
+    with unused_web_framework():
+        from omnidaemon.bootstrap.container import Container  # noqa: PLC0415
     from omnidaemon.bootstrap.settings import load_settings  # noqa: PLC0415
     from omnidaemon.entrypoints.client import Client  # noqa: PLC0415
     from omnidaemon.entrypoints.logs import configure_logs  # noqa: PLC0415

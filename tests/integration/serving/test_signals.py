@@ -24,7 +24,7 @@ sdk = memory()
 
 @sdk.agent("work")
 async def work(payload):
-    print("begun", flush=True)
+    print("at work", flush=True)
     await asyncio.sleep(payload)
     print("finished", flush=True)
 """
@@ -209,7 +209,7 @@ async def slow():
 
 run_sdks([sdk, second])
 """)
-    running.until_said("begun")
+    running.until_said("at work\n")
     running.send()
     assert running.wait() == 0, running.said
     assert "finished" in running.said
@@ -232,7 +232,7 @@ async def slow():
 
 run_sdks([sdk, second])
 """)
-    running.until_said("begun")
+    running.until_said("at work\n")
     running.send()
     running.until_said("draining")
     running.send()

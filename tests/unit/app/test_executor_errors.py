@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from datetime import timedelta
 
 import attrs
@@ -75,6 +76,25 @@ async def test_the_policy_says_which_exceptions_are_final(bench: ExecutorBench, 
     assert failure.kind is ErrorKind.ERROR
     if not isinstance(error, StopIteration):  # which Python itself makes a RuntimeError of, in a coroutine
         assert (failure.type, failure.message) == (type(error).__name__, str(error))
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_a_handler_that_says_the_process_ends_has_failed(bench: ExecutorBench, is_async, kind):
+    """Where Ctrl-C does not raise it, it is the handler's own: given back uncounted, it would end worker after worker."""
+
+    def plain(payload):
+        raise kind("mine")
+
+    async def asynchronous(payload):
+        raise kind("mine")
+
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        failure, _ = await bench.failure_of(asynchronous if is_async else plain)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert kind.__name__ in (failure.type if is_async else failure.message)
 
 
 @pytest.mark.parametrize("is_async", [True, False])

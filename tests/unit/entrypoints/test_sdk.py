@@ -17,6 +17,7 @@ from omnidaemon.domain.errors import (
     AlreadyStarted,
     BlockingCall,
     DuplicateAgent,
+    InvalidInput,
     InvalidName,
     InvalidValue,
     TaskNotFound,
@@ -280,3 +281,13 @@ async def test_workers_are_drained_and_the_program_goes_on(greeting: OmniDaemonS
         assert (await sdk.get_result(task_id)).status == "queued"  # type: ignore[union-attr]
         with pytest.raises(WorkerNotFound):
             await sdk.drain_worker(worker.report.incarnation)
+
+
+def test_a_decorator_without_parentheses_is_an_error():
+    """Else the agent would be missing without a word."""
+    sdk = OmniDaemonSDK(settings=load_settings({"event_bus_type": "memory"}))
+    with pytest.raises(InvalidInput, match=r'expected a topic: @sdk.agent\("greet.user"\)'):
+
+        @sdk.agent  # type: ignore[arg-type]  # as somebody may write it
+        async def greeter(payload):
+            return payload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -69,3 +70,20 @@ def test_who_serves_no_api_does_not_pay_for_it(import_, unwanted):
     program = f"import sys\n{import_}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not unwanted & set(done.stdout.split())
+
+
+def test_a_command_loads_no_web_framework(tmp_path):
+    """dependency-injector would, wherever one is installed; afterwards it can be loaded as ever."""
+    program = """
+import sys
+from omnidaemon.entrypoints.cli.app import run
+assert run(["task", "list"]) == 0
+print(*sys.modules, file=sys.stderr)
+import fastapi
+"""
+    environ = {"HOME": str(tmp_path), "OMNIDAEMON_DATA_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environ, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (WEB - {"pydantic"}) & set(done.stderr.split())  # which it loads beside them, and that is quick

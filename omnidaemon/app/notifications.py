@@ -16,7 +16,7 @@ from omnidaemon.domain.outbox import OutboxEntry, SendAttempt, Settlement
 from omnidaemon.domain.reply_policy import ReplyPolicy
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Task
-from omnidaemon.domain.webhook_policy import GivenUp, Verdict, WebhookPolicy
+from omnidaemon.domain.webhook_policy import Answer, GivenUp, Verdict, WebhookPolicy
 from omnidaemon.ports.bus import Confirmation, EventBus
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
@@ -78,8 +78,7 @@ class Notifications:
             async with asyncio.TaskGroup() as sending:
                 await self._tell_all(sending)
         except ExceptionGroup as failures:
-            # The first is enough for the log; the others are the store's, or of the same notifier.
-            raise failures.exceptions[0] from failures
+            raise failures.exceptions[0] from failures  # there is one: what is sent raises nothing
         finally:
             self._sending = 0
 
@@ -134,23 +133,37 @@ class Notifications:
             message = f"the {told.kind} of task {told.task_id} is given up: {verdict.reason}"
             self._telemetry.say(Level.WARNING, message, notification_id=entry.notification_id)
 
+    def _broken(self, entry: OutboxEntry, error: Exception) -> str:
+        """What the log of an entry says of a notifier or a codec that broke its promise; told to people too."""
+        told, kind = entry.notification, f"{type(error).__name__}: {error}"
+        message = f"the {told.kind} of task {told.task_id} cannot be made or sent: {kind}"
+        self._telemetry.say(Level.ERROR, message, notification_id=entry.notification_id)
+        return kind
+
     # --- webhooks -----------------------------------------------------------------------------------------------------
 
     async def _send(self, entry: OutboxEntry) -> None:
         try:
-            message = WebhookMessage(
-                message_id=entry.notification_id,
-                url=entry.notification.target,
-                body=self._body(entry),
-                at=self._clock.now().at,
-            )
-            answer = await self._terms.notifier.send(message)
+            answer = await self._answer(entry)
             verdict = self._terms.webhooks.decide(entry.attempts + 1, answer, random.random())  # noqa: S311 - jitter
             attempt = SendAttempt(status_code=answer.status_code, error=answer.error, seconds=answer.seconds)
             self._note(entry, verdict, attempt)
         finally:
             self._sending -= 1
             self._hint.set()
+
+    async def _answer(self, entry: OutboxEntry) -> Answer:
+        began = self._clock.now()
+        try:
+            message = WebhookMessage(
+                message_id=entry.notification_id,
+                url=entry.notification.target,
+                body=self._body(entry),
+                at=began.at,
+            )
+            return await self._terms.notifier.send(message)
+        except Exception as error:  # noqa: BLE001 - a bug that one entry brings out is not to stop all the others
+            return Answer(error=self._broken(entry, error), seconds=self._clock.now().steady - began.steady)
 
     def _body(self, entry: OutboxEntry) -> bytes:
         """The run's result as JSON text: what `omni task result --agent` shows."""
@@ -166,10 +179,10 @@ class Notifications:
         tasks: dict[str, Task] = {}
         for entry in entries:
             task = self._task_of(entry)
-            if isinstance(task, GivenUp):
-                self._note(entry, task, SendAttempt(error=task.reason))
-            else:
+            if isinstance(task, Task):
                 tasks[entry.notification_id] = task
+            else:
+                self._note(entry, task, SendAttempt(error=task.reason))
         failures = await self._publish(list(tasks.values()))
         seconds = self._clock.now().steady - began
         for entry in entries:
@@ -191,6 +204,8 @@ class Notifications:
             payload = codec.encode_payload(codec.decode_value(self._body(entry)))
         except InvalidInput as error:  # such as a result that is nested as deeply as a payload may be
             return GivenUp(str(error))
+        except Exception as error:  # noqa: BLE001 - as for webhooks; the same bytes would bring it out again
+            return GivenUp(self._broken(entry, error))
         return self._terms.replies.refusal(hops, len(payload)) or Task(
             task_id=told.notification_id,
             topic=told.target,

@@ -150,18 +150,49 @@ async def test_a_store_that_is_away_loses_no_answer(shop: Workshop):
     assert entries(shop)[0].attempts == 1
 
 
-async def test_a_notifier_that_breaks_its_promise_is_told_and_outlived(shop: Workshop):
-    """The loop begins anew; what it held comes again."""
+async def test_a_notifier_that_breaks_its_promise_harms_one_webhook_alone(shop: Workshop):
+    """That is a failed attempt, which is told. Those that are sent beside it are not cut off, nor later ones."""
+    held = asyncio.Event()
+    sent = []
 
-    async def bug(message):
-        raise RuntimeError("a bug in a notifier")
+    async def send(message):
+        if message.url.endswith("/bug"):
+            raise OverflowError("a bug in a notifier")
+        sent.append(message.url)
+        await held.wait()
+        return Answer(status_code=200)
 
-    real, shop.notifier.send = shop.notifier.send, bug  # type: ignore[method-assign]
+    shop.notifier.send = send  # type: ignore[method-assign]
     await shop.start(agent_of(echo))
     await shop.publish(webhook=URL)
-    await shop.until(lambda: shop.says.having("notifications: RuntimeError: a bug in a notifier"), moving=0.1)
-    shop.notifier.send = real  # type: ignore[method-assign]
-    await all_settled(shop, "delivered", moving=1.0)
+    await shop.until(lambda: sent, moving=0.1)
+    await shop.publish(webhook=f"{URL}/bug")
+    await shop.until(lambda: shop.says.having("sent: OverflowError: a bug in a notifier"), moving=0.1)
+    held.set()
+    await shop.publish(webhook=f"{URL}/later")
+    await all_settled(shop, "delivered", "pending", "delivered")
+    assert sent == [URL, f"{URL}/later"]
+    assert [line.error for line in entries(shop)[1].log] == ["OverflowError: a bug in a notifier"]
+
+
+async def test_a_result_that_a_codec_cannot_read_harms_nothing_else(shop: Workshop):
+    """Its webhook fails, its reply is given up, and both say why."""
+    real = shop.codec.decode_value
+
+    def decode_value(encoded):
+        if b"broken" in encoded:
+            raise RecursionError("a bug in a codec")
+        return real(encoded)
+
+    async def either(is_whole):
+        return "whole" if is_whole else "broken"
+
+    shop.codec.decode_value = decode_value  # type: ignore[method-assign]
+    await shop.start(agent_of(either))
+    for is_whole in (False, True):
+        await shop.publish(is_whole, webhook=URL, reply_to="answers")
+    await shop.until(lambda: sorted(statuses(shop)) == ["delivered", "delivered", "failed", "pending"], moving=0.1)
+    assert shop.says.having("RecursionError: a bug in a codec")
 
 
 async def test_a_leaving_worker_tells_of_what_it_ended_last(shop: Workshop):

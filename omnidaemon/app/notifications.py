@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Sequence
 
@@ -10,14 +11,14 @@ import attrs
 
 from omnidaemon.app.lanes import Persistence
 from omnidaemon.app.result_shape import task_result
-from omnidaemon.domain.errors import InvalidInput, OmniDaemonError
+from omnidaemon.domain.errors import InvalidInput, OmniDaemonError, TaskNotFound
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, SendAttempt, Settlement
-from omnidaemon.domain.reply_policy import ReplyPolicy
+from omnidaemon.domain.reply_policy import UNHEARD, ReplyPolicy
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Task
 from omnidaemon.domain.webhook_policy import Answer, GivenUp, Verdict, WebhookPolicy
-from omnidaemon.ports.bus import Confirmation, EventBus
+from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.notifier import Notifier, WebhookMessage
@@ -56,7 +57,7 @@ class Notifications:
         hint: asyncio.Event,
     ) -> None:
         self._bus = bus
-        self._log = storage.log
+        self._storage = storage
         self._outbox = storage.outbox
         self._terms = terms
         self._clock = clock
@@ -185,14 +186,19 @@ class Notifications:
                 self._note(entry, task, SendAttempt(error=task.reason))
         failures = await self._publish(list(tasks.values()))
         seconds = self._clock.now().steady - began
+        if failures:
+            self._hint.set()  # the next look says when these are due again
         for entry in entries:
             if entry.notification_id in tasks:
                 error = failures.get(entry.notification_id)
                 verdict = self._terms.replies.decide(
                     entry.attempts + 1,
                     is_confirmed=error is None,
+                    unheard=entry.failed_in_a_row(UNHEARD) + 1 if error == UNHEARD else 0,
                     chance=random.random(),  # noqa: S311 - jitter
                 )
+                if isinstance(verdict, GivenUp):
+                    await self._forget(entry.notification_id)
                 self._note(entry, verdict, SendAttempt(error=error, seconds=seconds))
 
     def _task_of(self, entry: OutboxEntry) -> Task | GivenUp:
@@ -223,14 +229,28 @@ class Notifications:
             return {}
         try:
             # Logged first, so that a reply which waits for its topic's first agent is listed as every task is.
-            await self._log.add(tasks)
+            await self._storage.log.add(tasks)
             receipts = await self._bus.publish(tasks)
         except OmniDaemonError as error:
             if not error.is_transient:
                 raise
             return {task.task_id: str(error) for task in tasks}
         return {
-            receipt.task_id: receipt.reason or "the bus did not confirm it"
+            receipt.task_id: _why_not(receipt)
             for receipt in receipts
             if receipt.confirmation is not Confirmation.CONFIRMED
         }
+
+    async def _forget(self, task_id: str) -> None:
+        """Take a reply that nobody will ever begin out of the log, where it would be queued for ever. It stays if an
+        earlier attempt was heard after all. When the store is away the entry comes again, and all this with it."""
+        record = (await self._storage.queries.records([task_id])).get(task_id)
+        if record is not None and not record.runs:
+            with contextlib.suppress(TaskNotFound):
+                await self._storage.commands.delete(task_id)
+
+
+def _why_not(receipt: Receipt) -> str:
+    if receipt.confirmation is Confirmation.FAILED and receipt.receivers == 0:
+        return UNHEARD
+    return receipt.reason or "the bus did not confirm it"

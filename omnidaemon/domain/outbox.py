@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 
 import attrs
 
@@ -74,6 +75,11 @@ class OutboxEntry:
     def notification_id(self) -> str:
         """The notification's."""
         return self.notification.notification_id
+
+    def failed_in_a_row(self, error: str) -> int:
+        """How many of the latest attempts that count came to this error."""
+        latest = reversed(self.log[max(0, len(self.log) - self.attempts) :])
+        return sum(1 for _ in takewhile(lambda line: line.error == error, latest))
 
     def taken(self, until: datetime) -> OutboxEntry:
         """In somebody's hands until then."""

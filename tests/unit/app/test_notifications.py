@@ -10,7 +10,8 @@ import pytest
 from omnidaemon.app.publisher import Draft
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.webhook_policy import Answer
-from tests.unit.app.faults import broken
+from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
+from tests.unit.app.faults import Faulty, broken
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
 URL = "https://example.org/hook"
@@ -22,6 +23,26 @@ async def echo(payload):
 
 async def fails(payload):
     raise ValueError("no")
+
+
+class DeafBus:
+    """A bus that keeps nothing, with topics on which nobody listens."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self.topics: set[str] = set()
+        self._bus = bus
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._bus, name)
+
+    async def publish(self, tasks):
+        heard = [task for task in tasks if task.topic not in self.topics]
+        receipts = {receipt.task_id: receipt for receipt in await self._bus.publish(heard)}
+        return [receipts.get(task.task_id) or _unheard(task) for task in tasks]
+
+
+def _unheard(task):
+    return Receipt(task_id=task.task_id, confirmation=Confirmation.FAILED, receivers=0, reason="nobody listens")
 
 
 def entries(shop: Workshop):
@@ -264,6 +285,26 @@ async def test_a_reply_is_tried_until_the_bus_takes_it(shop: Workshop, part):
     assert "away" in (pending.log[-1].error or "")
     port.come_back()
     await all_settled(shop, "delivered", "delivered", moving=1.0)
+
+
+async def test_a_reply_that_nobody_can_ever_hear_is_given_up(shop: Workshop):
+    """On a bus that keeps nothing: after a minute, with the reason, and no task is left that would be queued for ever."""
+    deaf = DeafBus(shop.real_bus)
+    shop.bus = Faulty(deaf)
+    await shop.start(agent_of(echo))
+    deaf.topics.add("answers")
+    await shop.publish("x", reply_to="answers")
+    await shop.until(lambda: len(entries(shop)) == 1 and entries(shop)[0].attempts == 1, moving=0.1)
+    assert shop.space.tasks[entries(shop)[0].notification_id].is_logged
+    await shop.pass_time(80.0, step=0.5)
+    (entry,) = entries(shop)
+    assert (entry.status.value, entry.attempts) == ("failed", 8)
+    assert "no agent listens on the topic" in (entry.reason or "")
+    assert entry.notification_id not in shop.space.tasks
+    deaf.topics.clear()
+    await shop.storage.outbox.redeliver([entry.notification_id])
+    await all_settled(shop, "delivered")
+    assert shop.space.tasks[entry.notification_id].is_logged
 
 
 async def test_a_bus_that_has_to_be_mended_is_told(shop: Workshop):

@@ -44,7 +44,10 @@ class NotifyingTerms:
 
 class Notifications:
     """Takes what is due from the outbox, tells it, and settles it. Webhooks are sent many at once, so that a slow
-    receiver holds nobody up but those who are to be told after it; replies go out in batches."""
+    receiver holds nobody up but those who are to be told after it; replies go out in batches.
+
+    `is_idle` is set while no webhook is under way, `has_taken_last` once nothing more will be.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,9 @@ class Notifications:
         self._sending = 0
         self._unsettled: list[Settlement] = []
         self._stopping = asyncio.Event()
+        self.has_taken_last = asyncio.Event()
+        self.is_idle = asyncio.Event()
+        self.is_idle.set()
 
     def stop(self) -> None:
         """Have run() return once it has told what was due by now."""
@@ -93,6 +99,7 @@ class Notifications:
             await self._clock.wait(self._stopping, _SHORTEST_PAUSE_SECONDS)
             if pause > _SHORTEST_PAUSE_SECONDS:
                 await self._clock.wait(self._hint, pause - _SHORTEST_PAUSE_SECONDS)
+        self.has_taken_last.set()
         while self._sending or self._unsettled:
             self._hint.clear()
             await self._store.call(self._settle)
@@ -111,6 +118,7 @@ class Notifications:
         for entry in taken.entries:
             if entry.notification.kind is NotificationKind.WEBHOOK:
                 self._sending += 1
+                self.is_idle.clear()
                 sending.create_task(self._send(entry))
         if replies:
             await self._reply(replies)
@@ -151,6 +159,8 @@ class Notifications:
             self._note(entry, verdict, attempt)
         finally:
             self._sending -= 1
+            if not self._sending:
+                self.is_idle.set()
             self._hint.set()
 
     async def _answer(self, entry: OutboxEntry) -> Answer:

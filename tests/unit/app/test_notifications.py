@@ -225,6 +225,47 @@ async def test_a_leaving_worker_tells_of_what_it_ended_last(shop: Workshop):
     assert statuses(shop) == ["delivered", "delivered"]
 
 
+async def test_a_leaving_worker_lets_a_receiver_answer(shop: Workshop):
+    """For as long as one may take, however short all else is bounded; so nothing is cut off and sent twice."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def send(message):
+        asked.set()
+        await answered.wait()
+        return Answer(status_code=200)
+
+    shop.notifier.send = send  # type: ignore[method-assign]
+    worker = await shop.start(agent_of(echo), drain_seconds=0.01, last_word_seconds=0.05)
+    await shop.publish(webhook=URL)
+    await shop.until(asked.is_set, moving=0.1)
+    leaving = asyncio.create_task(worker.stop())
+    assert not (await asyncio.wait({leaving}, timeout=0.3))[0]
+    answered.set()
+    await leaving
+    assert statuses(shop) == ["delivered"]
+
+
+@pytest.mark.parametrize("away", ["receiver", "store"])
+async def test_a_leaving_worker_that_is_in_a_hurry_waits_for_nobody(shop: Workshop, away):
+    """Nor one whose store is away, for a receiver that has nothing to do with it."""
+    asked = asyncio.Event()
+
+    async def send(message):
+        asked.set()
+        await asyncio.Event().wait()
+
+    shop.notifier.send = send  # type: ignore[method-assign]
+    worker = await shop.start(agent_of(echo), drain_seconds=0.01, last_word_seconds=0.05)
+    if away == "receiver":
+        await shop.publish(webhook=URL)
+        await shop.until(asked.is_set, moving=0.1)
+        worker.engine.release_now()
+    else:
+        shop.ports["outbox"].go_away()
+    await asyncio.wait_for(worker.stop(), 5.0)
+    assert shop.says.having("while leaving, somebody was not told of an ended run")
+
+
 # --- replies ----------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import attrs
 
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.notification import Notification
-from omnidaemon.domain.texts import storable
+from omnidaemon.domain.texts import brief
 from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain, Verdict
 
 LONGEST_LOG = 100
@@ -28,10 +28,11 @@ class OutboxStatus(StrEnum):
 @attrs.frozen(kw_only=True)
 class SendAttempt:
     """One line of an entry's log. `attempt` counts from 1, anew each time that somebody has it delivered again;
-    `at` is when the store heard of it, `seconds` how long it took."""
+    `at` is when the store heard of it, `seconds` how long it took. Of an error the beginning is kept: receivers have
+    their say in it, and an entry keeps many."""
 
     status_code: int | None = None
-    error: str | None = None
+    error: str | None = attrs.field(default=None, converter=attrs.converters.optional(brief))
     seconds: float = 0.0
     attempt: int = 0
     at: datetime | None = None
@@ -100,7 +101,7 @@ class OutboxEntry:
                 return attrs.evolve(tried, status=OutboxStatus.DELIVERED, due_at=None, settled_at=now.at)
             case GivenUp(reason=reason):
                 return attrs.evolve(
-                    tried, status=OutboxStatus.FAILED, due_at=None, settled_at=now.at, reason=storable(reason)
+                    tried, status=OutboxStatus.FAILED, due_at=None, settled_at=now.at, reason=brief(reason)
                 )
 
     def redelivered(self, now: Instant) -> OutboxEntry:

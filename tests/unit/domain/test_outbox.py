@@ -83,5 +83,18 @@ def test_it_tells_how_often_it_failed_alike():
     assert (again.failed_in_a_row("x"), settled(again, TryAgain(1), error="x").failed_in_a_row("x")) == (0, 1)
 
 
-def test_a_reason_of_any_text_can_be_stored():
-    assert settled(TAKEN, GivenUp("half \ud800")).reason == "half \\ud800"
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("half \ud800", "half \\ud800"),
+        ("a\0b", "a\\x00b"),
+        ("é" * 300, "é" * 300),
+        ("x" * 2**20, "x" * 299 + "…"),
+        ("\ud800" * 400, ("\\ud800" * 50)[:299] + "…"),
+    ],
+    ids=["surrogate", "NUL", "fits", "long", "long when written out"],
+)
+def test_what_others_say_is_kept_in_brief(text, kept):
+    """As a reason and as the error of an attempt, in what any store can hold."""
+    entry = settled(TAKEN, GivenUp(text), error=text)
+    assert (entry.reason, entry.log[0].error) == (kept, kept)

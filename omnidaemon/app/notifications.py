@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Sequence
 
@@ -25,8 +24,7 @@ from omnidaemon.ports.notifier import Notifier, WebhookMessage
 from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Level, Telemetry
 
-_REPLIES_AT_ONCE = 200
-_WEBHOOKS_AT_ONCE = 32
+_AT_ONCE = 32  # of either kind: each may hold a result of many megabytes
 _HOLD_SECONDS = 20.0
 _SHORTEST_PAUSE_SECONDS = 0.05
 _BACKSTOP_SECONDS = 5.0
@@ -44,7 +42,8 @@ class NotifyingTerms:
 
 class Notifications:
     """Takes what is due from the outbox, tells it, and settles it. Webhooks are sent many at once, so that a slow
-    receiver holds nobody up but those who are to be told after it; replies go out in batches.
+    receiver holds nobody up but those who are to be told after it; replies go out in batches, one after the other, and a
+    slow bus holds up nothing but them.
 
     `is_idle` is set while no webhook is under way, `has_taken_last` once nothing more will be.
     """
@@ -68,6 +67,7 @@ class Notifications:
         self._hint = hint
         self._store = Persistence("notifications", clock, telemetry)
         self._sending = 0
+        self._is_replying = False
         self._unsettled: list[Settlement] = []
         self._stopping = asyncio.Event()
         self.has_taken_last = asyncio.Event()
@@ -87,7 +87,8 @@ class Notifications:
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures  # there is one: what is sent raises nothing
         finally:
-            self._sending = 0
+            self._sending, self._is_replying = 0, False
+            self.is_idle.set()
 
     async def _tell_all(self, sending: asyncio.TaskGroup) -> None:
         while True:
@@ -100,18 +101,22 @@ class Notifications:
             if pause > _SHORTEST_PAUSE_SECONDS:
                 await self._clock.wait(self._hint, pause - _SHORTEST_PAUSE_SECONDS)
         self.has_taken_last.set()
-        while self._sending or self._unsettled:
+        while self._is_telling or self._unsettled:
             self._hint.clear()
             await self._store.call(self._settle)
-            if self._sending and not self._unsettled:
+            if self._is_telling and not self._unsettled:
                 await self._hint.wait()
+
+    @property
+    def _is_telling(self) -> bool:
+        return self._sending > 0 or self._is_replying
 
     async def _round(self, sending: asyncio.TaskGroup) -> float:
         """Settle what was told meanwhile and tell what is due now; how long nothing more will be."""
         await self._settle()
         limits = {
-            NotificationKind.REPLY: _REPLIES_AT_ONCE,
-            NotificationKind.WEBHOOK: _WEBHOOKS_AT_ONCE - self._sending,
+            NotificationKind.REPLY: 0 if self._is_replying else _AT_ONCE,
+            NotificationKind.WEBHOOK: _AT_ONCE - self._sending,
         }
         taken = await self._outbox.take(limits, _HOLD_SECONDS)
         replies = [entry for entry in taken.entries if entry.notification.kind is NotificationKind.REPLY]
@@ -121,8 +126,8 @@ class Notifications:
                 self.is_idle.clear()
                 sending.create_task(self._send(entry))
         if replies:
-            await self._reply(replies)
-            await self._settle()
+            self._is_replying = True
+            sending.create_task(self._reply(replies))
         backstop = _BACKSTOP_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter between workers
         return backstop if taken.next_due_seconds is None else min(backstop, taken.next_due_seconds)
 
@@ -186,6 +191,13 @@ class Notifications:
     # --- replies ------------------------------------------------------------------------------------------------------
 
     async def _reply(self, entries: Sequence[OutboxEntry]) -> None:
+        try:
+            await self._reply_to(entries)
+        finally:
+            self._is_replying = False
+            self._hint.set()
+
+    async def _reply_to(self, entries: Sequence[OutboxEntry]) -> None:
         began = self._clock.now().steady
         tasks: dict[str, Task] = {}
         for entry in entries:
@@ -196,8 +208,6 @@ class Notifications:
                 self._note(entry, task, SendAttempt(error=task.reason))
         failures = await self._publish(list(tasks.values()))
         seconds = self._clock.now().steady - began
-        if failures:
-            self._hint.set()  # the next look says when these are due again
         for entry in entries:
             if entry.notification_id in tasks:
                 error = failures.get(entry.notification_id)
@@ -207,8 +217,8 @@ class Notifications:
                     unheard=entry.failed_in_a_row(UNHEARD) + 1 if error == UNHEARD else 0,
                     chance=random.random(),  # noqa: S311 - jitter
                 )
-                if isinstance(verdict, GivenUp):
-                    await self._forget(entry.notification_id)
+                if isinstance(verdict, GivenUp) and not await self._is_forgotten(entry.notification_id):
+                    continue  # comes again once its hold is over
                 self._note(entry, verdict, SendAttempt(error=error, seconds=seconds))
 
     def _task_of(self, entry: OutboxEntry) -> Task | GivenUp:
@@ -233,17 +243,16 @@ class Notifications:
         )
 
     async def _publish(self, tasks: Sequence[Task]) -> dict[str, str]:
-        """Why which of them are not on the bus, by id. A store or a bus that is away is no reason to wait here: there
-        are webhooks to be sent."""
+        """Why which of them are not on the bus, by id. They are tried again, also when a person has to mend it first."""
         if not tasks:
             return {}
         try:
             # Logged first, so that a reply which waits for its topic's first agent is listed as every task is.
             await self._storage.log.add(tasks)
             receipts = await self._bus.publish(tasks)
-        except OmniDaemonError as error:
-            if not error.is_transient:
-                raise
+        except Exception as error:  # noqa: BLE001 - a bus that is broken is not to stop the webhooks
+            if not (isinstance(error, OmniDaemonError) and error.is_transient):
+                self._telemetry.say(Level.ERROR, f"replies cannot be published: {type(error).__name__}: {error}")
             return {task.task_id: str(error) for task in tasks}
         return {
             receipt.task_id: _why_not(receipt)
@@ -251,13 +260,18 @@ class Notifications:
             if receipt.confirmation is not Confirmation.CONFIRMED
         }
 
-    async def _forget(self, task_id: str) -> None:
-        """Take a reply that nobody will ever begin out of the log, where it would be queued for ever. It stays if an
-        earlier attempt was heard after all. When the store is away the entry comes again, and all this with it."""
-        record = (await self._storage.queries.records([task_id])).get(task_id)
-        if record is not None and not record.runs:
-            with contextlib.suppress(TaskNotFound):
+    async def _is_forgotten(self, task_id: str) -> bool:
+        """Take a reply that nobody will ever begin out of the log, where it would be queued for ever; whether the store
+        answered. It stays if an earlier attempt was heard after all."""
+        try:
+            record = (await self._storage.queries.records([task_id])).get(task_id)
+            if record is not None and not record.runs:
                 await self._storage.commands.delete(task_id)
+        except TaskNotFound:
+            return True
+        except OmniDaemonError:
+            return False
+        return True
 
 
 def _why_not(receipt: Receipt) -> str:

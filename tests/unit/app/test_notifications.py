@@ -349,12 +349,45 @@ async def test_a_reply_that_nobody_can_ever_hear_is_given_up(shop: Workshop):
 
 
 async def test_a_bus_that_has_to_be_mended_is_told(shop: Workshop):
-    """And the replies come again."""
+    """And the replies come again; the webhooks do not notice."""
+    await shop.start(agent_of(echo))
+    await shop.publish("x", reply_to="answers", webhook=URL)
+    shop.bus.fail("publish", error=broken)
+    await shop.until(lambda: shop.says.having("replies cannot be published: BackendUnusable"), moving=0.1)
+    await all_settled(shop, "delivered", "delivered", moving=1.0)
+    assert len(shop.notifier.sent) == 1
+    assert not shop.says.having("notifications:")
+
+
+async def test_a_slow_bus_holds_up_no_webhook(shop: Workshop):
+    """Nor what the store has to hear of one that was sent: else its hold ends, and it is sent twice."""
     await shop.start(agent_of(echo))
     await shop.publish("x", reply_to="answers")
-    shop.bus.fail("publish", error=broken)
-    await shop.until(lambda: shop.says.having("notifications: BackendUnusable"), moving=0.1)
-    await all_settled(shop, "delivered", moving=1.0)
+    gate = shop.bus.hold("publish")
+    await shop.until(lambda: shop.bus.calls["publish"] == 2, moving=0.1)
+    shop.publisher._bus = shop.real_bus
+    await shop.publish("y", webhook=URL)
+    await shop.until(lambda: statuses(shop) == ["pending", "delivered"], moving=0.1)
+    await shop.pass_time(60.0, step=5.0)
+    assert len(shop.notifier.sent) == 1
+    gate.set()
+    await all_settled(shop, "delivered", "delivered", moving=1.0)
+
+
+async def test_replies_are_taken_a_few_at_a_time(shop: Workshop):
+    """Each may hold a large result."""
+    taken = []
+
+    async def take(limits, hold_seconds):
+        taken.append(found := await real(limits, hold_seconds))
+        return found
+
+    real = shop.storage.outbox.take
+    shop.storage.outbox.take = take  # type: ignore[method-assign]
+    await shop.start(agent_of(echo))
+    await shop.publisher.publish([Draft(topic=TOPIC, payload=n, reply_to="answers") for n in range(100)])
+    await shop.until(lambda: statuses(shop) == ["delivered"] * 100, moving=0.1)
+    assert max(len(each.entries) for each in taken) <= 32
 
 
 async def test_a_circle_of_replies_ends_with_a_clear_error(shop: Workshop):

@@ -18,6 +18,7 @@ from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import EventBus, Inbox
 from omnidaemon.ports.clock import Clock
+from omnidaemon.ports.notifier import LONGEST_SEND_SECONDS
 from omnidaemon.ports.run_store import Wakeups
 from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Level, Telemetry
@@ -114,13 +115,14 @@ class Engine:
     async def stop(self) -> int:
         """Drain and leave; how many runs were given back unfinished. Not to be called twice."""
         self._is_draining = True
+        grace_ends = asyncio.get_running_loop().time() + self._options.drain_seconds
         self._loops.stop_taking()
         await self._within_grace(self._loops.drained())
         await cancelled(self._loops.takers)
         given_back = len(self._loops.custody)
         await self._last_word("deliveries were not given back", self._close_inbox())
         await self._last_word(f"{given_back} runs were not given back", self._loops.finishes.release_all())
-        await self._last_word("somebody was not told of an ended run", self._loops.told())
+        await self._tell(grace_ends)
         await cancelled(self._loops.keepers)
         await self._leave()
         return given_back
@@ -133,6 +135,16 @@ class Engine:
             (finished, hurried), timeout=self._options.drain_seconds, return_when=asyncio.FIRST_COMPLETED
         )
         await cancelled([finished, hurried])
+
+    async def _tell(self, grace_ends: float) -> None:
+        """Give receivers the rest of the grace, at least as long as one of them may take: what is cut off is sent once
+        more by somebody else. Somebody in a hurry cuts it off all the same."""
+        rest = grace_ends - asyncio.get_running_loop().time()
+        telling = asyncio.ensure_future(self._loops.told(max(rest, LONGEST_SEND_SECONDS)))
+        hurried = asyncio.ensure_future(self._release_now.wait())
+        await asyncio.wait((telling, hurried), return_when=asyncio.FIRST_COMPLETED)
+        await cancelled([hurried])
+        await self._last_word("somebody was not told of an ended run", telling)
 
     async def _leave(self) -> None:
         """Let go of everything but the runs."""

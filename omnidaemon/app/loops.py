@@ -154,11 +154,15 @@ class Loops:
             await asyncio.wait(self.takers)
         await self.custody.emptied()
 
-    async def told(self) -> None:
-        """Tell what is due of ended runs, and return once that is done."""
+    async def told(self, send_seconds: float) -> None:
+        """Tell what is due of ended runs, and return once that is done: receivers may take so long, the store and the
+        bus as long as for any last word. `TimeoutError` when one of them takes longer."""
         self.notifications.stop()
         if self._notifying is not None:
-            await asyncio.wait({self._notifying})
+            patience = self._options.last_word_seconds
+            await _first_of(self.notifications.has_taken_last, self._notifying, patience)
+            await _first_of(self.notifications.is_idle, self._notifying, send_seconds)
+            await asyncio.wait_for(asyncio.wait({self._notifying}), patience)
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -223,6 +227,15 @@ class Loops:
     def _lane(self, name: str, *, grants: bool = False) -> Lane:
         patience = self._options.last_word_seconds if grants else 0.0
         return Lane(self._options.incarnation, name, self._clock, self._telemetry, last_word_seconds=patience)
+
+
+async def _first_of(event: asyncio.Event, task: asyncio.Task[None], seconds: float) -> None:
+    """Return once the event is set or the task is over; `TimeoutError` when neither is so in time."""
+    waiting = asyncio.ensure_future(event.wait())
+    done, _ = await asyncio.wait((waiting, task), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    await cancelled([waiting])
+    if not done:
+        raise TimeoutError
 
 
 async def cancelled(tasks: Sequence[asyncio.Future[Any]]) -> None:

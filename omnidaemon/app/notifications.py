@@ -10,22 +10,21 @@ import attrs
 
 from omnidaemon.app.lanes import Persistence
 from omnidaemon.app.result_shape import task_result
-from omnidaemon.domain.errors import InvalidInput, OmniDaemonError
+from omnidaemon.domain.errors import InvalidInput, OmniDaemonError, TaskNotFound
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, SendAttempt, Settlement
-from omnidaemon.domain.reply_policy import ReplyPolicy
+from omnidaemon.domain.reply_policy import UNHEARD, ReplyPolicy
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Task
-from omnidaemon.domain.webhook_policy import GivenUp, Verdict, WebhookPolicy
-from omnidaemon.ports.bus import Confirmation, EventBus
+from omnidaemon.domain.webhook_policy import Answer, GivenUp, Verdict, WebhookPolicy
+from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.notifier import Notifier, WebhookMessage
 from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Level, Telemetry
 
-_REPLIES_AT_ONCE = 200
-_WEBHOOKS_AT_ONCE = 32
+_AT_ONCE = 32  # of either kind: each may hold a result of many megabytes
 _HOLD_SECONDS = 20.0
 _SHORTEST_PAUSE_SECONDS = 0.05
 _BACKSTOP_SECONDS = 5.0
@@ -43,7 +42,11 @@ class NotifyingTerms:
 
 class Notifications:
     """Takes what is due from the outbox, tells it, and settles it. Webhooks are sent many at once, so that a slow
-    receiver holds nobody up but those who are to be told after it; replies go out in batches."""
+    receiver holds nobody up but those who are to be told after it; replies go out in batches, one after the other, and a
+    slow bus holds up nothing but them.
+
+    `is_idle` is set while no webhook is under way, `has_taken_last` once nothing more will be.
+    """
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class Notifications:
         hint: asyncio.Event,
     ) -> None:
         self._bus = bus
-        self._log = storage.log
+        self._storage = storage
         self._outbox = storage.outbox
         self._terms = terms
         self._clock = clock
@@ -64,8 +67,12 @@ class Notifications:
         self._hint = hint
         self._store = Persistence("notifications", clock, telemetry)
         self._sending = 0
+        self._is_replying = False
         self._unsettled: list[Settlement] = []
         self._stopping = asyncio.Event()
+        self.has_taken_last = asyncio.Event()
+        self.is_idle = asyncio.Event()
+        self.is_idle.set()
 
     def stop(self) -> None:
         """Have run() return once it has told what was due by now."""
@@ -78,10 +85,10 @@ class Notifications:
             async with asyncio.TaskGroup() as sending:
                 await self._tell_all(sending)
         except ExceptionGroup as failures:
-            # The first is enough for the log; the others are the store's, or of the same notifier.
-            raise failures.exceptions[0] from failures
+            raise failures.exceptions[0] from failures  # there is one: what is sent raises nothing
         finally:
-            self._sending = 0
+            self._sending, self._is_replying = 0, False
+            self.is_idle.set()
 
     async def _tell_all(self, sending: asyncio.TaskGroup) -> None:
         while True:
@@ -93,28 +100,34 @@ class Notifications:
             await self._clock.wait(self._stopping, _SHORTEST_PAUSE_SECONDS)
             if pause > _SHORTEST_PAUSE_SECONDS:
                 await self._clock.wait(self._hint, pause - _SHORTEST_PAUSE_SECONDS)
-        while self._sending or self._unsettled:
+        self.has_taken_last.set()
+        while self._is_telling or self._unsettled:
             self._hint.clear()
             await self._store.call(self._settle)
-            if self._sending and not self._unsettled:
+            if self._is_telling and not self._unsettled:
                 await self._hint.wait()
+
+    @property
+    def _is_telling(self) -> bool:
+        return self._sending > 0 or self._is_replying
 
     async def _round(self, sending: asyncio.TaskGroup) -> float:
         """Settle what was told meanwhile and tell what is due now; how long nothing more will be."""
         await self._settle()
         limits = {
-            NotificationKind.REPLY: _REPLIES_AT_ONCE,
-            NotificationKind.WEBHOOK: _WEBHOOKS_AT_ONCE - self._sending,
+            NotificationKind.REPLY: 0 if self._is_replying else _AT_ONCE,
+            NotificationKind.WEBHOOK: _AT_ONCE - self._sending,
         }
         taken = await self._outbox.take(limits, _HOLD_SECONDS)
         replies = [entry for entry in taken.entries if entry.notification.kind is NotificationKind.REPLY]
         for entry in taken.entries:
             if entry.notification.kind is NotificationKind.WEBHOOK:
                 self._sending += 1
+                self.is_idle.clear()
                 sending.create_task(self._send(entry))
         if replies:
-            await self._reply(replies)
-            await self._settle()
+            self._is_replying = True
+            sending.create_task(self._reply(replies))
         backstop = _BACKSTOP_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter between workers
         return backstop if taken.next_due_seconds is None else min(backstop, taken.next_due_seconds)
 
@@ -134,23 +147,39 @@ class Notifications:
             message = f"the {told.kind} of task {told.task_id} is given up: {verdict.reason}"
             self._telemetry.say(Level.WARNING, message, notification_id=entry.notification_id)
 
+    def _broken(self, entry: OutboxEntry, error: Exception) -> str:
+        """What the log of an entry says of a notifier or a codec that broke its promise; told to people too."""
+        told, kind = entry.notification, f"{type(error).__name__}: {error}"
+        message = f"the {told.kind} of task {told.task_id} cannot be made or sent: {kind}"
+        self._telemetry.say(Level.ERROR, message, notification_id=entry.notification_id)
+        return kind
+
     # --- webhooks -----------------------------------------------------------------------------------------------------
 
     async def _send(self, entry: OutboxEntry) -> None:
         try:
-            message = WebhookMessage(
-                message_id=entry.notification_id,
-                url=entry.notification.target,
-                body=self._body(entry),
-                at=self._clock.now().at,
-            )
-            answer = await self._terms.notifier.send(message)
+            answer = await self._answer(entry)
             verdict = self._terms.webhooks.decide(entry.attempts + 1, answer, random.random())  # noqa: S311 - jitter
             attempt = SendAttempt(status_code=answer.status_code, error=answer.error, seconds=answer.seconds)
             self._note(entry, verdict, attempt)
         finally:
             self._sending -= 1
+            if not self._sending:
+                self.is_idle.set()
             self._hint.set()
+
+    async def _answer(self, entry: OutboxEntry) -> Answer:
+        began = self._clock.now()
+        try:
+            message = WebhookMessage(
+                message_id=entry.notification_id,
+                url=entry.notification.target,
+                body=self._body(entry),
+                at=began.at,
+            )
+            return await self._terms.notifier.send(message)
+        except Exception as error:  # noqa: BLE001 - a bug that one entry brings out is not to stop all the others
+            return Answer(error=self._broken(entry, error), seconds=self._clock.now().steady - began.steady)
 
     def _body(self, entry: OutboxEntry) -> bytes:
         """The run's result as JSON text: what `omni task result --agent` shows."""
@@ -162,14 +191,21 @@ class Notifications:
     # --- replies ------------------------------------------------------------------------------------------------------
 
     async def _reply(self, entries: Sequence[OutboxEntry]) -> None:
+        try:
+            await self._reply_to(entries)
+        finally:
+            self._is_replying = False
+            self._hint.set()
+
+    async def _reply_to(self, entries: Sequence[OutboxEntry]) -> None:
         began = self._clock.now().steady
         tasks: dict[str, Task] = {}
         for entry in entries:
             task = self._task_of(entry)
-            if isinstance(task, GivenUp):
-                self._note(entry, task, SendAttempt(error=task.reason))
-            else:
+            if isinstance(task, Task):
                 tasks[entry.notification_id] = task
+            else:
+                self._note(entry, task, SendAttempt(error=task.reason))
         failures = await self._publish(list(tasks.values()))
         seconds = self._clock.now().steady - began
         for entry in entries:
@@ -178,8 +214,11 @@ class Notifications:
                 verdict = self._terms.replies.decide(
                     entry.attempts + 1,
                     is_confirmed=error is None,
+                    unheard=entry.failed_in_a_row(UNHEARD) + 1 if error == UNHEARD else 0,
                     chance=random.random(),  # noqa: S311 - jitter
                 )
+                if isinstance(verdict, GivenUp) and not await self._is_forgotten(entry.notification_id):
+                    continue  # comes again once its hold is over
                 self._note(entry, verdict, SendAttempt(error=error, seconds=seconds))
 
     def _task_of(self, entry: OutboxEntry) -> Task | GivenUp:
@@ -191,6 +230,8 @@ class Notifications:
             payload = codec.encode_payload(codec.decode_value(self._body(entry)))
         except InvalidInput as error:  # such as a result that is nested as deeply as a payload may be
             return GivenUp(str(error))
+        except Exception as error:  # noqa: BLE001 - as for webhooks; the same bytes would bring it out again
+            return GivenUp(self._broken(entry, error))
         return self._terms.replies.refusal(hops, len(payload)) or Task(
             task_id=told.notification_id,
             topic=told.target,
@@ -202,20 +243,38 @@ class Notifications:
         )
 
     async def _publish(self, tasks: Sequence[Task]) -> dict[str, str]:
-        """Why which of them are not on the bus, by id. A store or a bus that is away is no reason to wait here: there
-        are webhooks to be sent."""
+        """Why which of them are not on the bus, by id. They are tried again, also when a person has to mend it first."""
         if not tasks:
             return {}
         try:
             # Logged first, so that a reply which waits for its topic's first agent is listed as every task is.
-            await self._log.add(tasks)
+            await self._storage.log.add(tasks)
             receipts = await self._bus.publish(tasks)
-        except OmniDaemonError as error:
-            if not error.is_transient:
-                raise
+        except Exception as error:  # noqa: BLE001 - a bus that is broken is not to stop the webhooks
+            if not (isinstance(error, OmniDaemonError) and error.is_transient):
+                self._telemetry.say(Level.ERROR, f"replies cannot be published: {type(error).__name__}: {error}")
             return {task.task_id: str(error) for task in tasks}
         return {
-            receipt.task_id: receipt.reason or "the bus did not confirm it"
+            receipt.task_id: _why_not(receipt)
             for receipt in receipts
             if receipt.confirmation is not Confirmation.CONFIRMED
         }
+
+    async def _is_forgotten(self, task_id: str) -> bool:
+        """Take a reply that nobody will ever begin out of the log, where it would be queued for ever; whether the store
+        answered. It stays if an earlier attempt was heard after all."""
+        try:
+            record = (await self._storage.queries.records([task_id])).get(task_id)
+            if record is not None and not record.runs:
+                await self._storage.commands.delete(task_id)
+        except TaskNotFound:
+            return True
+        except OmniDaemonError:
+            return False
+        return True
+
+
+def _why_not(receipt: Receipt) -> str:
+    if receipt.confirmation is Confirmation.FAILED and receipt.receivers == 0:
+        return UNHEARD
+    return receipt.reason or "the bus did not confirm it"

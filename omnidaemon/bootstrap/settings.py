@@ -81,7 +81,8 @@ class Settings:
     a store whose guarantees do not fit together. `api_host`, `api_port` and `api_keys` are what the HTTP API is served on
     and lets in, `api_hosts` further names that it may be called by; `api_url` and `api_key` are what clients of it
     use. `notifier` sends webhooks, signed with each `webhook_secret`, and to a private address only if `webhook_allow`
-    names it; `reply_hops_max` ends circles of replies. `origins` says of each setting where its value came from.
+    names it, or to this machine if nobody else can publish; `reply_hops_max` ends circles of replies. `origins` says of
+    each setting where its value came from.
     """
 
     event_bus_type: str = _setting("EVENT_BUS_TYPE", kinds.BACKEND, default="sqlite")

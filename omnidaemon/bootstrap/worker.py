@@ -129,7 +129,10 @@ class Worker:
 
         self._pass_wishes_on = lambda: loop.call_soon_threadsafe(hear)
         hear()
-        async with self._container.runtime() as runtime, self._container.notifier() as notifier:
+        async with (
+            self._container.runtime() as runtime,
+            self._container.notifier(bus=runtime.bus.capabilities, storage=runtime.storage.capabilities) as notifier,
+        ):
             engine = self._engine(runtime, notifier, executor, agents_loop)
             take = engine.take_reports
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 
 import attrs
 
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.notification import Notification
-from omnidaemon.domain.texts import storable
+from omnidaemon.domain.texts import brief
 from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain, Verdict
 
 LONGEST_LOG = 100
@@ -27,10 +28,11 @@ class OutboxStatus(StrEnum):
 @attrs.frozen(kw_only=True)
 class SendAttempt:
     """One line of an entry's log. `attempt` counts from 1, anew each time that somebody has it delivered again;
-    `at` is when the store heard of it, `seconds` how long it took."""
+    `at` is when the store heard of it, `seconds` how long it took. Of an error the beginning is kept: receivers have
+    their say in it, and an entry keeps many."""
 
     status_code: int | None = None
-    error: str | None = None
+    error: str | None = attrs.field(default=None, converter=attrs.converters.optional(brief))
     seconds: float = 0.0
     attempt: int = 0
     at: datetime | None = None
@@ -75,6 +77,11 @@ class OutboxEntry:
         """The notification's."""
         return self.notification.notification_id
 
+    def failed_in_a_row(self, error: str) -> int:
+        """How many of the latest attempts that count came to this error."""
+        latest = reversed(self.log[max(0, len(self.log) - self.attempts) :])
+        return sum(1 for _ in takewhile(lambda line: line.error == error, latest))
+
     def taken(self, until: datetime) -> OutboxEntry:
         """In somebody's hands until then."""
         return attrs.evolve(self, fence=self.fence + 1, due_at=until)
@@ -94,7 +101,7 @@ class OutboxEntry:
                 return attrs.evolve(tried, status=OutboxStatus.DELIVERED, due_at=None, settled_at=now.at)
             case GivenUp(reason=reason):
                 return attrs.evolve(
-                    tried, status=OutboxStatus.FAILED, due_at=None, settled_at=now.at, reason=storable(reason)
+                    tried, status=OutboxStatus.FAILED, due_at=None, settled_at=now.at, reason=brief(reason)
                 )
 
     def redelivered(self, now: Instant) -> OutboxEntry:

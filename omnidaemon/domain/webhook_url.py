@@ -9,6 +9,24 @@ from omnidaemon.domain.errors import InvalidValue
 LONGEST_URL = 2000
 _EXPECTED = f"an http or https URL with a host, without a user or password, of at most {LONGEST_URL} characters"
 
+_SHOWN_CHARACTERS = 16
+
+
+def shown_webhook(url: str) -> str:
+    """As much of it as tells which one it is: scheme, host, and the beginning of the path. The rest is often the key to
+    somebody's channel, and whoever may see what was sent may not send there."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "…"
+    if not parts.netloc:
+        return "…"
+    first, slash, rest = parts.path.removeprefix("/").partition("/")
+    beginning = first if len(first) <= _SHOWN_CHARACTERS else f"{first[:_SHOWN_CHARACTERS]}…"
+    deeper = f"{slash}{'…' if rest else ''}"
+    query = "?…" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{beginning}{deeper}{query}"
+
 
 def checked_webhook(name: str, value: object) -> str:
     """The URL, when a webhook can be sent to it; `InvalidValue` under this name otherwise."""

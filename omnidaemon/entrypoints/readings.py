@@ -121,7 +121,7 @@ def journal_event(shape: Shape) -> JournalEvent:
 
 
 def webhook_page(shape: Shape) -> WebhookPage:
-    """A page of webhooks and replies; of their targets, what looked like a secret is left out."""
+    """A page of webhooks and replies; of their URLs there is only the beginning."""
     return WebhookPage(webhooks=tuple(map(_webhook, shape["webhooks"])), cursor=shape["cursor"])
 
 

@@ -10,13 +10,15 @@ import attrs
 
 from omnidaemon.app import result_shape
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage, WebhookStatus
-from omnidaemon.bootstrap.settings import Shown, without_secrets
+from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics, bucket_seconds
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.webhook_url import shown_webhook
 from omnidaemon.entrypoints.dead_letters import Dealt
 from omnidaemon.entrypoints.diagnosis import Finding, Severity
 from omnidaemon.ports.bus import Depth
@@ -54,7 +56,7 @@ def task_details(details: TaskDetails) -> Shape:
         "correlation_id": task.correlation_id if task else None,
         "causation_id": task.causation_id if task else None,
         "idempotency_key": task.idempotency_key if task else None,
-        "webhook": without_secrets("webhook", task.webhook) if task and task.webhook else None,
+        "webhook": shown_webhook(task.webhook) if task and task.webhook else None,
         "reply_to": task.reply_to if task else None,
         "unreadable": unreadable
         and {"reason": unreadable.reason, "raw_base64": base64.b64encode(unreadable.raw).decode()},
@@ -99,7 +101,7 @@ def webhook(status: WebhookStatus) -> Shape:
     return {
         "id": status.webhook_id,
         "kind": status.kind.value,
-        "target": without_secrets("target", status.target),
+        "target": shown_target(status),
         "status": status.status.value,
         "reason": status.reason,
         "task_id": status.task_id,
@@ -120,6 +122,11 @@ def webhook(status: WebhookStatus) -> Shape:
             for line in status.attempts
         ],
     }
+
+
+def shown_target(status: WebhookStatus) -> str:
+    """A topic, or as much of a URL as may be seen."""
+    return shown_webhook(status.target) if status.kind is NotificationKind.WEBHOOK else status.target
 
 
 def webhook_page(page: WebhookPage) -> Shape:

@@ -13,6 +13,9 @@ import attrs
 from omnidaemon.domain.secret import Secret
 from omnidaemon.domain.webhook_policy import Answer
 
+LONGEST_SEND_SECONDS = 15.0
+"""How long one attempt may take."""
+
 
 @attrs.frozen(kw_only=True)
 class WebhookMessage:
@@ -37,7 +40,7 @@ class Notifier(ABC):
 
     @abstractmethod
     async def send(self, message: WebhookMessage) -> Answer:
-        """Make one attempt, of at most fifteen seconds, and say what came of it.
+        """Make one attempt, of at most `LONGEST_SEND_SECONDS`, and say what came of it.
 
         Never raises for what a URL, a network or a receiver can do: that is an `Answer`. One that no further attempt
         can help, such as an address that may not be reached, is final. Cancelled, it may have been sent or not.

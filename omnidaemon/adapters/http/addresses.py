@@ -6,12 +6,12 @@ a name means is looked up once, each address is judged, and that address is conn
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import attrs
+
+from omnidaemon.adapters.http.lookups import Lookups
 
 Address = IPv4Address | IPv6Address
 
@@ -36,13 +36,12 @@ class Doorman:
 
     allowed: Sequence[str] = ()
     is_loopback_allowed: bool = False
+    names: Lookups = attrs.field(factory=Lookups, eq=False)
 
     async def admitted(self, host: str, port: int) -> list[str]:
         """The addresses of the host, in the order in which to try them. Raises `Refused` if one of them may not be
         reached, `OSError` when there are none."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        addresses = [host] if _is_address(host) else await self.names.addresses(host, port)
         if host.lower().rstrip(".") not in {name.lower() for name in self.allowed}:
             for address in addresses:
                 self._judge(host, address)
@@ -61,6 +60,14 @@ class Doorman:
         if address.is_loopback:
             return self.is_loopback_allowed
         return _is_public(address)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _within(address: Address) -> Iterator[Address]:

@@ -17,9 +17,8 @@ import httpx
 from omnidaemon.adapters.http.addresses import Doorman, Refused
 from omnidaemon.adapters.http.signing import key_of, signed
 from omnidaemon.domain.webhook_policy import Answer
-from omnidaemon.ports.notifier import Notifier, NotifierContext, WebhookMessage
+from omnidaemon.ports.notifier import LONGEST_SEND_SECONDS, Notifier, NotifierContext, WebhookMessage
 
-_DEADLINE_SECONDS: Final = 15.0
 _TIMEOUTS: Final = {"connect": 5.0, "read": 10.0, "write": 10.0, "pool": 5.0}
 _LONGEST_ANSWER: Final = 64 * 1024
 _SCHEMES: Final = ("http", "https")
@@ -34,7 +33,7 @@ class HttpNotifier(Notifier):
         context: NotifierContext,
         *,
         tls: ssl.SSLContext | None = None,
-        deadline_seconds: float = _DEADLINE_SECONDS,
+        deadline_seconds: float = LONGEST_SEND_SECONDS,
     ) -> None:
         self._doorman = Doorman(tuple(context.allowed), context.is_loopback_allowed)
         self._keys = [key_of(secret) for secret in context.secrets]
@@ -135,9 +134,9 @@ def _seconds(retry_after: str | None, now: datetime) -> float | None:
         return float(text[:9])
     try:
         at = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
+    except (TypeError, ValueError, OverflowError):  # the last for a year or a zone beyond every calendar
         return None
-    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
 
 
 def _told(error: Exception) -> str:

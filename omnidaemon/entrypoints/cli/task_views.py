@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import attrs
 
 from omnidaemon.app.queries import TaskDetails
-from omnidaemon.bootstrap.settings import without_secrets
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
+from omnidaemon.domain.webhook_url import shown_webhook
 from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.values import readable, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
@@ -156,7 +156,7 @@ def _given(task: Task) -> list[tuple[str, Cell]]:
         "correlation": chain,
         "causation": task.causation_id,
         "idempotency key": task.idempotency_key,
-        "webhook": task.webhook and without_secrets("webhook", task.webhook),
+        "webhook": task.webhook and shown_webhook(task.webhook),
         "reply to": task.reply_to,
     }
     headers = {f"header {name}": value for name, value in task.headers.items()}

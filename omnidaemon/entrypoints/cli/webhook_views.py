@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omnidaemon.app.queries import WebhookStatus
-from omnidaemon.bootstrap.settings import without_secrets
 from omnidaemon.domain.outbox import OutboxStatus, SendAttempt
 from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.values import summary
 from omnidaemon.entrypoints.cli.views import Cell, Table, View
+from omnidaemon.entrypoints.shapes import shown_target
 
 _STYLES = {OutboxStatus.DELIVERED: "green", OutboxStatus.PENDING: "blue", OutboxStatus.FAILED: "bold red"}
 
@@ -44,7 +44,7 @@ def _row(webhook: WebhookStatus) -> tuple[Cell, ...]:
         Cell(text=webhook.status.value, style=_STYLES[webhook.status]),
         views.plain(webhook.task_id),
         views.plain(webhook.agent),
-        summary(without_secrets("target", webhook.target)),
+        summary(shown_target(webhook)),
         views.when(webhook.created_at),
         views.when(webhook.next_attempt_at),
         views.plain(last.attempt if last else 0),

@@ -14,10 +14,23 @@ import attrs
 import pytest
 
 from omnidaemon.domain.secret import Secret
-from omnidaemon.ports.notifier import Notifier, NotifierContext, WebhookMessage
+from omnidaemon.ports.notifier import LONGEST_SEND_SECONDS, Notifier, NotifierContext, WebhookMessage
 
 SECRET = Secret("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-LONGEST_SECONDS = 15.0
+HOSTILE_LINES = (
+    "Retry-After: Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+    "Retry-After: Mon, 01 Jan 2030 00:00:00 +99999999999999",
+    "Retry-After: Fri, 31 Dec 9999 23:59:59 -2359",
+    "Retry-After: Mon, 01 Jan 0001 00:00:00 +2359",
+    f"Retry-After: {'9' * 5000}",
+    "Retry-After: -1e999",
+    "Retry-After: \u0661\u0662",
+    "Location: http://[::",
+    "Content-Encoding: gzip, gzip, gzip",
+    "Transfer-Encoding: chunked",
+    "a line without a colon",
+    f"X: {'x' * 200_000}",
+)
 
 
 @attrs.define
@@ -29,20 +42,21 @@ class Heard:
 
 
 @asynccontextmanager
-async def receiver(status: int, *, hangs: bool = False) -> AsyncIterator[Heard]:
-    """One that answers with this status, or never."""
+async def receiver(status: int, *lines: str, hangs: bool = False) -> AsyncIterator[Heard]:
+    """One that answers with this status and these lines of a head, or never."""
     is_over = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked = (await reader.readuntil(b"\r\n\r\n")).decode()
         headers = {
-            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head.split("\r\n"))
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in asked.split("\r\n"))
         }
         heard.requests.append((headers, await reader.readexactly(int(headers["content-length"]))))
         if hangs:
             await is_over.wait()
         else:
-            writer.write(f"HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\n\r\n".encode())
+            head = "\r\n".join((f"HTTP/1.1 {status} Whatever", "Content-Length: 0", *lines))
+            writer.write(f"{head}\r\n\r\n".encode())
             await writer.drain()
         writer.close()
 
@@ -88,6 +102,15 @@ class NotifierContract:
             assert (await notifier.send(message(heard.url))).status_code == status
         assert len(heard.requests) == 1
 
+    @pytest.mark.parametrize("line", HOSTILE_LINES, ids=lambda line: line[:50])
+    async def test_notifier_raises_nothing_for_what_a_receiver_says(self, line: str) -> None:
+        """Whatever it makes of a head that no honest receiver sends, it is an answer that can be tried again."""
+        async with receiver(503, line) as heard, self.make_notifier(_context()) as notifier:
+            answer = await notifier.send(message(heard.url))
+        assert answer.status_code == 503 or answer.error
+        assert not answer.is_final
+        assert answer.retry_after_seconds is None or answer.retry_after_seconds >= 0
+
     async def test_notifier_gives_an_error_where_nobody_answers(self) -> None:
         """It may be tried again."""
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -110,7 +133,7 @@ class NotifierContract:
             assert (await notifier.send(message(heard.url))).status_code == 200
             assert not waiting.done()
             answer = await waiting
-            assert time.monotonic() - began < LONGEST_SECONDS + 5.0
+            assert time.monotonic() - began < LONGEST_SEND_SECONDS + 5.0
         assert answer.status_code is None
         assert not answer.is_final
 

@@ -48,6 +48,7 @@ def town(request, tmp_path_factory):
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
         settings = {"EVENT_BUS_TYPE": "redis_stream", "RESULT_STORE_TYPE": "redis", "REDIS_URL": url}
+        settings["OMNIDAEMON_WEBHOOK_ALLOW"] = "localhost"  # as examples/original/README.md says
     else:
         url, settings = None, {"OMNIDAEMON_DATA_DIR": str(folder / "data")}
     town = Town(folder, settings | {"OMNIDAEMON_NAMESPACE": namespace})

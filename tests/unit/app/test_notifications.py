@@ -10,7 +10,8 @@ import pytest
 from omnidaemon.app.publisher import Draft
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.webhook_policy import Answer
-from tests.unit.app.faults import broken
+from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
+from tests.unit.app.faults import Faulty, broken
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
 URL = "https://example.org/hook"
@@ -22,6 +23,26 @@ async def echo(payload):
 
 async def fails(payload):
     raise ValueError("no")
+
+
+class DeafBus:
+    """A bus that keeps nothing, with topics on which nobody listens."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self.topics: set[str] = set()
+        self._bus = bus
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._bus, name)
+
+    async def publish(self, tasks):
+        heard = [task for task in tasks if task.topic not in self.topics]
+        receipts = {receipt.task_id: receipt for receipt in await self._bus.publish(heard)}
+        return [receipts.get(task.task_id) or _unheard(task) for task in tasks]
+
+
+def _unheard(task):
+    return Receipt(task_id=task.task_id, confirmation=Confirmation.FAILED, receivers=0, reason="nobody listens")
 
 
 def entries(shop: Workshop):
@@ -150,18 +171,49 @@ async def test_a_store_that_is_away_loses_no_answer(shop: Workshop):
     assert entries(shop)[0].attempts == 1
 
 
-async def test_a_notifier_that_breaks_its_promise_is_told_and_outlived(shop: Workshop):
-    """The loop begins anew; what it held comes again."""
+async def test_a_notifier_that_breaks_its_promise_harms_one_webhook_alone(shop: Workshop):
+    """That is a failed attempt, which is told. Those that are sent beside it are not cut off, nor later ones."""
+    held = asyncio.Event()
+    sent = []
 
-    async def bug(message):
-        raise RuntimeError("a bug in a notifier")
+    async def send(message):
+        if message.url.endswith("/bug"):
+            raise OverflowError("a bug in a notifier")
+        sent.append(message.url)
+        await held.wait()
+        return Answer(status_code=200)
 
-    real, shop.notifier.send = shop.notifier.send, bug  # type: ignore[method-assign]
+    shop.notifier.send = send  # type: ignore[method-assign]
     await shop.start(agent_of(echo))
     await shop.publish(webhook=URL)
-    await shop.until(lambda: shop.says.having("notifications: RuntimeError: a bug in a notifier"), moving=0.1)
-    shop.notifier.send = real  # type: ignore[method-assign]
-    await all_settled(shop, "delivered", moving=1.0)
+    await shop.until(lambda: sent, moving=0.1)
+    await shop.publish(webhook=f"{URL}/bug")
+    await shop.until(lambda: shop.says.having("sent: OverflowError: a bug in a notifier"), moving=0.1)
+    held.set()
+    await shop.publish(webhook=f"{URL}/later")
+    await all_settled(shop, "delivered", "pending", "delivered")
+    assert sent == [URL, f"{URL}/later"]
+    assert [line.error for line in entries(shop)[1].log] == ["OverflowError: a bug in a notifier"]
+
+
+async def test_a_result_that_a_codec_cannot_read_harms_nothing_else(shop: Workshop):
+    """Its webhook fails, its reply is given up, and both say why."""
+    real = shop.codec.decode_value
+
+    def decode_value(encoded):
+        if b"broken" in encoded:
+            raise RecursionError("a bug in a codec")
+        return real(encoded)
+
+    async def either(is_whole):
+        return "whole" if is_whole else "broken"
+
+    shop.codec.decode_value = decode_value  # type: ignore[method-assign]
+    await shop.start(agent_of(either))
+    for is_whole in (False, True):
+        await shop.publish(is_whole, webhook=URL, reply_to="answers")
+    await shop.until(lambda: sorted(statuses(shop)) == ["delivered", "delivered", "failed", "pending"], moving=0.1)
+    assert shop.says.having("RecursionError: a bug in a codec")
 
 
 async def test_a_leaving_worker_tells_of_what_it_ended_last(shop: Workshop):
@@ -171,6 +223,47 @@ async def test_a_leaving_worker_tells_of_what_it_ended_last(shop: Workshop):
     await shop.until(lambda: len(shop.space.outbox) == 2)
     await worker.stop()
     assert statuses(shop) == ["delivered", "delivered"]
+
+
+async def test_a_leaving_worker_lets_a_receiver_answer(shop: Workshop):
+    """For as long as one may take, however short all else is bounded; so nothing is cut off and sent twice."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def send(message):
+        asked.set()
+        await answered.wait()
+        return Answer(status_code=200)
+
+    shop.notifier.send = send  # type: ignore[method-assign]
+    worker = await shop.start(agent_of(echo), drain_seconds=0.01, last_word_seconds=0.05)
+    await shop.publish(webhook=URL)
+    await shop.until(asked.is_set, moving=0.1)
+    leaving = asyncio.create_task(worker.stop())
+    assert not (await asyncio.wait({leaving}, timeout=0.3))[0]
+    answered.set()
+    await leaving
+    assert statuses(shop) == ["delivered"]
+
+
+@pytest.mark.parametrize("away", ["receiver", "store"])
+async def test_a_leaving_worker_that_is_in_a_hurry_waits_for_nobody(shop: Workshop, away):
+    """Nor one whose store is away, for a receiver that has nothing to do with it."""
+    asked = asyncio.Event()
+
+    async def send(message):
+        asked.set()
+        await asyncio.Event().wait()
+
+    shop.notifier.send = send  # type: ignore[method-assign]
+    worker = await shop.start(agent_of(echo), drain_seconds=0.01, last_word_seconds=0.05)
+    if away == "receiver":
+        await shop.publish(webhook=URL)
+        await shop.until(asked.is_set, moving=0.1)
+        worker.engine.release_now()
+    else:
+        shop.ports["outbox"].go_away()
+    await asyncio.wait_for(worker.stop(), 5.0)
+    assert shop.says.having("while leaving, somebody was not told of an ended run")
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------
@@ -235,13 +328,66 @@ async def test_a_reply_is_tried_until_the_bus_takes_it(shop: Workshop, part):
     await all_settled(shop, "delivered", "delivered", moving=1.0)
 
 
+async def test_a_reply_that_nobody_can_ever_hear_is_given_up(shop: Workshop):
+    """On a bus that keeps nothing: after a minute, with the reason, and no task is left that would be queued for ever."""
+    deaf = DeafBus(shop.real_bus)
+    shop.bus = Faulty(deaf)
+    await shop.start(agent_of(echo))
+    deaf.topics.add("answers")
+    await shop.publish("x", reply_to="answers")
+    await shop.until(lambda: len(entries(shop)) == 1 and entries(shop)[0].attempts == 1, moving=0.1)
+    assert shop.space.tasks[entries(shop)[0].notification_id].is_logged
+    await shop.pass_time(80.0, step=0.5)
+    (entry,) = entries(shop)
+    assert (entry.status.value, entry.attempts) == ("failed", 8)
+    assert "no agent listens on the topic" in (entry.reason or "")
+    assert entry.notification_id not in shop.space.tasks
+    deaf.topics.clear()
+    await shop.storage.outbox.redeliver([entry.notification_id])
+    await all_settled(shop, "delivered")
+    assert shop.space.tasks[entry.notification_id].is_logged
+
+
 async def test_a_bus_that_has_to_be_mended_is_told(shop: Workshop):
-    """And the replies come again."""
+    """And the replies come again; the webhooks do not notice."""
+    await shop.start(agent_of(echo))
+    await shop.publish("x", reply_to="answers", webhook=URL)
+    shop.bus.fail("publish", error=broken)
+    await shop.until(lambda: shop.says.having("replies cannot be published: BackendUnusable"), moving=0.1)
+    await all_settled(shop, "delivered", "delivered", moving=1.0)
+    assert len(shop.notifier.sent) == 1
+    assert not shop.says.having("notifications:")
+
+
+async def test_a_slow_bus_holds_up_no_webhook(shop: Workshop):
+    """Nor what the store has to hear of one that was sent: else its hold ends, and it is sent twice."""
     await shop.start(agent_of(echo))
     await shop.publish("x", reply_to="answers")
-    shop.bus.fail("publish", error=broken)
-    await shop.until(lambda: shop.says.having("notifications: BackendUnusable"), moving=0.1)
-    await all_settled(shop, "delivered", moving=1.0)
+    gate = shop.bus.hold("publish")
+    await shop.until(lambda: shop.bus.calls["publish"] == 2, moving=0.1)
+    shop.publisher._bus = shop.real_bus
+    await shop.publish("y", webhook=URL)
+    await shop.until(lambda: statuses(shop) == ["pending", "delivered"], moving=0.1)
+    await shop.pass_time(60.0, step=5.0)
+    assert len(shop.notifier.sent) == 1
+    gate.set()
+    await all_settled(shop, "delivered", "delivered", moving=1.0)
+
+
+async def test_replies_are_taken_a_few_at_a_time(shop: Workshop):
+    """Each may hold a large result."""
+    taken = []
+
+    async def take(limits, hold_seconds):
+        taken.append(found := await real(limits, hold_seconds))
+        return found
+
+    real = shop.storage.outbox.take
+    shop.storage.outbox.take = take  # type: ignore[method-assign]
+    await shop.start(agent_of(echo))
+    await shop.publisher.publish([Draft(topic=TOPIC, payload=n, reply_to="answers") for n in range(100)])
+    await shop.until(lambda: statuses(shop) == ["delivered"] * 100, moving=0.1)
+    assert max(len(each.entries) for each in taken) <= 32
 
 
 async def test_a_circle_of_replies_ends_with_a_clear_error(shop: Workshop):

@@ -15,6 +15,7 @@ from omnidaemon.domain.requests import EndRun, HoldRun, Request, StartRun
 from omnidaemon.domain.return_address import ReturnAddress, return_address
 from omnidaemon.domain.states import ENDS, RunState
 from omnidaemon.domain.task import Unreadable
+from omnidaemon.domain.webhook_url import shown_webhook
 from tests.unit.domain.samples import GREETER, LOGGER, NOW, later, run, task
 
 S = RunState
@@ -143,3 +144,22 @@ def test_an_heir_takes_the_address_over():
     changes = withdrawn([run(S.QUEUED, return_address=ADDRESS)], LOGGER, (), NOW)
     assert told(changes) == [("webhook", "cancelled"), ("reply", "cancelled")]
     assert [each.return_address for each in changes.runs] == [ADDRESS, ADDRESS]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://example.org", "https://example.org/"),
+        ("https://example.org/hook", "https://example.org/hook"),
+        ("https://example.org:8443/hook/", "https://example.org:8443/hook/"),
+        ("https://hooks.example/services/T0/B0/s3cret", "https://hooks.example/services/…"),
+        ("https://example.org/0123456789abcdefs3cret", "https://example.org/0123456789abcdef…"),
+        ("https://example.org/hook?a=s3cret#s3cret", "https://example.org/hook?…"),
+        ("https://me:s3cret@example.org/", "https://example.org/"),
+        ("http://[::s3cret", "…"),
+    ],
+)
+def test_of_a_url_the_beginning_is_shown(url, shown):
+    """The rest may be the key to somebody's channel. Shown once more, by a client of the API, it stays what it is."""
+    assert shown_webhook(url) == shown
+    assert shown_webhook(shown) == shown

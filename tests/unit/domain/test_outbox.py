@@ -73,5 +73,28 @@ def test_its_log_is_bounded():
     assert (len(log), log[-1].error, log[0].attempt) == (LONGEST_LOG, "new", 1)
 
 
-def test_a_reason_of_any_text_can_be_stored():
-    assert settled(TAKEN, GivenUp("half \ud800")).reason == "half \\ud800"
+def test_it_tells_how_often_it_failed_alike():
+    """In a row, up to now, and of the attempts that count."""
+    entry = TAKEN
+    for error, in_a_row in (("x", 1), ("x", 2), ("other", 0), ("x", 1), ("x", 2)):
+        entry = settled(entry, TryAgain(1), error=error)
+        assert entry.failed_in_a_row("x") == in_a_row
+    again = entry.redelivered(NOW)
+    assert (again.failed_in_a_row("x"), settled(again, TryAgain(1), error="x").failed_in_a_row("x")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("half \ud800", "half \\ud800"),
+        ("a\0b", "a\\x00b"),
+        ("é" * 300, "é" * 300),
+        ("x" * 2**20, "x" * 299 + "…"),
+        ("\ud800" * 400, ("\\ud800" * 50)[:299] + "…"),
+    ],
+    ids=["surrogate", "NUL", "fits", "long", "long when written out"],
+)
+def test_what_others_say_is_kept_in_brief(text, kept):
+    """As a reason and as the error of an attempt, in what any store can hold."""
+    entry = settled(TAKEN, GivenUp(text), error=text)
+    assert (entry.reason, entry.log[0].error) == (kept, kept)

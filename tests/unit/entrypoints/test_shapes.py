@@ -191,7 +191,7 @@ def test_the_rest_is_told_as_it_is():
 
 
 def test_a_webhook_shows_each_attempt_and_no_secret():
-    """`omni webhook list --json`; the target without what looks like a secret in it."""
+    """`omni webhook list --json`; of the target the beginning."""
     address = ReturnAddress(created_at=AT, webhook="https://example.org/hook?token=s3cret&a=1")
     run = Run(task_id="t1", subscription=GREETER, state=RunState.DEAD, queued_at=AT, return_address=address)
     (told,) = notifications_of(run, AT)
@@ -209,7 +209,7 @@ def test_a_webhook_shows_each_attempt_and_no_secret():
             {
                 "id": told.notification_id,
                 "kind": "webhook",
-                "target": "https://example.org/hook?token=***&a=1",
+                "target": "https://example.org/hook?…",
                 "status": "failed",
                 "reason": "why",
                 "task_id": "t1",

@@ -75,6 +75,8 @@ async def test_a_redirect_is_not_followed(receiving, status):
         ("Tue, 01 Jan 2030 00:01:00 -0000", 60.0),
         ("-5", None),
         ("soon", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2030 00:00:00 +99999999999999", None),
         ("", None),
     ],
 )

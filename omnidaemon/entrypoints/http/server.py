@@ -12,6 +12,7 @@ import attrs
 import uvicorn
 from fastapi import FastAPI
 
+from omnidaemon.bootstrap.host_names import host_name
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.entrypoints.http.app import create_app
 from omnidaemon.entrypoints.http.binding import Listener, listen
@@ -86,7 +87,9 @@ class _Served:
     def __init__(self, sdk: OmniDaemonSDK, listener: Listener) -> None:
         self._listener = listener
         self._telemetry = sdk.container.telemetry()
-        self._app = create_app(sdk, hosts=[listener.host])
+        # Bound to every address, it has no name of its own.
+        name = host_name(listener.host)
+        self._app = create_app(sdk, hosts=[] if name is None else [name])
 
     async def __call__(self) -> None:
         # A copy, since the server closes what it was given.

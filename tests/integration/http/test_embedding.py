@@ -180,3 +180,22 @@ async def test_mounted(sdk, port):
     server.should_exit = True
     async with asyncio.timeout(PATIENCE_SECONDS):
         await task
+
+
+@pytest.mark.parametrize("bound", ["", "*"])
+async def test_bound_to_every_address_it_has_no_name_by_that(tmp_path, port, bound):
+    """A request that names no host is refused there as well."""
+    environ = {"OMNIDAEMON_API_KEYS": "k" * 40}
+    sdk = OmniDaemonSDK(settings=load_settings({"data_dir": tmp_path}, directory=tmp_path, environ=environ))
+    task = asyncio.create_task(start_api_server(sdk, host=bound, port=port))
+    assert await answer(f"http://127.0.0.1:{port}", "/livez") == {"status": "ok"}
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        told = await reader.read()
+    assert told.startswith(b"HTTP/1.1 403 ")
+    writer.close()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await sdk.close()

@@ -21,6 +21,7 @@ class Companion:
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self._has_begun: Future[bool] = Future()
         self._ended: Future[None] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -32,7 +33,14 @@ class Companion:
             return None
         self._task = self._loop.create_task(self._work(), name="omnidaemon-companion")
         self._task.add_done_callback(self._on_done)
+        self._has_begun.set_result(True)
         return self._task
+
+    def give_up(self) -> None:
+        """End it before it has begun: there will be no engine."""
+        if self._ended.set_running_or_notify_cancel():
+            self._has_begun.set_result(False)
+            self._ended.set_result(None)
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -40,6 +48,10 @@ class Companion:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(error)
+
+    async def begun(self) -> bool:
+        """Return True once it has begun, False once it is known that it never will."""
+        return await asyncio.shield(asyncio.wrap_future(self._has_begun))
 
     async def wait(self) -> None:
         """Return when it has ended, by itself or with the engine; raise what it raises. Cancelled, this ends it, and waits
@@ -63,13 +75,17 @@ class Companion:
 
 
 class Beside:
-    """One SDK's. What is handed over while there is no engine is begun with the next one; what runs when the engine
-    leaves is cancelled, and waited for. It finds the engine's runtime as its own."""
+    """One SDK's. What is handed over while there is no engine is begun with the next one, and given up when that cannot
+    start; what runs when the engine leaves is cancelled, and waited for. It finds the engine's runtime as its own.
+
+    A worker is used once: from when its engine has left until it is forgotten, nothing is begun any more.
+    """
 
     def __init__(self, runtimes: Runtimes) -> None:
         self._runtimes = runtimes
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._has_left = False
         self._waiting: list[Companion] = []
         self._running: set[asyncio.Task[None]] = set()
 
@@ -77,10 +93,33 @@ class Beside:
         """Have it done on the engine's loop, as soon as there is one. From any thread."""
         companion = Companion(work)
         with self._lock:
-            self._waiting.append(companion)
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._begin)
+            if not self._has_left:
+                self._waiting.append(companion)
+                if self._loop is not None:
+                    self._loop.call_soon_threadsafe(self._begin)
+                return companion
+        companion.give_up()
         return companion
+
+    @property
+    def awaits_engine(self) -> bool:
+        """Whether what is handed over has to wait for an engine."""
+        return self._loop is None and not self._has_left
+
+    def engine_has_left(self) -> None:
+        """Give up what still waits: this worker's engine is not there any more, or has never been. From any thread."""
+        self._give_up(has_left=True)
+
+    def worker_is_forgotten(self) -> None:
+        """From now on, wait for the next worker's engine."""
+        self._give_up(has_left=False)
+
+    def _give_up(self, *, has_left: bool) -> None:
+        with self._lock:
+            self._has_left = has_left
+            waiting, self._waiting = self._waiting, []
+        for companion in waiting:
+            companion.give_up()
 
     @contextlib.asynccontextmanager
     async def engine(self, runtime: Runtime) -> AsyncIterator[None]:

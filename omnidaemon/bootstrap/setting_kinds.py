@@ -15,6 +15,7 @@ import attrs
 
 from omnidaemon.bootstrap.api_keys import SHORTEST_KEY, ApiKey, Scope
 from omnidaemon.bootstrap.durations import EXPECTED, parse_duration
+from omnidaemon.bootstrap.host_names import host_name
 from omnidaemon.domain.errors import InvalidSetting
 from omnidaemon.domain.names import checked_name
 from omnidaemon.domain.secret import Secret
@@ -113,7 +114,10 @@ def _items(value: object) -> list[Any]:
 
 
 def _hosts(value: object) -> tuple[str, ...]:
-    return tuple(_host(item).lower() for item in _items(value))
+    names = [host_name(item) for item in _items(value)]
+    if None in names:
+        raise ValueError(value)
+    return tuple(name for name in names if name is not None)
 
 
 def _api_keys(value: object) -> tuple[ApiKey, ...]:
@@ -169,7 +173,7 @@ SECONDS = Kind(parse=lambda value: parse_duration(value).total_seconds(), expect
 LOG_LEVEL = Kind(parse=_log_level, expected=f"one of {', '.join(_LOG_LEVELS)}")
 PORT = Kind(parse=_port, expected=f"a port from 0 to {_LAST_PORT}, 0 for any that is free")
 HOST = Kind(parse=_host, expected="an address or a host name")
-HOSTS = Kind(parse=_hosts, expected="host names, separated by commas")
+HOSTS = Kind(parse=_hosts, expected="host names or addresses, without ports or patterns, separated by commas")
 URL = Kind(parse=_url, expected="a URL such as http://127.0.0.1:8765")
 SECRET = Kind(parse=_secret, expected="a text of ASCII characters", is_secret=True)
 API_KEYS = Kind(

@@ -107,6 +107,7 @@ class Worker:
             failure = error
         # Not before: attempts that wait for a thread would fail under an engine that still records.
         executor.close()
+        self._beside.engine_has_left()
         self.left.set()
         if failure is None:
             self._finished.set_result(given_back)

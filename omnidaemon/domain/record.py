@@ -130,13 +130,16 @@ class TaskRecord:
             raise WrongState("answer", self.task.task_id, "already answered" if not run.state.is_end else run.state)
         return changes_of([(run, run.answered(question, answer, now))], now.at)
 
-    def delete(self, agent: str | None, now: Instant) -> Changes:
+    def delete(self, agent: str | None, now: Instant, *, only_dead: bool = False) -> Changes:
         """Remove the task for good, or only one agent's ended run of it; deliveries that come later are dropped.
 
-        `WrongState` while it runs.
+        `WrongState` while it runs; with `only_dead` unless all that goes is dead.
         """
         task_id = self.task.task_id
         runs = self._runs_of(agent)
+        if only_dead and ({run.state for run in runs} != {RunState.DEAD} or (agent is None and self.pending_agents)):
+            alive = [run.state for run in runs if run.state is not RunState.DEAD]
+            raise WrongState("purge", task_id, f"{alive[0] if alive else RunState.QUEUED}, no dead letter")
         if any(run.state is RunState.RUNNING or (agent and not run.state.is_end) for run in runs):
             raise WrongState("delete", task_id, f"{self.status}; cancel it first")
         event = attrs.evolve(self._event(EventKind.DELETED, now), agent=agent)

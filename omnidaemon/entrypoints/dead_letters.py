@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 
-from omnidaemon.domain.errors import InvalidInput, NotFound, OmniDaemonError
+from omnidaemon.domain.errors import Conflict, InvalidInput, NotFound
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints.operations import Operations
@@ -40,7 +40,7 @@ class Failed:
     """A run that could not be dealt with, since it has changed meanwhile."""
 
     run: TaskResult
-    error: OmniDaemonError
+    error: NotFound | Conflict
 
 
 @attrs.frozen(kw_only=True)
@@ -70,18 +70,12 @@ async def requeue(client: Operations, topic: str, task_ids: Sequence[str], *, is
 
 async def purge(client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt:
     """Remove dead letters for good, likewise. What other agents made of the same task stays."""
-    chosen = await _chosen(client, topic, task_ids, is_all=is_all)
-    whole = {task.task_id for task in chosen if len(dead_runs(task)) == len(task.runs)}
-    gone: set[str] = set()
 
     async def purge_one(run: TaskResult) -> None:
-        if run.task_id not in whole:
-            await client.delete_task(run.task_id, run.agent)
-        elif run.task_id not in gone:
-            await client.delete_task(run.task_id)
-            gone.add(run.task_id)
+        # Whether it is still dead is for the store to say: somebody may have requeued it since it was read.
+        await client.delete_task(run.task_id, run.agent, only_dead=True)
 
-    return await _each(chosen, purge_one)
+    return await _each(await _chosen(client, topic, task_ids, is_all=is_all), purge_one)
 
 
 async def _chosen(client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> list[TaskResult]:
@@ -111,13 +105,14 @@ async def _all_of(client: Operations, topic: str) -> list[TaskResult]:
 
 
 async def _each(tasks: Sequence[TaskResult], act: Callable[[TaskResult], Awaitable[None]]) -> Dealt:
-    """Do it to every dead run; one that cannot be done, since it has changed meanwhile, keeps none of the others."""
+    """Do it to every dead run; one that cannot be done, since it has changed meanwhile, keeps none of the others.
+    A store that is away does: asked again, the rest is done."""
     done: list[TaskResult] = []
     failed: list[Failed] = []
     for run in (run for task in tasks for run in dead_runs(task)):
         try:
             await act(run)
-        except OmniDaemonError as error:
+        except (NotFound, Conflict) as error:
             failed.append(Failed(run=run, error=error))
         else:
             done.append(run)

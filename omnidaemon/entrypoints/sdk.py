@@ -156,6 +156,7 @@ class OmniDaemonSDK(Client):
                 raise
         except BaseException:
             self.worker = None
+            self.beside.worker_is_forgotten()
             raise
 
     async def stop(self) -> None:
@@ -168,6 +169,7 @@ class OmniDaemonSDK(Client):
             stack.push_async_callback(self.close)
             stack.push_async_callback(self.sync.close_from_loop)
             if worker is not None:
+                stack.callback(self.beside.worker_is_forgotten)
                 stack.push_async_callback(self._shut_down)
                 await worker.stop()
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
@@ -18,6 +18,7 @@ from omnidaemon.entrypoints.importing import is_importing
 from omnidaemon.entrypoints.logs import configure_logs
 
 if TYPE_CHECKING:
+    from omnidaemon.bootstrap.beside import Companion
     from omnidaemon.bootstrap.worker import Worker
     from omnidaemon.entrypoints.http.wish import ApiWish
     from omnidaemon.entrypoints.sdk import OmniDaemonSDK
@@ -34,20 +35,21 @@ def run_sdks(
 
     `on_ready` is called once all of them take tasks, `on_drained` once they have left without a signal. `api` says
     whether the HTTP API is served, of the first SDK. While `omni run` imports a file, a call from that file only marks
-    the SDK: the command runs it afterwards.
+    the SDK: the command runs it afterwards. Raises what ended a worker or the API otherwise.
     """
     if is_importing():
         return
     configure_logs(sdks[0].settings.log_level)
     listener = None if api is None else api.opened(sdks[0].settings)
+    companions: list[Companion] = []
     if listener is not None:
         from omnidaemon.entrypoints.http.server import serving as serving_api  # noqa: PLC0415 - brings FastAPI along
 
         # Before the start: from then on it depends on the engine's loop alone.
-        sdks[0].beside.hand_over(serving_api(sdks[0], listener))
+        companions.append(sdks[0].beside.hand_over(serving_api(sdks[0], listener)))
     watch = ExitWatch()
     try:
-        serving = _Serving(sdks, on_ready, watch)
+        serving = _Serving(sdks, on_ready, watch, companions)
         asyncio.run(serving.serve())
         if on_drained is not None and not serving.was_told:
             on_drained()
@@ -61,8 +63,15 @@ class _Serving:
     """One process's run. Signal handlers are plain ones, not the loop's: an agent that blocks the loop must not keep
     the process from draining."""
 
-    def __init__(self, sdks: Sequence[OmniDaemonSDK], on_ready: Callable[[], object] | None, watch: ExitWatch) -> None:
+    def __init__(
+        self,
+        sdks: Sequence[OmniDaemonSDK],
+        on_ready: Callable[[], object] | None,
+        watch: ExitWatch,
+        companions: Sequence[Companion],
+    ) -> None:
         self._sdks = sdks
+        self._companions = companions
         self._on_ready = on_ready
         self._watch = watch
         self._signals = 0
@@ -116,9 +125,10 @@ class _Serving:
         logger.info(f"ready (process {os.getpid()}); stop with Ctrl-C")
 
     async def _run(self) -> None:
-        """Return once all engines have left; when one fails, all others are told to drain."""
+        """Return once all engines have left; when one fails, or what is done beside, all others are told to drain."""
         workers = self._workers()
-        waits = [asyncio.ensure_future(worker.wait()) for worker in workers]
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(worker.wait()) for worker in workers]
+        waits += [asyncio.ensure_future(companion.wait()) for companion in self._companions]
         try:
             if self._on_ready is not None:
                 self._on_ready()

@@ -26,8 +26,10 @@ class RunCommands(ABC):
         """Answer a question of a run, asked already or not; `answer` is JSON text. The first answer counts."""
 
     @abstractmethod
-    async def delete(self, task_id: str, agent: str | None = None) -> None:
+    async def delete(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
         """Forget the task with all its runs, or one agent's ended run. A late delivery of it is dropped.
+
+        `only_dead`: only while it is a dead letter, so that what somebody has requeued meanwhile stays (`WrongState`).
 
         What the outbox has settled of the task goes with it; what is still to be told of its ends is told.
         """

@@ -29,8 +29,8 @@ class MemoryRunCommands(RunCommands):
     async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
         self._order(task_id, lambda record, now: record.answer(agent, question, answer, now))
 
-    async def delete(self, task_id: str, agent: str | None = None) -> None:
-        self._order(task_id, lambda record, now: record.delete(agent, now))
+    async def delete(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
+        self._order(task_id, lambda record, now: record.delete(agent, now, only_dead=only_dead))
 
     def _order(self, task_id: str, decide: Callable[[TaskRecord, Instant], Changes]) -> None:
         with self._space.transaction() as now:

@@ -33,8 +33,8 @@ class RedisRunCommands(RunCommands):
     async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
         await self._order(task_id, lambda record, now: record.answer(agent, question, answer, now))
 
-    async def delete(self, task_id: str, agent: str | None = None) -> None:
-        await self._order(task_id, lambda record, now: record.delete(agent, now))
+    async def delete(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
+        await self._order(task_id, lambda record, now: record.delete(agent, now, only_dead=only_dead))
 
     async def _order(self, task_id: str, decide: Callable[[TaskRecord, Instant], Changes]) -> None:
         space = self._space

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 from fastapi import Request, Response
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omnidaemon.adapters.codecs.plain_json import MAX_DEPTH, is_too_deep
 from omnidaemon.bootstrap.api_keys import ApiKey, matching
+from omnidaemon.bootstrap.host_names import host_name
 from omnidaemon.entrypoints.http.problems import problem_of
 from omnidaemon.entrypoints.http.refusals import (
     BodyNotJson,
@@ -30,6 +31,8 @@ from omnidaemon.entrypoints.http.refusals import (
 from omnidaemon.entrypoints.http.scopes import SCOPES
 
 _ALWAYS_ALLOWED = frozenset({"localhost", "127.0.0.1", "::1"})
+_USUAL_PORTS = {"http": 80, "https": 443}
+_PLACE = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{0,5}))?")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _BESIDE_THE_PAYLOAD_BYTES = 64 * 1024
 
@@ -51,12 +54,17 @@ class Access:
         """Raise `HostNotAllowed` for a name that is none of ours, `ForeignOrigin` for a change that another origin's
         page asks for."""
         host = headers.get("host", "")
-        if _host_name(host) not in self.hosts | _ALWAYS_ALLOWED:
+        name, port = _place(host)
+        if name is None or name not in self.hosts | _ALWAYS_ALLOWED:
             raise HostNotAllowed(host)
         origin = headers.get("origin")
-        # The scheme is not compared: behind a proxy that ends TLS it is another one here.
-        if method not in _READING and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            raise ForeignOrigin(origin)
+        if method not in _READING and origin is not None:
+            # The scheme is not compared: behind a proxy that ends TLS it is another one here.
+            scheme, _, place = origin.partition("://")
+            usual = _USUAL_PORTS.get(scheme.lower())
+            its_name, its_port = _place(place)
+            if usual is None or (its_name, its_port or usual) != (name, port or usual):
+                raise ForeignOrigin(origin)
 
     def check_key(self, method: str, path: str, headers: Headers) -> None:
         """Raise `Unauthorized` or `InsufficientScope` unless the request's key permits this route."""
@@ -73,12 +81,12 @@ class Access:
             raise InsufficientScope(scope.value, key.name)
 
 
-def _host_name(host: str) -> str:
-    """The name without its port, in lower case and without the brackets of IPv6; "" for what is no host."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").removesuffix(".")
-    except ValueError:
-        return ""
+def _place(text: str) -> tuple[str | None, int | None]:
+    """The name and the port, as a `Host` has them; no name where it is malformed, or says more than that."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        return None, None
+    return host_name(found["name"]), int(found["port"]) if found["port"] else None
 
 
 class PlaceGuard:

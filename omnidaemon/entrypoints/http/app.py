@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from omnidaemon.bootstrap.setting_kinds import HOSTS
 from omnidaemon.entrypoints.http import schemas
 from omnidaemon.entrypoints.http.access import Access, PlaceGuard
 from omnidaemon.entrypoints.http.problems import add_handlers, problem
@@ -37,9 +38,11 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
     """The HTTP API as an ASGI application, to be served or mounted in one's own, under any prefix.
 
     It works on the adapters of whichever loop it runs on, and opens them when they are first needed; `sdk.close()` or
-    `sdk.stop()` on that loop closes them. `hosts` are names that it may be called by, beside those of the settings.
+    `sdk.stop()` on that loop closes them. `hosts` are names that it may be called by, beside those of the settings; `InvalidSetting` for
+    what is none.
     """
     settings = sdk.settings
+    named: tuple[str, ...] = HOSTS.read("hosts", hosts, "arguments")  # type: ignore[assignment]
     app = FastAPI(
         title="OmniDaemon",
         version=version("omnidaemon"),
@@ -55,7 +58,7 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
     app.state.settings = settings
     app.state.access = access = Access(
         keys=settings.api_keys,
-        hosts=frozenset(host.lower() for host in (*settings.api_hosts, *hosts)),
+        hosts=frozenset((*settings.api_hosts, *named)),
         payload_max_bytes=settings.payload_max_bytes,
     )
     app.state.streams = Streams()

@@ -17,6 +17,9 @@ JSON = "application/json"
 _TEXTS = ("text/plain", "application/openmetrics-text")
 _LABELS = ("topic", "agent")
 
+_LADDER = range(0, 46, 2)
+"""Of the buckets that are kept every second one, so that each step is twice the one before: from 1 ms to 70 minutes."""
+
 _COUNTERS: Mapping[str, str] = {
     "tasks_received": "Tasks that the agent has begun.",
     "tasks_processed": "Tasks that ended well.",
@@ -75,9 +78,9 @@ class _Done(Collector):
 
 
 def _cumulated(metrics: Metrics) -> list[tuple[str, float]]:
-    buckets: list[tuple[str, float]] = []
-    seen = 0
-    for bucket, count in metrics.timings:
-        seen += count
-        buckets.append((f"{bucket_seconds(bucket):.6g}", seen))
-    return [*buckets, ("+Inf", metrics.attempts_timed)]
+    """The same steps for every agent at any time: who adds up or compares has the same ones in all series."""
+    steps: list[tuple[str, float]] = []
+    for step in _LADDER:
+        seen = sum(count for bucket, count in metrics.timings if bucket <= step)
+        steps.append((f"{bucket_seconds(step):.6g}", seen))
+    return [*steps, ("+Inf", metrics.attempts_timed)]

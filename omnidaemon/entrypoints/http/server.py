@@ -1,17 +1,19 @@
-"""Serving the HTTP API: on the engine's loop where the SDK runs agents, else on the caller's."""
+"""Serving the HTTP API: on the engine's loop while the SDK runs agents, else on the caller's."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Awaitable, Iterator
 from typing import TYPE_CHECKING
 
+import attrs
 import uvicorn
 from fastapi import FastAPI
 
+from omnidaemon.bootstrap.host_names import host_name
+from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.entrypoints.http.app import create_app
 from omnidaemon.entrypoints.http.binding import Listener, listen
 from omnidaemon.ports.telemetry import Level
@@ -24,28 +26,84 @@ _GRACE_SECONDS = 1
 _LONGEST_SHUTDOWN_SECONDS = 3.0
 
 
-async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: int | None = None) -> None:
-    """Serve the HTTP API until this is cancelled, or until the SDK's worker has left.
+@attrs.define(slots=False)
+class ApiFailed(OmniDaemonError):
+    """What serves the API has ended by itself, which is a bug; nothing listens on its address any more."""
 
-    Where the SDK runs agents it is served from the engine's loop, whichever loop awaits this, so that an agent that
-    blocks does not keep it from answering; else from the caller's. `host` and `port` are those of the settings unless
-    they are given. Raises `UnguardedAddress` for an address beyond loopback without keys, `AddressUnavailable`.
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the HTTP API has failed, and is not served any more: {self.reason}"
+
+
+async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: int | None = None) -> None:
+    """Serve the HTTP API until this is cancelled, or until the SDK's worker has left or has failed to start.
+
+    While the SDK runs agents it is served from the engine's loop, whichever loop awaits this, so that an agent that
+    blocks does not keep it from answering; before that from the caller's, from which it moves once sdk.start() has an
+    engine. `host` and `port` are those of the settings unless they are given. Raises `UnguardedAddress` for an address
+    beyond loopback without keys, `AddressUnavailable`, `ApiFailed`.
     """
     settings = sdk.settings
     host, port = settings.api_host if host is None else host, settings.api_port if port is None else port
     listener = await asyncio.to_thread(listen, host, port, has_keys=bool(settings.api_keys))
     try:
-        serve = serving(sdk, listener)
-        await (serve() if sdk.worker is None else sdk.beside.hand_over(serve).wait())
+        with_engine = sdk.beside.hand_over(serving(sdk, listener))
+        ended = asyncio.create_task(with_engine.wait())
+        try:
+            if sdk.beside.awaits_engine:
+                await _serve_until(with_engine.begun(), _Served(sdk, listener))
+            await ended
+        finally:
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
     finally:
         listener.close()
 
 
+async def _serve_until(moment: Awaitable[object], serve: Work) -> None:
+    """Serve here, and end it then. Both accept from one listener for a moment, so nobody is turned away."""
+    serving_here, waiting = asyncio.create_task(serve()), asyncio.ensure_future(moment)
+    try:
+        await asyncio.wait([serving_here, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if serving_here.done():
+            serving_here.result()
+    finally:
+        for task in (serving_here, waiting):
+            task.cancel()
+        await asyncio.gather(serving_here, waiting, return_exceptions=True)
+
+
 def serving(sdk: OmniDaemonSDK, listener: Listener) -> Work:
-    """What serves the API on this listener, on whichever loop it is awaited, until it is cancelled."""
-    app = create_app(sdk, hosts=[listener.host])
+    """What serves the API on this listener, on whichever loop it is awaited, until it is cancelled. Should it fail, it
+    says so, closes the listener and raises `ApiFailed`."""
     sdk.container.telemetry().say(Level.INFO, f"API on {listener.url}")
-    return partial(_serve, app, listener.socket)
+    return _Served(sdk, listener)
+
+
+class _Served:
+    """The API, to be awaited once."""
+
+    def __init__(self, sdk: OmniDaemonSDK, listener: Listener) -> None:
+        self._listener = listener
+        self._telemetry = sdk.container.telemetry()
+        # Bound to every address, it has no name of its own.
+        name = host_name(listener.host)
+        self._app = create_app(sdk, hosts=[] if name is None else [name])
+
+    async def __call__(self) -> None:
+        # A copy, since the server closes what it was given.
+        with self._listener.socket.dup() as bound:
+            try:
+                await _serve(self._app, bound)
+                reason = "it has ended by itself"
+            except Exception as error:  # noqa: BLE001 - the edge to the server: whoever runs this is told
+                reason = f"{type(error).__name__}: {error}"
+        # At once, and from here: a blocked loop may keep whoever waits from doing it.
+        self._listener.close()
+        failure = ApiFailed(reason)
+        self._telemetry.say(Level.ERROR, str(failure))
+        raise failure
 
 
 async def _serve(app: FastAPI, bound: socket.socket) -> None:

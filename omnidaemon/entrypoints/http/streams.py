@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import orjson
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
+from starlette.types import Receive, Scope, Send
 
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.entrypoints import shapes
@@ -39,33 +41,34 @@ class Streams:
         if self._open >= self._most:
             raise TooBusy
         lines = self._lines(events, on_pause, None if begins_at is None else str(begins_at))
-        return StreamingResponse(lines, media_type=MEDIA_TYPE, headers=_HEADERS)
+        self._open += 1
+        return _Stream(lines, self._release)
 
     def close(self) -> None:
         """End them all. On their loop."""
         self._is_closing = True
         for wait in self._waits:
-            wait.reschedule(0)
+            with contextlib.suppress(RuntimeError):  # it expires already
+                wait.reschedule(0)
+
+    def _release(self) -> None:
+        self._open -= 1
 
     async def _lines(
         self, events: AsyncIterator[JournalEvent], on_pause: Callable[[], None], begins_at: str | None
     ) -> AsyncIterator[bytes]:
-        self._open += 1
-        try:
-            # At once, so that who connects knows that it listens.
-            yield format_sse_event(comment="listening", id=begins_at)
-            while not self._is_closing:
-                try:
-                    event = await self._next(events)
-                except StopAsyncIteration:
-                    return
-                if event is not None:
-                    yield _told(event)
-                elif not self._is_closing:
-                    on_pause()
-                    yield format_sse_event(comment="keep-alive")
-        finally:
-            self._open -= 1
+        # At once, so that who connects knows that it listens.
+        yield format_sse_event(comment="listening", id=begins_at)
+        while not self._is_closing:
+            try:
+                event = await self._next(events)
+            except StopAsyncIteration:
+                return
+            if event is not None:
+                yield _told(event)
+            elif not self._is_closing:
+                on_pause()
+                yield format_sse_event(comment="keep-alive")
 
     async def _next(self, events: AsyncIterator[JournalEvent]) -> JournalEvent | None:
         """The next event, None when there was none for a while. A wait that is cut short loses none."""
@@ -78,6 +81,20 @@ class Streams:
                     self._waits.discard(wait)
         except TimeoutError:
             return None
+
+
+class _Stream(StreamingResponse):
+    """It holds a place from when it was admitted until it has been answered, however that ends."""
+
+    def __init__(self, lines: AsyncIterator[bytes], release: Callable[[], None]) -> None:
+        super().__init__(lines, media_type=MEDIA_TYPE, headers=_HEADERS)
+        self._release = release
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._release()
 
 
 def _told(event: JournalEvent) -> bytes:

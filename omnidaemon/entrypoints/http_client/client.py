@@ -148,9 +148,10 @@ class HttpClient:
         """Run an ended task again."""
         await self._order("POST", "tasks", known_task(task_id, agent), "requeue", params={"agent": agent})
 
-    async def delete_task(self, task_id: str, agent: str | None = None) -> None:
+    async def delete_task(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
         """Forget a task, or one agent's ended run of it."""
-        await self._order("DELETE", "tasks", known_task(task_id, agent), params={"agent": agent})
+        params = {"agent": agent, "only_dead": "true" if only_dead else None}
+        await self._order("DELETE", "tasks", known_task(task_id, agent), params=params)
 
     # --- webhooks and replies -----------------------------------------------------------------------------------------
 

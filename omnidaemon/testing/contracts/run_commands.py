@@ -225,6 +225,17 @@ class DeleteContract(StorageOpening):
         assert list(await worker.begin(worker.start_of(task, GREETER))) == [None]
         assert await states_of(storage) == {"logger": "succeeded"}
 
+    async def test_delete_of_dead_letters_alone(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
+        """What was requeued since somebody saw it dead is not lost."""
+        await worker.settle(await worker.begun(place.task(), GREETER), DEAD)
+        await storage.commands.requeue("t1", "greeter")
+        with pytest.raises(WrongState):
+            await storage.commands.delete("t1", "greeter", only_dead=True)
+        (grant,) = (await worker.claim(worker.limit(GREETER))).grants
+        await worker.settle(grant, DEAD)
+        await storage.commands.delete("t1", "greeter", only_dead=True)
+        assert await storage.queries.records(["t1"]) == {}
+
     async def test_delete_of_the_only_named_agents_run_names_nobody_else(
         self, place: Place, storage: Storage, worker: ScriptedWorker
     ) -> None:

@@ -106,6 +106,46 @@ async def test_awaited_from_another_loop(sdk, port):
         socket.create_server(("127.0.0.1", port)).close()  # it has let go of the port
 
 
+async def test_it_moves_to_the_engine(sdk, port):
+    """Awaited before the start, it answers from here until there is an engine, and then from there."""
+    async with serving(sdk, port) as url:
+        assert (await answer(url))["workers"] == 0
+        async with sdk:
+            slowest, status = await asyncio.to_thread(_blocked_meanwhile, url)
+            assert status == "running"
+            assert slowest < 1.0
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+async def test_a_worker_that_has_left_is_not_waited_for(sdk, port, is_before):
+    """Drained by somebody: the API ends, and its address is free, whether it was served before or not."""
+    async with sdk, asyncio.timeout(PATIENCE_SECONDS):
+        before = asyncio.create_task(start_api_server(sdk, port=port)) if is_before else None
+        if before is not None:
+            await answer(f"http://127.0.0.1:{port}")
+        await sdk.drain_all_workers()
+        await sdk.worker.wait()
+        await (before or start_api_server(sdk, port=port))
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+async def test_a_start_that_fails_ends_it(sdk, port):
+    """The address is let go of."""
+
+    @sdk.on_startup
+    async def open_pool():
+        await answer(f"http://127.0.0.1:{port}", "/livez")
+        raise RuntimeError("no pool")
+
+    task = asyncio.create_task(start_api_server(sdk, port=port))
+    with pytest.raises(RuntimeError, match="no pool"):
+        await sdk.start()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await task
+    socket.create_server(("127.0.0.1", port)).close()
+    await sdk.close()
+
+
 async def test_it_ends_with_the_worker(sdk, port):
     """By itself, without an error."""
     await sdk.start()
@@ -140,3 +180,22 @@ async def test_mounted(sdk, port):
     server.should_exit = True
     async with asyncio.timeout(PATIENCE_SECONDS):
         await task
+
+
+@pytest.mark.parametrize("bound", ["", "*"])
+async def test_bound_to_every_address_it_has_no_name_by_that(tmp_path, port, bound):
+    """A request that names no host is refused there as well."""
+    environ = {"OMNIDAEMON_API_KEYS": "k" * 40}
+    sdk = OmniDaemonSDK(settings=load_settings({"data_dir": tmp_path}, directory=tmp_path, environ=environ))
+    task = asyncio.create_task(start_api_server(sdk, host=bound, port=port))
+    assert await answer(f"http://127.0.0.1:{port}", "/livez") == {"status": "ok"}
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        told = await reader.read()
+    assert told.startswith(b"HTTP/1.1 403 ")
+    writer.close()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await sdk.close()

@@ -73,6 +73,48 @@ def test_with_several_processes_the_supervisor_alone_serves(workshop):
     assert program.wait() == 0
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_api_that_fails_ends_the_run(workshop, processes):
+    """It is said, nobody is left waiting on a mute address, what runs is finished, and the end is an error."""
+    source = workshop.folder / "sitecustomize.py"
+    source.write_text(FAILING_SERVER)
+    program = workshop.run("--processes", processes, PYTHONPATH=str(workshop.folder))
+    with program.api() as api:
+        task_id = api.post("/tasks", json={"topic": "slow", "payload": 2}).json()["task_id"]
+        until(lambda: api.get(f"/tasks/{task_id}").json()["status"] == "running")
+        (workshop.folder / "fail").touch()
+        program.until_said("API has failed, and is not served any more: OSError: its selector broke")
+        address = (api.base_url.host, api.base_url.port)
+        until(lambda: _is_refused(address))
+    assert program.wait() == 1
+    assert "Traceback" not in program.said
+    again = workshop.start(*OMNI, "task", "result", task_id, "--json")
+    assert again.wait() == 0
+    assert '"succeeded"' in again.said
+
+
+FAILING_SERVER = """
+import asyncio, pathlib
+import uvicorn
+
+async def main_loop(self):
+    while not self.should_exit:
+        await asyncio.sleep(0.02)
+        if pathlib.Path("fail").exists():
+            raise OSError("its selector broke")
+
+uvicorn.Server.main_loop = main_loop
+"""
+
+
+def _is_refused(address):
+    try:
+        socket.create_connection(address, 5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 class TestATakenPort:
     """One line, and what it means depends on who has asked for the port."""
 

@@ -100,6 +100,16 @@ def test_secrets_are_not_seen():
         {"api_url": "ftp://x"},
         {"api_key": "ü"},
         {"api_hosts": 5},
+        {"api_hosts": [5]},
+        {"api_hosts": [""]},
+        {"api_hosts": "example.org:8443"},
+        {"api_hosts": "*.example.org"},
+        {"api_hosts": "*"},
+        {"api_hosts": "me@example.org"},
+        {"api_hosts": "[::1]:80"},
+        {"api_hosts": "1::2::3"},
+        {"api_hosts": "http://example.org"},
+        {"api_hosts": "m\u00fcller.example"},
     ],
 )
 def test_flawed_values(given):
@@ -107,6 +117,12 @@ def test_flawed_values(given):
     (name,) = given
     with pytest.raises(InvalidSetting, match=f"OMNIDAEMON_{name.upper()}"):
         made(**given)
+
+
+def test_hosts_are_kept_as_they_are_compared():
+    """However they are written."""
+    told = made(api_hosts="Example.ORG. my_host [0:0:0:0:0:0:0:1] FE80::0:1, 10.0.0.1").api_hosts
+    assert told == ("example.org", "my_host", "::1", "fe80::1", "10.0.0.1")
 
 
 def test_from_the_environment_and_a_file(tmp_path):

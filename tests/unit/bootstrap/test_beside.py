@@ -118,3 +118,58 @@ async def test_cancelled_before_there_was_an_engine(sdk):
     async with sdk:
         pass
     assert not begun
+
+
+async def _never():
+    raise AssertionError("it was begun")
+
+
+async def test_handed_over_after_the_worker_has_left(sdk):
+    """Drained, and not yet stopped: nothing will be begun, so nobody waits for it."""
+    agent_of(sdk)
+    async with sdk, asyncio.timeout(PATIENCE_SECONDS):
+        sdk.worker.drain()
+        await sdk.worker.wait()
+        companion = sdk.beside.hand_over(_never)
+        await companion.wait()
+        assert not await companion.begun()
+
+
+async def test_what_waits_for_a_start_that_fails(sdk):
+    """Is given up; what is handed over then waits for the next start."""
+    agent_of(sdk)
+    is_failing = True
+
+    @sdk.on_startup
+    async def open_pool():
+        if is_failing:
+            raise RuntimeError("no pool")
+
+    companion = sdk.beside.hand_over(_never)
+    with pytest.raises(RuntimeError, match="no pool"):
+        await sdk.start()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await companion.wait()
+    is_failing = False
+    begun = threading.Event()
+
+    async def work():
+        begun.set()
+
+    companion = sdk.beside.hand_over(work)
+    async with sdk, asyncio.timeout(PATIENCE_SECONDS):
+        await companion.wait()
+    assert begun.is_set()
+
+
+async def test_what_waits_for_a_start_that_is_called_off(sdk):
+    """Also where the worker was told to stop before it was ready, which is no error."""
+    agent_of(sdk)
+
+    @sdk.on_startup
+    async def change_its_mind():
+        sdk.worker.request_stop()
+
+    companion = sdk.beside.hand_over(asyncio.Event().wait)
+    async with sdk, asyncio.timeout(PATIENCE_SECONDS):
+        await companion.wait()

@@ -179,6 +179,28 @@ def test_delete_of_what_is_in_use_is_refused(states, agent):
         record(*states).delete(agent, LATER)
 
 
+@pytest.mark.parametrize(
+    ("states", "agent", "told"),
+    [
+        ((S.QUEUED, S.DEAD), "greeter", "queued"),
+        ((S.SUCCEEDED, S.DEAD), "greeter", "succeeded"),
+        ((S.DEAD,), "logger", "queued"),
+        ((S.DEAD,), None, "queued"),
+        ((S.DEAD, S.RUNNING), None, "running"),
+    ],
+)
+def test_purging_what_is_not_dead_is_refused(states, agent, told):
+    """Whoever saw it dead has seen an older state."""
+    with pytest.raises(WrongState, match=f"cannot purge task 't1': it is {told}, no dead letter"):
+        record(*states).delete(agent, LATER, only_dead=True)
+
+
+def test_purging_what_is_dead_deletes_it():
+    """The run, or all of the task."""
+    assert record(S.DEAD).delete("greeter", LATER, only_dead=True).forgotten == (("t1", "greeter"),)
+    assert record(S.DEAD, S.DEAD).delete(None, LATER, only_dead=True).deleted == ("t1",)
+
+
 # --- retention --------------------------------------------------------------------------------------------------------
 
 OLD, NEW = NOW.at - timedelta(days=2), NOW.at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -94,7 +96,8 @@ def _supervise(target: str, wish: ApiWish, processes: int) -> int:
     from omnidaemon.entrypoints.http.apart import served_apart  # noqa: PLC0415 - brings FastAPI along
     from omnidaemon.entrypoints.sdk import OmniDaemonSDK  # noqa: PLC0415
 
-    with served_apart(OmniDaemonSDK(settings=settings), listener):
+    # Without its API it would look alive to nobody: it ends as if it were told to, and then with the error.
+    with served_apart(OmniDaemonSDK(settings=settings), listener, partial(os.kill, os.getpid(), signal.SIGTERM)):
         return supervisor.run()
 
 

@@ -28,6 +28,7 @@ IdempotencyKey = Annotated[
         description="The same key on a topic gives the same task again; with another payload 409.",
     ),
 ]
+OnlyDead = Annotated[bool, Query(description="Refuse (409) unless it is still a dead letter.")]
 WithStatus = Annotated[Status | Absent, Query(description="Those that have a run in this state.")]
 OfAgent = Annotated[Name | Absent, Query(description="Those of this agent alone.")]
 Wait = Annotated[
@@ -117,9 +118,11 @@ async def requeue_task(client: Serving, task_id: TaskId, agent: OneAgent = None)
 
 
 @tasks.delete("/tasks/{task_id}", status_code=HTTPStatus.NO_CONTENT, responses=problems(404, 409))
-async def delete_task(client: Serving, task_id: TaskId, agent: OneAgent = None) -> Response:
+async def delete_task(
+    client: Serving, task_id: TaskId, agent: OneAgent = None, *, only_dead: OnlyDead = False
+) -> Response:
     """Forget a task with its runs and results, or one agent's ended run of it."""
-    await client.delete_task(task_id, agent)
+    await client.delete_task(task_id, agent, only_dead=only_dead)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

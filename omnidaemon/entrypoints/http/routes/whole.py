@@ -17,6 +17,7 @@ from omnidaemon.entrypoints.shapes import Shape
 whole = router("the whole")
 
 _AWAY = HTTPStatus.SERVICE_UNAVAILABLE
+_VARIES = {"Vary": "Accept"}
 
 
 @whole.get(
@@ -67,9 +68,9 @@ async def get_metrics(request: Request, client: Serving) -> Response:
     done = await client.metrics()
     accept = request.headers.get("accept", JSON)
     if not wants_text(accept):
-        return JSONResponse(shapes.metrics(done))
+        return JSONResponse(shapes.metrics(done), headers=_VARIES)
     text, media_type = exposition(done, accept)
-    return Response(text, media_type=media_type)
+    return Response(text, media_type=media_type, headers=_VARIES)
 
 
 @whole.get("/config", response_model=dict[str, schemas.Setting], responses=problems())

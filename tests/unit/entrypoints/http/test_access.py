@@ -10,6 +10,7 @@ import pytest
 from omnidaemon import OmniDaemonSDK
 from omnidaemon.api import create_app
 from omnidaemon.bootstrap.api_keys import Scope
+from omnidaemon.domain.errors import InvalidSetting
 from omnidaemon.entrypoints.http.access import GuardedRoute
 from omnidaemon.entrypoints.http.scopes import SCOPES
 from omnidaemon.entrypoints.http.surface import router
@@ -141,7 +142,23 @@ async def test_names_of_this_machine(api, host):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example:80", "", "[::2]", "0.0.0.0", "[", "a b"],  # noqa: S104
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost@evil.example:80",
+        "",
+        ":80",
+        "[::2]",
+        "0.0.0.0",  # noqa: S104
+        "[",
+        "a b",
+        "me@localhost",
+        "@localhost",
+        "localhost:x",
+        "localhost:80:80",
+        "localhost/x",
+        "*",
+    ],
 )
 @pytest.mark.parametrize("path", ["/livez", "/tasks", "/nowhere"])
 async def test_other_names_are_refused_on_every_path(api, host, path):
@@ -175,10 +192,37 @@ async def test_pages_of_other_origins_change_nothing(api, call, origin):
     assert not [name for name in response.headers if name.startswith("access-control")]
 
 
-async def test_its_own_pages_may_change(api):
-    """With the same host and port in both headers."""
-    headers = {"Host": "localhost:8765", "Origin": "http://localhost:8765"}
-    assert (await api.post("/agents/start", headers=headers)).status_code == 200
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:8765", "http://localhost:8765"),
+        ("localhost:80", "http://localhost"),
+        ("localhost", "http://LOCALHOST:80"),
+        ("localhost:443", "https://localhost"),
+        ("localhost", "https://localhost:443"),
+        ("[::1]", "http://[0:0::1]:80"),
+    ],
+)
+async def test_its_own_pages_may_change(api, host, origin):
+    """With the same host and port in both headers, whether the usual port is written or not."""
+    response = await api.post("/agents/start", headers={"Host": host, "Origin": origin})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost", "https://localhost:80", "ftp://localhost:8765", "localhost:8765"]
+)
+async def test_another_port_is_another_origin(api, origin):
+    """The usual port is that of the origin's scheme."""
+    headers = {"Host": "localhost:8765", "Origin": origin}
+    problem(await api.post("/agents/start", headers=headers), 403, "ForeignOrigin")
+
+
+def test_names_that_are_none_are_refused():
+    """By whoever makes the app, as in the settings."""
+    for host in ("example.org:80", "*", ""):
+        with pytest.raises(InvalidSetting):
+            create_app(made_sdk(), hosts=[host])
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------

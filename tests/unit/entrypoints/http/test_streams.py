@@ -8,8 +8,10 @@ import json
 from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect
 
 from omnidaemon.api import create_app
+from omnidaemon.entrypoints.http.refusals import TooBusy
 from omnidaemon.entrypoints.http.streams import Streams
 from tests.unit.entrypoints.http.conftest import caller, made_sdk, problem
 
@@ -202,6 +204,54 @@ async def test_no_more_than_so_many(app):
             assert "retry-after" in response.headers
         async with stream(app, "/events"):
             pass
+
+
+async def test_a_place_is_taken_when_it_is_given():
+    """Not only once the first line is sent: a crowd that comes at once is not let in by the first look at the number."""
+    streams = Streams(most=2)
+    admitted = [streams.response(_nothing(), on_pause=lambda: None) for _ in range(2)]
+    with pytest.raises(TooBusy):
+        streams.response(_nothing(), on_pause=lambda: None)
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(_):
+        raise OSError("the client has gone")
+
+    scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
+    for response in admitted:  # whose places are free again, though nothing of them was ever sent
+        with pytest.raises(ClientDisconnect):
+            await response(scope, receive, send)
+    assert [streams.response(_nothing(), on_pause=lambda: None) for _ in range(2)]
+
+
+async def _nothing():
+    await asyncio.Event().wait()
+    yield
+
+
+async def test_a_wait_that_expires_just_then_does_not_keep_the_others(app):
+    """Closing ends all of them, also when one is at the end of its patience in that very moment."""
+    streams = Streams(keep_alive_seconds=0.05)
+    closed = []
+
+    class Events:
+        """Closes the server while its own wait is expiring."""
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                streams.close()
+                closed.append(True)
+                raise
+
+    parts = [part async for part in streams.response(Events(), on_pause=lambda: None).body_iterator]
+    assert (closed, len(parts)) == ([True], 1)
 
 
 async def test_they_end_with_the_server(app):

@@ -208,6 +208,7 @@ class TestMetrics:
         assert value("omnidaemon_tasks_dead_lettered_total", "omnidaemon_tasks_dead_lettered") == 1
         times = "omnidaemon_attempt_duration_seconds"
         assert value(f"{times}_count", times) == value(f"{times}_bucket", times, le="+Inf") == 2
+        assert response.headers["vary"] == "Accept"
         names = {label for family in families.values() for sample in family.samples for label in sample.labels}
         assert names == {"topic", "agent", "le"}
 
@@ -216,6 +217,7 @@ class TestMetrics:
         """A browser and curl get JSON."""
         response = await api.get("/metrics", headers={"Accept": accept})
         assert response.headers["content-type"] == "application/json"
+        assert response.headers["vary"] == "Accept"
 
 
 async def test_settings_and_checkup(api):

@@ -25,6 +25,8 @@ CALLS = {
     "task cancel": (["nope"], 3),
     "task requeue": (["nope"], 3),
     "task delete": (["nope"], 3),
+    "webhook list": ([], 0),
+    "webhook redeliver": (["nope"], 3),
     "agent list": ([], 0),
     "agent get": (["echo", "echo"], 3),
     "agent start": (["--all"], 0),

@@ -17,6 +17,7 @@ from omnidaemon.domain.errors import (
     InvalidInput,
     InvalidName,
     InvalidValue,
+    NotificationNotFound,
     PayloadTooLarge,
     TaskNotFound,
     WaitTimedOut,
@@ -28,6 +29,7 @@ from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.http_client.client import HttpClient
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
 from omnidaemon.entrypoints.operations import Operations
+from omnidaemon.testing.patience import eventually
 from tests.unit.entrypoints.http_client.conftest import connected
 
 
@@ -66,6 +68,29 @@ async def test_the_fleet_is_the_same_from_both_sides(sdk, client):
     assert ours.report.incarnation == theirs.report.incarnation
     assert {shown.name for shown in await client.settings()} >= {"EVENT_BUS_TYPE"}
     assert {finding.about for finding in await client.examine()} >= {"settings", "bus and store"}
+
+
+async def test_webhooks_and_replies_are_the_same_from_both_sides(sdk, client):
+    """Listed with their attempts, by each of the filters; sent again."""
+    task_id = await client.publish_task("greet", 1, reply_to="heard")
+    await client.wait_for_result(task_id, timeout=10)
+    await eventually(
+        lambda: sdk.list_webhooks(task_id=task_id, status="delivered"), is_wanted=lambda page: page.webhooks
+    )
+    page = await client.list_webhooks(task_id=task_id)
+    assert page == await sdk.list_webhooks(task_id=task_id)
+    (reply,) = page.webhooks
+    assert (reply.kind, reply.target, reply.status, len(reply.attempts)) == ("reply", "heard", "delivered", 1)
+    for wanted, found in [
+        ({"kind": "reply"}, 1),
+        ({"kind": "webhook"}, 0),
+        ({"topic": "x"}, 0),
+        ({"status": "failed"}, 0),
+    ]:
+        listed = await client.list_webhooks(**wanted)
+        assert (len(listed.webhooks), listed) == (found, await sdk.list_webhooks(**wanted)), wanted
+    await client.redeliver_webhook(reply.webhook_id)
+    await eventually(client.list_webhooks, is_wanted=lambda page: len(page.webhooks[0].attempts) == 2)
 
 
 async def test_orders_are_carried_out(sdk, client):
@@ -111,6 +136,11 @@ async def test_orders_are_carried_out(sdk, client):
         (InvalidValue, lambda client: client.list_tasks(limit=0)),
         (InvalidValue, lambda client: client.list_tasks(status="done")),
         (InvalidValue, lambda client: client.list_tasks(cursor="x")),
+        (NotificationNotFound, lambda client: client.redeliver_webhook("nope")),
+        (NotificationNotFound, lambda client: client.redeliver_webhook("no pe")),
+        (InvalidName, lambda client: client.list_webhooks(task_id="no pe")),
+        (InvalidValue, lambda client: client.list_webhooks(kind="letter")),
+        (InvalidValue, lambda client: client.list_webhooks(status="lost")),
         (InvalidInput, lambda client: client.publish_task("greet", 1, delay=-1)),
         (InvalidInput, lambda client: client.publish_task("greet", float("nan"))),
         (InvalidInput, lambda client: client.publish_task("greet", {"a": object()})),

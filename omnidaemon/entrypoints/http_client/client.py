@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import orjson
+
+from omnidaemon.adapters.codecs.plain_json import payload_text
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord
@@ -78,7 +80,7 @@ class HttpClient:
             "reply_to": reply_to,
         }
         told = {name: value for name, value in given.items() if value is not None}
-        body = _json({"topic": checked_name("topic", topic), "payload": payload, **told})
+        body = _json({"topic": checked_name("topic", topic), "payload": orjson.Fragment(payload_text(payload)), **told})
         return await self._ask(lambda shape: str(shape["task_id"]), "POST", "tasks", body=body)
 
     async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
@@ -264,6 +266,6 @@ def _agent(topic: str, name: str) -> tuple[str, str, str]:
 
 def _json(body: Mapping[str, object]) -> bytes:
     try:
-        return json.dumps(body, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
+        return orjson.dumps(body)
+    except TypeError as error:
         raise PayloadNotJson(str(error)) from error

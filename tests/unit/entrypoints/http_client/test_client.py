@@ -18,6 +18,7 @@ from omnidaemon.domain.errors import (
     InvalidName,
     InvalidValue,
     NotificationNotFound,
+    PayloadNotJson,
     PayloadTooLarge,
     TaskNotFound,
     WaitTimedOut,
@@ -26,6 +27,7 @@ from omnidaemon.domain.errors import (
 )
 from omnidaemon.domain.secret import Secret
 from omnidaemon.entrypoints.client import Client
+from omnidaemon.entrypoints.http.refusals import BodyTooLarge
 from omnidaemon.entrypoints.http_client.client import HttpClient
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
 from omnidaemon.entrypoints.operations import Operations
@@ -142,9 +144,14 @@ async def test_orders_are_carried_out(sdk, client):
         (InvalidValue, lambda client: client.list_webhooks(kind="letter")),
         (InvalidValue, lambda client: client.list_webhooks(status="lost")),
         (InvalidInput, lambda client: client.publish_task("greet", 1, delay=-1)),
-        (InvalidInput, lambda client: client.publish_task("greet", float("nan"))),
-        (InvalidInput, lambda client: client.publish_task("greet", {"a": object()})),
-        (InvalidInput, lambda client: client.publish_task("greet", "\ud800")),
+        (PayloadNotJson, lambda client: client.publish_task("greet", float("nan"))),
+        (PayloadNotJson, lambda client: client.publish_task("greet", {"a": object()})),
+        (PayloadNotJson, lambda client: client.publish_task("greet", "\ud800")),
+        (PayloadNotJson, lambda client: client.publish_task("greet", {1: 2})),
+        (PayloadNotJson, lambda client: client.publish_task("greet", {None: 1})),
+        (PayloadNotJson, lambda client: client.publish_task("greet", {"a": [2**64]})),
+        (PayloadNotJson, lambda client: client.publish_task("greet", nested(65))),
+        (PayloadTooLarge, lambda client: client.publish_task("greet", "é" * 2**19)),
         (PayloadTooLarge, lambda client: client.publish_task("greet", "x" * 2**21)),
     ],
 )
@@ -154,8 +161,28 @@ async def test_mistakes_are_the_same_errors_on_both_sides(sdk, client, error, ca
         await call(sdk)
     with pytest.raises(error) as there:
         await call(client)
-    if error not in {InvalidInput, PayloadTooLarge}:
+    if not isinstance(there.value, BodyTooLarge) and error is not InvalidInput:
         assert (type(there.value), str(there.value)) == (type(here.value), str(here.value))
+
+
+async def test_a_payload_is_as_large_as_without_the_api(sdk, client):
+    """What is not ASCII is no larger on the way than in UTF-8; as deep, and as exact."""
+    for payload in (
+        "é" * (2**19 - 1),
+        "\U0001f600" * (2**18 - 1),
+        nested(64),
+        [2**64 - 1, -0.0, 1e300, (), {"": None}],
+    ):
+        ours, theirs = [await each.publish_task("nobody", payload) for each in (sdk, client)]
+        assert (await sdk.get_task(theirs)).payload == (await sdk.get_task(ours)).payload
+
+
+def nested(levels):
+    """A payload of so many lists in one another."""
+    value = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
 
 
 async def test_a_strange_agent_is_an_error_and_an_unknown_task_is_none(sdk, client):

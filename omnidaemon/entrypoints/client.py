@@ -17,7 +17,7 @@ from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Task
-from omnidaemon.entrypoints.checks import known_task, outbox_filter, task_filter
+from omnidaemon.entrypoints.checks import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
 from omnidaemon.ports.bus import Depth
 
@@ -100,7 +100,9 @@ class Client:
 
     async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
         """The task as it stands, ended or not; None when it is unknown. `TaskNotFound` for a strange agent."""
-        return await (await self.runtime()).queries.result(task_id, agent) if is_name(task_id) else None
+        return (
+            await (await self.runtime()).queries.result(known_task(task_id, agent), agent) if is_name(task_id) else None
+        )
 
     async def wait_for_result(
         self,
@@ -110,7 +112,7 @@ class Client:
     ) -> TaskResult:
         """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never);
         `TaskNotFound` when it is unknown."""
-        return await (await self.runtime()).results.wait(known_task(task_id), timeout, agent)
+        return await (await self.runtime()).results.wait(known_task(task_id, agent), timeout, agent)
 
     async def list_tasks(
         self,
@@ -131,15 +133,15 @@ class Client:
 
     async def cancel_task(self, task_id: str, agent: str | None = None) -> None:
         """End what has not begun; have what runs stopped. `TaskNotFound`; `WrongState` when all of it has ended."""
-        await (await self.runtime()).storage.commands.cancel(known_task(task_id), agent)
+        await (await self.runtime()).storage.commands.cancel(known_task(task_id, agent), agent)
 
     async def requeue_task(self, task_id: str, agent: str | None = None) -> None:
         """Run an ended task again: the agent named, else all that did not succeed. `TaskNotFound`, `WrongState`."""
-        await (await self.runtime()).storage.commands.requeue(known_task(task_id), agent)
+        await (await self.runtime()).storage.commands.requeue(known_task(task_id, agent), agent)
 
     async def delete_task(self, task_id: str, agent: str | None = None) -> None:
         """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs."""
-        await (await self.runtime()).storage.commands.delete(known_task(task_id), agent)
+        await (await self.runtime()).storage.commands.delete(known_task(task_id, agent), agent)
 
     # --- webhooks and replies -----------------------------------------------------------------------------------------
 
@@ -230,6 +232,7 @@ class Client:
         happens from now on. `task_id`: of one task only. `topic`: of the topics that match a pattern with the wildcards
         of a shell. Each event comes once and in order; while the store is away it waits.
         """
+        check_events(after, task_id, topic)
         return FeedStream(self.runtime, after, task_id, topic)
 
     async def health(self) -> Health:

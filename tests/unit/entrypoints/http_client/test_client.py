@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -122,6 +124,62 @@ async def test_orders_are_carried_out(sdk, client):
         await client.drain_worker(worker.report.incarnation)
 
 
+UNPUBLISHABLE: list[tuple[type[InvalidInput], dict[str, Any]]] = [
+    (InvalidName, {"topic": "gr/eet"}),
+    (InvalidName, {"topic": 7}),
+    (InvalidName, {"topic": "t" * 201}),
+    (InvalidValue, {"delay": -1}),
+    (InvalidValue, {"delay": timedelta(seconds=-1)}),
+    (InvalidValue, {"delay": float("nan")}),
+    (InvalidValue, {"delay": float("inf")}),
+    (InvalidValue, {"delay": True}),
+    (InvalidValue, {"delay": "5"}),
+    (InvalidValue, {"delay": Decimal(5)}),
+    (InvalidValue, {"delay": 1e11}),
+    (InvalidValue, {"delay": 10**400}),
+    (InvalidValue, {"delay": timedelta.max}),
+    (InvalidValue, {"delay": 1, "due_at": datetime(2030, 1, 1, tzinfo=UTC)}),
+    (InvalidValue, {"due_at": "2030-01-31T12:00:00Z"}),
+    (InvalidValue, {"due_at": datetime(2030, 1, 1)}),  # noqa: DTZ001 - without a zone
+    (InvalidValue, {"due_at": datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))}),
+    (InvalidValue, {"idempotency_key": ""}),
+    (InvalidValue, {"idempotency_key": "k" * 1001}),
+    (InvalidValue, {"correlation_id": 7}),
+    (InvalidValue, {"causation_id": "\ud800"}),
+    (InvalidValue, {"headers": ["a"]}),
+    (InvalidValue, {"headers": {"a": "b" * 1001}}),
+    (InvalidName, {"headers": {"a b": "c"}}),
+    (InvalidValue, {"webhook": "ftp://example.org"}),
+    (InvalidValue, {"payload": {"webhook": 7}}),
+    (InvalidName, {"reply_to": "no topic"}),
+    (InvalidName, {"payload": {"reply_to": "no topic"}}),
+]
+UNHEARABLE: list[dict[str, Any]] = [
+    {"after": -1},
+    {"after": 2**63},
+    {"after": "7"},
+    {"after": True},
+    {"task_id": "t" * 300},
+    {"topic": "t" * 201},
+    {"topic": "\ud800"},
+]
+
+
+def publishing(**options):
+    """The call that publishes so."""
+    topic, payload = options.pop("topic", "greet"), options.pop("payload", 1)
+    return lambda client: client.publish_task(topic, payload, **options)
+
+
+def listening(**options):
+    """The call that listens so."""
+
+    async def listen(client):
+        await client.events(**options).open()
+
+    return listen
+
+
 @pytest.mark.parametrize(
     ("error", "call"),
     [
@@ -132,7 +190,6 @@ async def test_orders_are_carried_out(sdk, client):
         (AgentNotFound, lambda client: client.get_agent("greet", "nobody")),
         (AgentNotFound, lambda client: client.stop_agent("..", ".")),
         (InvalidName, lambda client: client.get_agent("gr eet", "nobody")),
-        (InvalidName, lambda client: client.publish_task("gr/eet", 1)),
         (InvalidName, lambda client: client.list_tasks(topic="gr eet")),
         (InvalidName, lambda client: client.remove_agent("greet", "greeter", "a b")),
         (InvalidValue, lambda client: client.list_tasks(limit=0)),
@@ -143,7 +200,12 @@ async def test_orders_are_carried_out(sdk, client):
         (InvalidName, lambda client: client.list_webhooks(task_id="no pe")),
         (InvalidValue, lambda client: client.list_webhooks(kind="letter")),
         (InvalidValue, lambda client: client.list_webhooks(status="lost")),
-        (InvalidInput, lambda client: client.publish_task("greet", 1, delay=-1)),
+        *((kind, publishing(**options)) for kind, options in UNPUBLISHABLE),
+        *((InvalidValue, listening(**options)) for options in UNHEARABLE),
+        (InvalidValue, lambda client: client.list_tasks(limit=True)),
+        (TaskNotFound, lambda client: client.get_result("nope", "a" * 201)),
+        (TaskNotFound, lambda client: client.cancel_task("n" * 300, "greeter")),
+        (TaskNotFound, lambda client: client.requeue_task("nope", "no pe")),
         (PayloadNotJson, lambda client: client.publish_task("greet", float("nan"))),
         (PayloadNotJson, lambda client: client.publish_task("greet", {"a": object()})),
         (PayloadNotJson, lambda client: client.publish_task("greet", "\ud800")),
@@ -161,7 +223,7 @@ async def test_mistakes_are_the_same_errors_on_both_sides(sdk, client, error, ca
         await call(sdk)
     with pytest.raises(error) as there:
         await call(client)
-    if not isinstance(there.value, BodyTooLarge) and error is not InvalidInput:
+    if not isinstance(there.value, BodyTooLarge):
         assert (type(there.value), str(there.value)) == (type(here.value), str(here.value))
 
 
@@ -179,7 +241,7 @@ async def test_a_payload_is_as_large_as_without_the_api(sdk, client):
 
 def nested(levels):
     """A payload of so many lists in one another."""
-    value = []
+    value: list[object] = []
     for _ in range(levels - 1):
         value = [value]
     return value

@@ -52,9 +52,9 @@ class PublishOptions(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class Draft:
-    """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another.
-    Where `webhook` and `reply_to` are None, keys of these names in an object that is the payload count. `hops` are those
-    of the task whose handler publishes it."""
+    """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another. Where
+    `webhook` and `reply_to` are None, keys of these names in an object that is the payload count. `hops` are those of
+    the task whose handler publishes it."""
 
     topic: str
     payload: object

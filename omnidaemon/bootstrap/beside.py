@@ -42,8 +42,8 @@ class Companion:
             self._ended.set_exception(error)
 
     async def wait(self) -> None:
-        """Return when it has ended, by itself or with the engine; raise what it raises. Cancelled, this ends it, and waits
-        until it has let go of everything."""
+        """Return when it has ended, by itself or with the engine; raise what it raises. Cancelled, this ends it, and
+        waits until it has let go of everything."""
         ended = asyncio.wrap_future(self._ended)
         try:
             await asyncio.shield(ended)

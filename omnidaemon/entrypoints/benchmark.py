@@ -44,9 +44,9 @@ class NothingWaits(ConfigurationError):
 class Figures:
     """What was measured with so many tasks of 300 bytes, results stored, in one process that publishes and works.
 
-    `drained_per_second` and `cpu_micros_per_task` count outcomes that the store has recorded, from about the first tenth
-    of the tasks to the last; None when that went too quickly to be measured. `latency_*` is the time from before a
-    publish to its result, one task at a time.
+    `drained_per_second` and `cpu_micros_per_task` count outcomes that the store has recorded, from about the first
+    tenth of the tasks to the last; None when that went too quickly to be measured. `latency_*` is the time from before
+    a publish to its result, one task at a time.
     """
 
     tasks: int

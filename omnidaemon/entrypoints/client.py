@@ -56,9 +56,10 @@ class Client:
         """Publish a task and return its id, once the bus has confirmed it (or the store, for one that is delayed).
 
         `payload` is any JSON value. The result of each agent's run is posted to the URL `webhook` and published on the
-        topic `reply_to`; a key of either name in a payload that is an object does the same. `delay` in seconds, or an aware `due_at`, keep it back. The same `idempotency_key`
-        on a topic gives the same task for as long as that is remembered; with another payload `IdempotencyConflict`.
-        Raises `InvalidInput`, `PublishFailed`, `BackendUnavailable`.
+        topic `reply_to`; a key of either name in a payload that is an object does the same. `delay` in seconds, or an
+        aware `due_at`, keep it back. The same `idempotency_key` on a topic gives the same task for as long as that is
+        remembered; with another payload `IdempotencyConflict`. Raises `InvalidInput`, `PublishFailed`,
+        `BackendUnavailable`.
         """
         draft = Draft(
             topic=topic,
@@ -180,7 +181,8 @@ class Client:
         await (await self.runtime()).control.start([Subscription.checked(topic, name)])
 
     async def stop_agent(self, topic: str, name: str) -> None:
-        """Have an agent take nothing more, on every worker, also after restarts; what runs finishes. `AgentNotFound`."""
+        """Have an agent take nothing more, on every worker, also after restarts; what runs finishes.
+        `AgentNotFound`."""
         await (await self.runtime()).control.stop([Subscription.checked(topic, name)])
 
     async def start_all_agents(self) -> None:
@@ -194,7 +196,8 @@ class Client:
         await control.stop(await control.all_agents())
 
     async def remove_agent(self, topic: str, name: str, to: str | None = None) -> int:
-        """End a subscription; what waits for it goes to the agent `to`, or is dropped. How many tasks were handed over."""
+        """End a subscription; what waits for it goes to the agent `to`, or is dropped. How many tasks were handed
+        over."""
         return await (await self.runtime()).control.remove(Subscription.checked(topic, name), to)
 
     async def list_workers(self) -> list[WorkerRecord]:
@@ -228,9 +231,9 @@ class Client:
     def events(self, *, after: int | None = None, task_id: str | None = None, topic: str | None = None) -> EventStream:
         """What happens, as it happens: `async for event in sdk.events(topic="document.*")`, without an end.
 
-        `after`: the position of the last event that was seen, to go on from there; 0 for all that is kept; None for what
-        happens from now on. `task_id`: of one task only. `topic`: of the topics that match a pattern with the wildcards
-        of a shell. Each event comes once and in order; while the store is away it waits.
+        `after`: the position of the last event that was seen, to go on from there; 0 for all that is kept; None for
+        what happens from now on. `task_id`: of one task only. `topic`: of the topics that match a pattern with the
+        wildcards of a shell. Each event comes once and in order; while the store is away it waits.
         """
         check_events(after, task_id, topic)
         return FeedStream(self.runtime, after, task_id, topic)

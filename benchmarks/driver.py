@@ -1,7 +1,7 @@
 """Runs one peer's worker, or its client, in the peer's own environment. Standard library only.
 
-`driver.py PEER worker` works until it is told to stop. `driver.py PEER client` obeys lines of JSON and answers each with
-one: `{"do": "publish", "how": "one by one" | "gathered" | "many", "count", "first", "seconds"}` → `{"seconds"}`,
+`driver.py PEER worker` works until it is told to stop. `driver.py PEER client` obeys lines of JSON and answers each
+with one: `{"do": "publish", "how": "one by one" | "gathered" | "many", "count", "first", "seconds"}` → `{"seconds"}`,
 `{"do": "check", "count"}` → `{"checked"}`, `{"do": "latency", "count"}` → `{"seconds": […]}`.
 """
 

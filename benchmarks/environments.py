@@ -17,8 +17,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omni
 
 @attrs.frozen
 class Peer:
-    """What is measured: a module of `peers/`, and the interpreter that has what it needs. `checkout`: whose OmniDaemon it
-    is, where it is that."""
+    """What is measured: a module of `peers/`, and the interpreter that has what it needs. `checkout`: whose OmniDaemon
+    it is, where it is that."""
 
     name: str
     module: str

@@ -1,4 +1,5 @@
-"""What the hardware allows: the least that a task could cost on Redis and on SQLite, without any guarantee around it."""
+"""What the hardware allows: the least that a task could cost on Redis and on SQLite, without any guarantee around
+it."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ def page_of(results: Path) -> str:
 def _machine(latest: Mapping[str, Any]) -> str:
     told = latest["machine"]
     shared = (
-        f"The machine was shared with other work (load {told['load before']} before the run), which slows everybody and "
-        "widens the spread."
+        f"The machine was shared with other work (load {told['load before']} before the run), which slows everybody "
+        "and widens the spread."
         if told["load before"] > 0.5  # noqa: PLR2004 - an idle machine is well below
         else "The machine did nothing else."
     )

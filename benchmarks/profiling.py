@@ -1,7 +1,8 @@
 """`python benchmarks/profiling.py`: where a worker's CPU goes while it drains, sampled by py-spy from outside.
 
 Of each sample the innermost function of OmniDaemon is named, since that is what can be changed; what it calls in a
-library counts as its own. Samples without one are named by the library. Only the thread that holds the interpreter is sampled.
+library counts as its own. Samples without one are named by the library. Only the thread that holds the interpreter is
+sampled.
 """
 
 from __future__ import annotations

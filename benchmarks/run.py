@@ -1,7 +1,8 @@
 """`python benchmarks/run.py` or `make bench`: OmniDaemon beside its peers, measured in turns within one run.
 
 Every figure is the median of the rounds, with half of what lies between the smallest and the largest; a ratio is the
-median of those within each round, and holds within this run alone. It stops by itself, speaks to loopback only, and ends the processes that it started by their ids.
+median of those within each round, and holds within this run alone. It stops by itself, speaks to loopback only, and
+ends the processes that it started by their ids.
 """
 
 from __future__ import annotations

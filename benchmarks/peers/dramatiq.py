@@ -1,5 +1,5 @@
-"""dramatiq with one process of 8 threads, its default, without Prometheus; it acknowledges after the task. Results by its
-Redis backend, which waits for them by a blocking pop. It has no way to publish many at once."""
+"""dramatiq with one process of 8 threads, its default, without Prometheus; it acknowledges after the task. Results by
+its Redis backend, which waits for them by a blocking pop. It has no way to publish many at once."""
 
 import contextlib
 import os

@@ -1,5 +1,5 @@
-"""FastStream on Redis streams with a consumer group, which is its at-least-once; 100 workers (`max_workers`) and reads of
-100. It keeps no results: the handler writes one key with an expiry through the same client, as its users do, and who
+"""FastStream on Redis streams with a consumer group, which is its at-least-once; 100 workers (`max_workers`) and reads
+of 100. It keeps no results: the handler writes one key with an expiry through the same client, as its users do, and who
 waits asks each millisecond. Many are published by its pipeline."""
 
 import asyncio

@@ -1,6 +1,6 @@
-"""huey on a SQLite file with one process of 8 threads, looking for work at least every 10 ms, `fsync` on as OmniDaemon's
-file has it. It keeps results until they are read. It takes a task out of the file before it runs it: at most once, which
-is less than all others here promise."""
+"""huey on a SQLite file with one process of 8 threads, looking for work at least every 10 ms, `fsync` on as
+OmniDaemon's file has it. It keeps results until they are read. It takes a task out of the file before it runs it: at
+most once, which is less than all others here promise."""
 
 import asyncio
 import contextlib

@@ -1,9 +1,9 @@
 """Advanced set-up: several agents, and the API beside them.
 
-Repairs: `src.omnidaemon` is `omnidaemon`. `OmniAgentRunner()` runs OmniCoreAgent, which wants a model and its key: where
-`LLM_MODEL` names none, the runners get `stand_in` to answer. SIGTERM ends the program as Ctrl-C does, so that a service
-manager can stop it, and `sdk.stop()` is awaited however it ends: asyncio.run() turns Ctrl-C into a cancellation of
-main(), which never sees the KeyboardInterrupt that the sample waits for.
+Repairs: `src.omnidaemon` is `omnidaemon`. `OmniAgentRunner()` runs OmniCoreAgent, which wants a model and its key:
+where `LLM_MODEL` names none, the runners get `stand_in` to answer. SIGTERM ends the program as Ctrl-C does, so that a
+service manager can stop it, and `sdk.stop()` is awaited however it ends: asyncio.run() turns Ctrl-C into a cancellation
+of main(), which never sees the KeyboardInterrupt that the sample waits for.
 """
 
 import asyncio

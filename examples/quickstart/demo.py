@@ -1,7 +1,7 @@
 """The quickstart, acted out: `make demo` runs this.
 
-Starts workers and publishes tasks as a person would, by the command `omni`, on the embedded SQLite default in a folder of
-its own. Ends with an error when anything is not as it says.
+Starts workers and publishes tasks as a person would, by the command `omni`, on the embedded SQLite default in a folder
+of its own. Ends with an error when anything is not as it says.
 """
 
 from __future__ import annotations

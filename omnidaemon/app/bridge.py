@@ -36,8 +36,8 @@ class Assignment:
 
 @attrs.frozen(eq=False)
 class Report:
-    """What an attempt came to, and the handler's own running time. The grant is named, since a newer one of the same run
-    may be under way."""
+    """What an attempt came to, and the handler's own running time. The grant is named, since a newer one of the same
+    run may be under way."""
 
     grant: Grant
     outcome: Outcome

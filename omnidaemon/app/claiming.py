@@ -32,8 +32,8 @@ class _Round:
 
 
 class DueClaims:
-    """Claims what is due, as often as there is reason to: when the next run comes due, at a hint, and as a backstop every
-    five seconds or so, or every lease where that is shorter. A run at its last chance is executed alone."""
+    """Claims what is due, as often as there is reason to: when the next run comes due, at a hint, and as a backstop
+    every five seconds or so, or every lease where that is shorter. A run at its last chance is executed alone."""
 
     def __init__(
         self,

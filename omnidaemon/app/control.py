@@ -101,8 +101,8 @@ class Control:
             if running:
                 raise AgentBusy(subscription.topic, subscription.agent, running)
             moved = await self._hand_over(subscription, target)
-        # The bus first: whoever is killed in between finds the agent still there, and removes it again. Once more after,
-        # since a worker that started meanwhile has declared it.
+        # The bus first: whoever is killed in between finds the agent still there, and removes it again. Once more
+        # after, since a worker that started meanwhile has declared it.
         await self._bus.retire(subscription)
         await self._storage.registry.remove(subscription, target)
         await self._bus.retire(subscription)

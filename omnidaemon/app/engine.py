@@ -73,7 +73,7 @@ class Engine:
             declare=self._declare,
         )
 
-    # --- life -----------------------------------------------------------------------------------------------------------
+    # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Register and declare the agents, subscribe, and begin. Raises what keeps the worker from working at all; then
@@ -90,7 +90,8 @@ class Engine:
         self._loops.start(self._inbox, self._wakeups)
 
     async def asked_to_stop(self) -> None:
-        """Return once it shall stop: somebody here wants it, or by the registry, or nobody is left to execute anything."""
+        """Return once it shall stop: somebody here wants it, or by the registry, or nobody is left to execute
+        anything."""
         await self._is_asked_to_stop.wait()
 
     def request_stop(self) -> None:
@@ -163,7 +164,7 @@ class Engine:
         except (TimeoutError, OmniDaemonError) as error:
             self._telemetry.say(Level.WARNING, f"while leaving, {otherwise}: {str(error) or 'no answer in time'}")
 
-    # --- what it tells --------------------------------------------------------------------------------------------------
+    # --- what it tells ------------------------------------------------------------------------------------------------
 
     def take_reports(self, reports: Sequence[Report]) -> None:
         """What attempts came to, from the workforce. On the engine's loop."""
@@ -182,7 +183,7 @@ class Engine:
             version=self._options.version,
         )
 
-    # --- parts ----------------------------------------------------------------------------------------------------------
+    # --- parts --------------------------------------------------------------------------------------------------------
 
     async def _declare(self) -> None:
         registry = self._storage.registry

@@ -278,7 +278,8 @@ class Executor(Workforce):
                 return Failed(error=attempt_error(error, ErrorKind.ERROR))
 
     def _returned(self, value: object) -> Outcome:
-        """The value as JSON text. What cannot be encoded is final: the call was paid for, another would fare no better."""
+        """The value as JSON text. What cannot be encoded is final: the call was paid for, another would fare no
+        better."""
         try:
             encoded = self._codec.encode_result(value)
         except Exception as error:  # noqa: BLE001 - a property of people's own value may raise anything

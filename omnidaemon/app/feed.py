@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Self, TypeVar
 
+import attrs
+
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.names import is_topic_like
@@ -33,6 +35,16 @@ _LINGER_SECONDS = 5.0
 """The reader stays for so long when nobody waits: followers are busy with an event now and then."""
 
 
+@attrs.define(eq=False)
+class _Wait:
+    """One wait for news of a task, or of anything. `before`: the position that the reader had before the news, None
+    while there is none. It is told beside the future: a wait may be cancelled in the very tick in which news comes."""
+
+    task_id: str | None
+    before: int | None = None
+    future: asyncio.Future[None] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
+
+
 class JournalFeed:
     """Belongs to one loop. However many follow, the journal is polled once, by a reader that is there while anybody
     waits. Memory is bounded: the reader keeps a short tail of the journal for all, and who has fallen behind it reads
@@ -45,7 +57,7 @@ class JournalFeed:
         self._telemetry = telemetry
         self._tail: list[JournalEvent] = []
         self._start = self._head = 0
-        self._waiting: dict[str | None, set[asyncio.Future[int]]] = {}
+        self._waiting: dict[str | None, set[_Wait]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._wanted_at = 0.0
         self._is_away = False
@@ -112,17 +124,16 @@ class JournalFeed:
             self._wanted_at = self._clock.now().steady
             self._reader = asyncio.create_task(self._read(self._runs.wakeups()), name="omnidaemon-journal-feed")
 
-    async def news(self, task_id: str | None) -> int:
-        """Return once the reader has read something of the task, or anything; the position that it had before."""
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(task_id, set())
-        waiting.add(future)
+    async def news(self, wait: _Wait) -> None:
+        """Return once the reader has read something that the wait is for."""
+        waiting = self._waiting.setdefault(wait.task_id, set())
+        waiting.add(wait)
         try:
-            return await future
+            await wait.future
         finally:
-            waiting.discard(future)
-            if not waiting and self._waiting.get(task_id) is waiting:
-                del self._waiting[task_id]
+            waiting.discard(wait)
+            if not waiting and self._waiting.get(wait.task_id) is waiting:
+                del self._waiting[wait.task_id]
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """The store's answer, also when it is away for a while."""
@@ -191,12 +202,13 @@ class JournalFeed:
 
     def _wake(self, keys: Iterable[str | None], error: BaseException | None = None, position: int = 0) -> None:
         for key in tuple(keys):
-            for future in self._waiting.pop(key, ()):
-                if not future.done():
+            for wait in self._waiting.pop(key, ()):
+                wait.before = position
+                if not wait.future.done():
                     if error is None:
-                        future.set_result(position)
+                        wait.future.set_result(None)
                     else:
-                        future.set_exception(error)
+                        wait.future.set_exception(error)
 
 
 class _Following(AsyncIterator[JournalEvent]):
@@ -258,14 +270,11 @@ class _Following(AsyncIterator[JournalEvent]):
 
     async def _wait(self, position: int) -> None:
         feed = self._feed
-        is_woken = False
+        wait = _Wait(self._task_id)
         try:
-            before = await feed.news(self._task_id)
-            is_woken = True
-        finally:
-            if not is_woken:  # there was nothing so far
-                self._position = max(position, feed.head)
-        self._position = max(position, before)
+            await feed.news(wait)
+        finally:  # also of one that is cancelled: without news there was nothing so far
+            self._position = max(position, feed.head if wait.before is None else wait.before)
 
     def _take(self, events: Iterable[JournalEvent], position: int) -> None:
         self._taken.extend(event for event in events if self._is_wanted(event))

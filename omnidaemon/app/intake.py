@@ -121,7 +121,8 @@ class FreshIntake:
             self._acks_settled()
 
     async def _ack(self, deliveries: Sequence[Delivery]) -> bool:
-        """Whether the bus has forgotten them. If not, they may come again and are dropped: the store answers for them."""
+        """Whether the bus has forgotten them. If not, they may come again and are dropped: the store answers for
+        them."""
         try:
             await self._inbox.ack(deliveries)
         except OmniDaemonError as error:

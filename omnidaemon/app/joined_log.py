@@ -15,9 +15,9 @@ _Caller = tuple[Sequence[Task], asyncio.Future[None]]
 
 
 class JoinedLog:
-    """What is added while a call is under way goes with the next one, as on the bus: a hundred concurrent publishes cost
-    two calls instead of a hundred. Who is alone calls at once and by itself; who has many tasks, several times. Of one
-    event loop."""
+    """What is added while a call is under way goes with the next one, as on the bus: a hundred concurrent publishes
+    cost two calls instead of a hundred. Who is alone calls at once and by itself; who has many tasks, several times. Of
+    one event loop."""
 
     def __init__(self, log: TaskLog) -> None:
         self._log = log

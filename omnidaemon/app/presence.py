@@ -66,8 +66,8 @@ class Presence:
         if desired.has_lost_data:
             self._telemetry.say(
                 Level.ERROR,
-                "DATA LOSS: the store has lost its data, and with them every task that was begun; the agents are declared"
-                " anew. Was the server flushed, or started without its data?",
+                "DATA LOSS: the store has lost its data, and with them every task that was begun; the agents are "
+                "declared anew. Was the server flushed, or started without its data?",
             )
             self._is_forgotten = True
         if self._is_forgotten:

@@ -22,6 +22,7 @@ from omnidaemon.domain.errors import (
 )
 from omnidaemon.domain.names import checked_name, is_name
 from omnidaemon.domain.task import Task
+from omnidaemon.domain.texts import LONGEST_TEXT, is_text
 from omnidaemon.domain.webhook_url import checked_webhook
 from omnidaemon.ports.bus import Confirmation, EventBus
 from omnidaemon.ports.clock import Clock, IdSource
@@ -29,8 +30,11 @@ from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Level, Telemetry
 
-_LONGEST_TEXT = 1000
-_TEXT = f"a text of at most {_LONGEST_TEXT} characters that UTF-8 can carry"
+_LONGEST_DELAY = timedelta(seconds=1e10)
+"""Three centuries; what is longer is a slip, such as milliseconds."""
+
+_DELAY = "zero to 10,000,000,000 seconds"
+_TEXT = f"a text of at most {LONGEST_TEXT} characters that UTF-8 can carry"
 
 
 class PublishOptions(TypedDict, total=False):
@@ -48,9 +52,9 @@ class PublishOptions(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class Draft:
-    """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another.
-    Where `webhook` and `reply_to` are None, keys of these names in an object that is the payload count. `hops` are those
-    of the task whose handler publishes it."""
+    """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another. Where
+    `webhook` and `reply_to` are None, keys of these names in an object that is the payload count. `hops` are those of
+    the task whose handler publishes it."""
 
     topic: str
     payload: object
@@ -156,22 +160,25 @@ class Publisher:
         payload = self._codec.encode_payload(draft.payload)
         if len(payload) > self._payload_max_bytes:
             raise PayloadTooLarge(len(payload), self._payload_max_bytes)
-        now = self._clock.now().at
-        task_id = self._ids.new_id()
-        return Task(
-            task_id=task_id,
-            topic=checked_name("topic", draft.topic),
-            payload=payload,
-            created_at=now,
-            due_at=_due_at(draft, now),
-            headers=_headers(draft.headers),
-            webhook=_told(draft, "webhook", draft.webhook, checked_webhook),
-            reply_to=_told(draft, "reply_to", draft.reply_to, _topic),
-            hops=draft.hops,
-            correlation_id=_text("correlation_id", draft.correlation_id) or task_id,
-            causation_id=_text("causation_id", draft.causation_id),
-            idempotency_key=_text("idempotency_key", draft.idempotency_key),
-        )
+        return task_of(draft, payload, task_id=self._ids.new_id(), now=self._clock.now().at)
+
+
+def task_of(draft: Draft, payload: bytes, *, task_id: str, now: datetime) -> Task:
+    """The task that is asked for; `InvalidInput` for all that is wrong with it, whatever a caller may have passed."""
+    return Task(
+        task_id=task_id,
+        topic=checked_name("topic", draft.topic),
+        payload=payload,
+        created_at=now,
+        due_at=_due_at(draft, now),
+        headers=_headers(draft.headers),
+        webhook=_told(draft, "webhook", draft.webhook, checked_webhook),
+        reply_to=_told(draft, "reply_to", draft.reply_to, _topic),
+        hops=draft.hops,
+        correlation_id=_text("correlation_id", draft.correlation_id) or task_id,
+        causation_id=_text("causation_id", draft.causation_id),
+        idempotency_key=_text("idempotency_key", draft.idempotency_key),
+    )
 
 
 def _due_at(draft: Draft, now: datetime) -> datetime | None:
@@ -182,12 +189,9 @@ def _due_at(draft: Draft, now: datetime) -> datetime | None:
     if draft.delay is None:
         return None
     delay = draft.delay if isinstance(draft.delay, timedelta) else _seconds(draft.delay)
-    if delay < timedelta(0):
-        raise InvalidValue("delay", draft.delay, "zero or more seconds")
-    try:
-        return now + delay
-    except OverflowError:
-        raise InvalidValue("delay", draft.delay, "a time before the year 10000") from None
+    if not timedelta(0) <= delay <= _LONGEST_DELAY:
+        raise InvalidValue("delay", draft.delay, _DELAY)
+    return now + delay
 
 
 def _told(draft: Draft, key: str, given: str | None, checked: Callable[[str, object], str]) -> str | None:
@@ -214,11 +218,13 @@ def _utc(value: object) -> datetime:
         raise InvalidValue("due_at", value, "a time before the year 10000") from None
 
 
-def _seconds(value: float) -> timedelta:
+def _seconds(value: object) -> timedelta:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise InvalidValue("delay", value, "seconds or a timedelta")
     try:
         return timedelta(seconds=value)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidValue("delay", value, "seconds or a timedelta") from None
+    except (ValueError, OverflowError):
+        raise InvalidValue("delay", value, _DELAY) from None
 
 
 def _headers(headers: object) -> Mapping[str, str]:
@@ -228,7 +234,7 @@ def _headers(headers: object) -> Mapping[str, str]:
     checked: dict[str, str] = {}
     for name, value in cast("Mapping[object, object]", given).items():
         checked_name("header", name)
-        if not _is_text(value):
+        if not is_text(value):
             # Not shown: a header may be a secret.
             raise InvalidValue(f"headers[{name!r}]", type(value).__name__, _TEXT)
         checked[str(name)] = str(value)
@@ -238,16 +244,9 @@ def _headers(headers: object) -> Mapping[str, str]:
 def _text(name: str, value: object) -> str | None:
     if value is None:
         return None
-    if value != "" and _is_text(value):
+    if value != "" and is_text(value):
         return str(value)
     raise InvalidValue(name, value, f"{_TEXT}, not an empty one")
-
-
-def _is_text(value: object) -> bool:
-    """Whether every bus and store can carry it: a lone surrogate, as in an undecodable file name, has no UTF-8."""
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        return False
-    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _is_same_json(known: object, given: object) -> bool:

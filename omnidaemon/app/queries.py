@@ -183,8 +183,8 @@ class Queries:
         )
 
     async def last_event(self, task_id: str) -> int | None:
-        """The position of the last event of a task that has ended or is not known, 0 when none is kept; None of one that
-        goes on."""
+        """The position of the last event of a task that has ended or is not known, 0 when none is kept; None of one
+        that goes on."""
         record = (await self._storage.queries.records([task_id])).get(task_id)
         if record is not None and not record.status.is_end:
             return None

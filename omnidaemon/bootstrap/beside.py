@@ -54,8 +54,8 @@ class Companion:
         return await asyncio.shield(asyncio.wrap_future(self._has_begun))
 
     async def wait(self) -> None:
-        """Return when it has ended, by itself or with the engine; raise what it raises. Cancelled, this ends it, and waits
-        until it has let go of everything."""
+        """Return when it has ended, by itself or with the engine; raise what it raises. Cancelled, this ends it, and
+        waits until it has let go of everything."""
         ended = asyncio.wrap_future(self._ended)
         try:
             await asyncio.shield(ended)

@@ -1,4 +1,5 @@
-"""Finds adapters by their entry points, the built-in ones like those of other distributions, and imports the chosen one.
+"""Finds adapters by their entry points, the built-in ones like those of other distributions, and imports the chosen
+one.
 
 An alias is one more entry point for the same object.
 """

@@ -78,8 +78,8 @@ class Settings:
     bus that is not installed. `data_dir` is by default the user's data directory, or the project's by `load_settings`.
     Results and ended runs are kept for `result_ttl`, dead letters for `dead_letter_ttl` (None: until somebody removes
     them). `drain_seconds` is how long a worker that stops lets its handlers finish. `allow_mismatch` permits a bus and
-    a store whose guarantees do not fit together. `api_host`, `api_port` and `api_keys` are what the HTTP API is served on
-    and lets in, `api_hosts` further names that it may be called by; `api_url` and `api_key` are what clients of it
+    a store whose guarantees do not fit together. `api_host`, `api_port` and `api_keys` are what the HTTP API is served
+    on and lets in, `api_hosts` further names that it may be called by; `api_url` and `api_key` are what clients of it
     use. `notifier` sends webhooks, signed with each `webhook_secret`, and to a private address only if `webhook_allow`
     names it, or to this machine if nobody else can publish; `reply_hops_max` ends circles of replies. `origins` says of
     each setting where its value came from.
@@ -147,8 +147,8 @@ def load_settings(
 ) -> Settings:
     """The settings of this process: defaults < `omnidaemon.toml` < `.env` < environment < arguments.
 
-    Both files are the nearest ones, from `directory` (the current one) upwards. Arguments go by the names in `Settings`;
-    those that are None count as not given. Raises `UnknownSetting` and `InvalidSetting`, naming the origin.
+    Both files are the nearest ones, from `directory` (the current one) upwards. Arguments go by the names in
+    `Settings`; those that are None count as not given. Raises `UnknownSetting` and `InvalidSetting`, naming the origin.
     """
     directory = (directory or Path.cwd()).absolute()
     sources = _sources(arguments, directory, environ)

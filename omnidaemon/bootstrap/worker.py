@@ -28,8 +28,8 @@ from omnidaemon.ports.notifier import Notifier
 
 class Worker:
     """Start it on the loop that the agents shall run on. Used once: a new incarnation is a new worker. `left` is set,
-    whatever the agents' loop does, once the engine has left and the agents' threads are let go of; `has_begun`: there is
-    an engine that start() has begun. What was handed over to `beside` is done on the engine's loop."""
+    whatever the agents' loop does, once the engine has left and the agents' threads are let go of; `has_begun`: there
+    is an engine that start() has begun. What was handed over to `beside` is done on the engine's loop."""
 
     def __init__(
         self, container: Container, agents: Mapping[Subscription, Agent], publish: PublishFrom, beside: Beside

@@ -40,7 +40,8 @@ class AgentProfile:
 
 @attrs.frozen(kw_only=True)
 class AgentRecord:
-    """An agent in the registry. `generation` grows with each start and stop; `is_declared` once the bus confirmed it."""
+    """An agent in the registry. `generation` grows with each start and stop; `is_declared` once the bus confirmed
+    it."""
 
     profile: AgentProfile
     start: Start
@@ -145,8 +146,8 @@ class WorkerRecord:
 @attrs.frozen(kw_only=True)
 class DesiredState:
     """What people want, as a worker learns it from its heartbeat. `removed`: those agents that the worker runs and the
-    registry does not know any more. `is_drained`: the worker itself shall drain and leave. `has_lost_data`: the registry
-    knows no agents, since the store was emptied; nobody wanted it."""
+    registry does not know any more. `is_drained`: the worker itself shall drain and leave. `has_lost_data`: the
+    registry knows no agents, since the store was emptied; nobody wanted it."""
 
     stopped: frozenset[Subscription] = frozenset()
     removed: frozenset[Subscription] = frozenset()

@@ -54,7 +54,8 @@ def changes_of(
     at: datetime,
     tasks: Iterable[Task | Unreadable] = (),
 ) -> Changes:
-    """The runs of the given moves (before, after), with the metrics, journal events and notifications that follow from them."""
+    """The runs of the given moves (before, after), with the metrics, journal events and notifications that follow from
+    them."""
     runs: list[Run] = []
     events: list[JournalEvent] = []
     notifications: list[Notification] = []
@@ -126,7 +127,8 @@ def _attempt_of(kind: EventKind, before: Run | None, after: Run) -> int:
 
 
 class _Tally:
-    """The metrics of one agent while they are being counted: mutable, so that a batch builds one value, not a hundred."""
+    """The metrics of one agent while they are being counted: mutable, so that a batch builds one value, not a
+    hundred."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = dict.fromkeys(

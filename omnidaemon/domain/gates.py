@@ -56,7 +56,8 @@ class Marks:
 
 
 class Gates:
-    """The rules of begin, claim, renew, finish and release, as pure functions. Without state; one instance serves all."""
+    """The rules of begin, claim, renew, finish and release, as pure functions. Without state; one instance serves
+    all."""
 
     def admit(self, request: Request, latest_counter: int | None) -> bool:
         """Whether this very call was made before, so that its answer has to be found rather than decided.

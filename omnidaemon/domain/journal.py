@@ -42,8 +42,8 @@ _ENDS = frozenset(
 @attrs.frozen(kw_only=True)
 class JournalEvent:
     """One line of the journal. `agent` is None for what happened to the task as a whole; `attempt` is the number of the
-    attempt that it is about, 0 for what came before the first; `position` is the store's number for it, growing, 0 until
-    it is stored."""
+    attempt that it is about, 0 for what came before the first; `position` is the store's number for it, growing, 0
+    until it is stored."""
 
     kind: EventKind
     task_id: str

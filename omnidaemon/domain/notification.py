@@ -63,7 +63,8 @@ def notifications_of(run: Run, at: datetime) -> tuple[Notification, ...]:
 
 
 def notification_id(kind: NotificationKind, run: Run) -> str:
-    """The id of what is told of this life of a run: the same whoever derives it, and a name that every bus can carry."""
+    """The id of what is told of this life of a run: the same whoever derives it, and a name that every bus can
+    carry."""
     # Hashed, since two names of full length are longer than one may be. None of the parts can hold a slash.
     told = f"{run.task_id}/{run.subscription.agent}/{run.life}"
     return f"{kind.value}-{hashlib.sha256(told.encode()).hexdigest()[:32]}"

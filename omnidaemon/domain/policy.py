@@ -1,4 +1,5 @@
-"""How an agent's runs are delivered: attempts, backoff, time-outs; a pure function from counts and outcome to decision."""
+"""How an agent's runs are delivered: attempts, backoff, time-outs; a pure function from counts and outcome to
+decision."""
 
 from __future__ import annotations
 
@@ -148,7 +149,8 @@ class DeliveryPolicy:
         return None
 
     def attempt_seconds(self, counts: Counts) -> float | None:
-        """How long the attempt that starts now may take: what is left of `timeout` and `run_timeout`, None if unbounded."""
+        """How long the attempt that starts now may take: what is left of `timeout` and `run_timeout`, None if
+        unbounded."""
         left = None if self.run_timeout is None else max(0.0, self.run_timeout - counts.running_seconds)
         limits = [limit for limit in (self.timeout, left) if limit is not None]
         return min(limits) if limits else None

@@ -114,7 +114,8 @@ class TaskRecord:
         changes = changes_of(((run, run.requeued(now)) for run in chosen), now.at)
         if not self.is_cancelled:
             return changes
-        # Nobody has begun it, and whether the bus still has it is not known here: it is published anew, to be begun once.
+        # Nobody has begun it, and whether the bus still has it is not known here: it is published anew, to be begun
+        # once.
         return attrs.evolve(
             changes,
             cancel_marks={self.task.task_id: False},

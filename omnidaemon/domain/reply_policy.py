@@ -32,7 +32,8 @@ class ReplyPolicy:
         """Why a reply of this many hops and bytes is never published; None when it may be."""
         if hops > self.hops_max:
             return GivenUp(
-                f"the chain of replies is longer than {self.hops_max} (OMNIDAEMON_REPLY_HOPS_MAX): does it go in a circle?"
+                f"the chain of replies is longer than {self.hops_max} (OMNIDAEMON_REPLY_HOPS_MAX): "
+                "does it go in a circle?"
             )
         if payload_bytes > self.payload_max_bytes:
             return GivenUp(

@@ -48,7 +48,8 @@ class StartRun:
 
 @attrs.frozen(kw_only=True)
 class HoldRun:
-    """Insert the run if it is absent, due after `delay_seconds`, granted to nobody: surplus, moved, or not readable yet."""
+    """Insert the run if it is absent, due after `delay_seconds`, granted to nobody: surplus, moved, or not readable
+    yet."""
 
     task: Task | Unreadable
     subscription: Subscription

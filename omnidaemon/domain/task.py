@@ -16,8 +16,8 @@ class Task:
     """One published event. Immutable: `payload` is JSON text in UTF-8, encoded once when the task is made.
 
     `due_at` is set for a delayed task; `causation_id` is the task whose handler published this one, `correlation_id`
-    the first task of such a chain; `hops` counts the replies in it. `webhook` is a URL and `reply_to` a topic that hear of
-    each run's end. `trace_context` is a W3C traceparent.
+    the first task of such a chain; `hops` counts the replies in it. `webhook` is a URL and `reply_to` a topic that hear
+    of each run's end. `trace_context` is a W3C traceparent.
     """
 
     task_id: str

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final, TypeGuard
+
+LONGEST_TEXT: Final = 1000
+
+
+def is_text(value: object, longest: int = LONGEST_TEXT) -> TypeGuard[str]:
+    """Whether every bus and store can carry it: a lone surrogate, as in an undecodable file name, has no UTF-8."""
+    if not isinstance(value, str) or len(value) > longest:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
 
 def storable(text: str) -> str:
     """The text with lone surrogates, which UTF-8 cannot hold, written out as their numbers."""

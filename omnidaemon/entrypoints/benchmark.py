@@ -9,12 +9,14 @@ import shutil
 import statistics
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import attrs
 
 from omnidaemon.bootstrap.settings import Settings
-from omnidaemon.domain.errors import ConfigurationError
+from omnidaemon.domain.errors import ConfigurationError, OmniDaemonError
+from omnidaemon.domain.metrics import Metrics
+from omnidaemon.domain.names import Subscription
 from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 from omnidaemon.ports.backend import Erasable
 
@@ -23,11 +25,14 @@ _PAYLOAD_BYTES = 300
 _LATENCIES = 50
 _LONGEST_SECONDS = 300.0
 _IDLE_SECONDS = 0.2
+_LOOK_SECONDS = 0.02
+_SHORTEST_SECONDS = 10 * _LOOK_SECONDS
 
 
 @attrs.define(slots=False)
 class NothingWaits(ConfigurationError):
-    """The bus that is set keeps nothing that nobody listens to, so there is no backlog whose draining could be measured."""
+    """The bus that is set keeps nothing that nobody listens to, so there is no backlog whose draining could be
+    measured."""
 
     bus: str
 
@@ -39,79 +44,102 @@ class NothingWaits(ConfigurationError):
 class Figures:
     """What was measured with so many tasks of 300 bytes, results stored, in one process that publishes and works.
 
-    `drained_per_second` and `cpu_micros_per_task` count from the first tenth of the tasks to the last. `latency_*` is
-    the time from before a publish to its result, one task at a time.
+    `drained_per_second` and `cpu_micros_per_task` count outcomes that the store has recorded, from about the first
+    tenth of the tasks to the last; None when that went too quickly to be measured. `latency_*` is the time from before
+    a publish to its result, one task at a time.
     """
 
     tasks: int
     slots: int
     published_singly_per_second: float
     published_at_once_per_second: float
-    drained_per_second: float
-    cpu_micros_per_task: float
+    drained_per_second: float | None
+    cpu_micros_per_task: float | None
     latency_median_ms: float
     latency_worst_ms: float
 
 
-class _Handler:
-    """Counts what it is called for, and when the tenth and the last of it were."""
+@attrs.define(slots=False)
+class StillDraining(OmniDaemonError):
+    """The tasks have not ended in time."""
 
-    def __init__(self, tasks: int) -> None:
-        self.count = 0
-        self.tasks = tasks
-        self.first = tasks // 10
-        self.marks: dict[int, tuple[float, float]] = {}
+    ended: int
+    tasks: int
 
-    async def __call__(self, payload: object) -> object:
-        self.count += 1
-        if self.count in {self.first, self.tasks}:
-            self.marks[self.count] = (time.perf_counter(), time.process_time())
-        return payload
+    def __str__(self) -> str:
+        return f"after {_LONGEST_SECONDS:g} s {self.ended:,} of {self.tasks:,} tasks have ended: try it with fewer"
 
-    def between(self) -> tuple[float, float]:
-        """Seconds and CPU seconds for each task between the two marks."""
-        (began, cpu_began), (ended, cpu_ended) = self.marks[self.first], self.marks[self.tasks]
-        handled = self.tasks - self.first
-        return (ended - began) / handled, (cpu_ended - cpu_began) / handled
+
+@attrs.frozen
+class Mark:
+    """So many outcomes were recorded at this time, and this process had used so much of the processor."""
+
+    ended: int
+    seconds: float
+    cpu_seconds: float
+
+
+def pace(marks: Sequence[Mark], tasks: int) -> tuple[float, float] | None:
+    """Outcomes in a second, and CPU seconds for each, from the first mark with a tenth of the tasks to the last mark.
+    None when there is too little between them to tell."""
+    first, last = next(mark for mark in marks if mark.ended >= tasks // 10), marks[-1]
+    ended, seconds = last.ended - first.ended, last.seconds - first.seconds
+    if ended < tasks // 2 or seconds < _SHORTEST_SECONDS:
+        return None
+    return ended / seconds, (last.cpu_seconds - first.cpu_seconds) / ended
+
+
+async def _echo(payload: object) -> object:
+    return payload
 
 
 async def measure(settings: Settings, tasks: int, slots: int) -> Figures:
-    """Measure with at least 20 tasks. Raises `NothingWaits`, what bus and store raise, and `WaitTimedOut` when it takes
-    too long."""
-    handler = _Handler(tasks)
+    """Measure. Raises `NothingWaits`, what bus and store raise, and `StillDraining` when it takes too long."""
     payload = _payload()
     async with _sdk_apart(settings) as sdk:
         bus = (await sdk.runtime()).bus.capabilities
         if not bus.keeps_backlog:
             raise NothingWaits(bus.name)
-        sdk.agent(TOPIC, name="bench", concurrency=slots)(handler)
+        sdk.agent(TOPIC, name="bench", concurrency=slots)(_echo)
         async with _running(sdk):
             pass  # from now on there is a queue for the agent, and no backlog of the topic to be moved into it
         singly = max(1, tasks // 10)
         began = time.perf_counter()
-        ids = [await sdk.publish_task(TOPIC, payload) for _ in range(singly)]
+        for _ in range(singly):
+            await sdk.publish_task(TOPIC, payload)
         singly_seconds = time.perf_counter() - began
         began = time.perf_counter()
-        ids += await sdk.publish_tasks([(TOPIC, payload)] * (tasks - singly))
+        await sdk.publish_tasks([(TOPIC, payload)] * (tasks - singly))
         at_once_seconds = time.perf_counter() - began
         async with _running(sdk):
-            for task_id in (ids[-1], *ids):
-                await sdk.wait_for_result(task_id, timeout=_LONGEST_SECONDS)
-                if handler.count >= tasks:
-                    break
+            paced = pace([mark async for mark in _draining(sdk, tasks)], tasks)
             await asyncio.sleep(_IDLE_SECONDS)
             latencies = [await _latency(sdk, payload) for _ in range(_LATENCIES)]
-    seconds, cpu_seconds = handler.between()
     return Figures(
         tasks=tasks,
         slots=slots,
         published_singly_per_second=singly / singly_seconds,
         published_at_once_per_second=(tasks - singly) / at_once_seconds,
-        drained_per_second=1 / seconds,
-        cpu_micros_per_task=cpu_seconds * 1e6,
+        drained_per_second=paced and paced[0],
+        cpu_micros_per_task=paced and paced[1] * 1e6,
         latency_median_ms=statistics.median(latencies) * 1e3,
         latency_worst_ms=max(latencies) * 1e3,
     )
+
+
+async def _draining(sdk: OmniDaemonSDK, tasks: int) -> AsyncIterator[Mark]:
+    """Marks until all have ended. What the store counts it counts with the outcomes: a handler that was called says
+    nothing, since as many as there are slots are called before anything is recorded."""
+    queries = (await sdk.runtime()).storage.queries
+    began = time.perf_counter()
+    ended = 0
+    while ended < tasks:
+        if time.perf_counter() - began > _LONGEST_SECONDS:
+            raise StillDraining(ended, tasks)
+        counted = (await queries.metrics()).get(Subscription(TOPIC, "bench"), Metrics())
+        ended = counted.tasks_processed
+        yield Mark(ended, time.perf_counter(), time.process_time())
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _payload() -> dict[str, str]:

@@ -10,12 +10,15 @@ from omnidaemon.domain.names import checked_name, is_name
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.states import Status
+from omnidaemon.domain.texts import is_text
 from omnidaemon.ports.outbox import OutboxFilter
 from omnidaemon.ports.run_queries import TaskFilter, position_before
 
 E = TypeVar("E", bound=StrEnum)
 
 _LONGEST_PAGE = 1000
+_LONGEST_NAME = 200
+_LAST_POSITION = 2**63 - 1
 
 
 def known_task(task_id: str, agent: str | None = None) -> str:
@@ -48,8 +51,18 @@ def outbox_filter(  # noqa: PLR0917 - in the order in which `list_webhooks` has 
     )
 
 
+def check_events(after: int | None, task_id: str | None, topic: str | None) -> None:
+    """`InvalidInput` for a place or a choice of events that cannot be meant. What no task is called is heard of never,
+    which is no mistake."""
+    if after is not None and (type(after) is not int or not 0 <= after <= _LAST_POSITION):
+        raise InvalidValue("after", after, "the position of an event, or 0")
+    for name, value in (("task_id", task_id), ("topic", topic)):
+        if value is not None and not is_text(value, _LONGEST_NAME):
+            raise InvalidValue(name, value, f"a text of at most {_LONGEST_NAME} characters that UTF-8 can carry")
+
+
 def _check_page(cursor: str | None, limit: int) -> None:
-    if limit not in range(1, _LONGEST_PAGE + 1):
+    if type(limit) is not int or not 1 <= limit <= _LONGEST_PAGE:
         raise InvalidValue("limit", limit, f"a number from 1 to {_LONGEST_PAGE}")
     position_before(cursor)
 

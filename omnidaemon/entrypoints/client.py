@@ -17,7 +17,7 @@ from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Task
-from omnidaemon.entrypoints.checks import known_task, outbox_filter, task_filter
+from omnidaemon.entrypoints.checks import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
 from omnidaemon.ports.bus import Depth
 
@@ -56,9 +56,10 @@ class Client:
         """Publish a task and return its id, once the bus has confirmed it (or the store, for one that is delayed).
 
         `payload` is any JSON value. The result of each agent's run is posted to the URL `webhook` and published on the
-        topic `reply_to`; a key of either name in a payload that is an object does the same. `delay` in seconds, or an aware `due_at`, keep it back. The same `idempotency_key`
-        on a topic gives the same task for as long as that is remembered; with another payload `IdempotencyConflict`.
-        Raises `InvalidInput`, `PublishFailed`, `BackendUnavailable`.
+        topic `reply_to`; a key of either name in a payload that is an object does the same. `delay` in seconds, or an
+        aware `due_at`, keep it back. The same `idempotency_key` on a topic gives the same task for as long as that is
+        remembered; with another payload `IdempotencyConflict`. Raises `InvalidInput`, `PublishFailed`,
+        `BackendUnavailable`.
         """
         draft = Draft(
             topic=topic,
@@ -100,7 +101,9 @@ class Client:
 
     async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
         """The task as it stands, ended or not; None when it is unknown. `TaskNotFound` for a strange agent."""
-        return await (await self.runtime()).queries.result(task_id, agent) if is_name(task_id) else None
+        return (
+            await (await self.runtime()).queries.result(known_task(task_id, agent), agent) if is_name(task_id) else None
+        )
 
     async def wait_for_result(
         self,
@@ -110,7 +113,7 @@ class Client:
     ) -> TaskResult:
         """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never);
         `TaskNotFound` when it is unknown."""
-        return await (await self.runtime()).results.wait(known_task(task_id), timeout, agent)
+        return await (await self.runtime()).results.wait(known_task(task_id, agent), timeout, agent)
 
     async def list_tasks(
         self,
@@ -131,16 +134,16 @@ class Client:
 
     async def cancel_task(self, task_id: str, agent: str | None = None) -> None:
         """End what has not begun; have what runs stopped. `TaskNotFound`; `WrongState` when all of it has ended."""
-        await (await self.runtime()).storage.commands.cancel(known_task(task_id), agent)
+        await (await self.runtime()).storage.commands.cancel(known_task(task_id, agent), agent)
 
     async def requeue_task(self, task_id: str, agent: str | None = None) -> None:
         """Run an ended task again: the agent named, else all that did not succeed. `TaskNotFound`, `WrongState`."""
-        await (await self.runtime()).storage.commands.requeue(known_task(task_id), agent)
+        await (await self.runtime()).storage.commands.requeue(known_task(task_id, agent), agent)
 
     async def delete_task(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
         """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs, and with `only_dead`
         unless it is dead."""
-        await (await self.runtime()).storage.commands.delete(known_task(task_id), agent, only_dead=only_dead)
+        await (await self.runtime()).storage.commands.delete(known_task(task_id, agent), agent, only_dead=only_dead)
 
     # --- webhooks and replies -----------------------------------------------------------------------------------------
 
@@ -179,7 +182,8 @@ class Client:
         await (await self.runtime()).control.start([Subscription.checked(topic, name)])
 
     async def stop_agent(self, topic: str, name: str) -> None:
-        """Have an agent take nothing more, on every worker, also after restarts; what runs finishes. `AgentNotFound`."""
+        """Have an agent take nothing more, on every worker, also after restarts; what runs finishes.
+        `AgentNotFound`."""
         await (await self.runtime()).control.stop([Subscription.checked(topic, name)])
 
     async def start_all_agents(self) -> None:
@@ -193,7 +197,8 @@ class Client:
         await control.stop(await control.all_agents())
 
     async def remove_agent(self, topic: str, name: str, to: str | None = None) -> int:
-        """End a subscription; what waits for it goes to the agent `to`, or is dropped. How many tasks were handed over."""
+        """End a subscription; what waits for it goes to the agent `to`, or is dropped. How many tasks were handed
+        over."""
         return await (await self.runtime()).control.remove(Subscription.checked(topic, name), to)
 
     async def list_workers(self) -> list[WorkerRecord]:
@@ -227,10 +232,11 @@ class Client:
     def events(self, *, after: int | None = None, task_id: str | None = None, topic: str | None = None) -> EventStream:
         """What happens, as it happens: `async for event in sdk.events(topic="document.*")`, without an end.
 
-        `after`: the position of the last event that was seen, to go on from there; 0 for all that is kept; None for what
-        happens from now on. `task_id`: of one task only. `topic`: of the topics that match a pattern with the wildcards
-        of a shell. Each event comes once and in order; while the store is away it waits.
+        `after`: the position of the last event that was seen, to go on from there; 0 for all that is kept; None for
+        what happens from now on. `task_id`: of one task only. `topic`: of the topics that match a pattern with the
+        wildcards of a shell. Each event comes once and in order; while the store is away it waits.
         """
+        check_events(after, task_id, topic)
         return FeedStream(self.runtime, after, task_id, topic)
 
     async def health(self) -> Health:

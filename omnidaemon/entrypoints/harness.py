@@ -63,8 +63,8 @@ class TestHarness:
     async def run(self, topic: str, payload: object, *, within_seconds: float = 10.0) -> TaskResult:
         """Publish a task and return its result once every agent of the topic has ended it, over all retries.
 
-        Raises `NobodyListens` for a topic that none of the SDK's agents listens to, and `WaitTimedOut` when it takes more
-        than `within_seconds` of real time.
+        Raises `NobodyListens` for a topic that none of the SDK's agents listens to, and `WaitTimedOut` when it takes
+        more than `within_seconds` of real time.
         """
         if strange := unknown_topic(topic, (subscription.topic for subscription in self.sdk.registration.agents)):
             raise NobodyListens(strange)

@@ -17,8 +17,8 @@ from omnidaemon.ports.bus import Depth
 
 
 class Operations(Protocol):
-    """The calls that commands are made of. Both who carry them out answer with the same values and the same errors; what
-    each call does stands at `Client`."""
+    """The calls that commands are made of. Both who carry them out answer with the same values and the same errors;
+    what each call does stands at `Client`."""
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 

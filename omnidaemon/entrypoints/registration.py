@@ -35,7 +35,8 @@ class Registration:
         concurrency: int,
         when_stopped: str,
     ) -> Agent:
-        """Register an agent; raises `InvalidInput` for one that cannot be, `DuplicateAgent` for a second of its name."""
+        """Register an agent; raises `InvalidInput` for one that cannot be, `DuplicateAgent` for a second of its
+        name."""
         chosen = name if name is not None else handler_name(handler)
         if chosen is None:
             raise InvalidValue("name", None, "a name=, since the callback has none of its own")

@@ -89,10 +89,10 @@ class Inbox(ABC):
         """Up to `credits[s]` deliveries for each subscription named, oldest first for each; never more.
 
         Returns at once when there are any, else waits up to `wait_seconds` and may return none. What it returns is held
-        for this inbox: no other gets it unless this one closes, dies, or, where holds have an end, does not ack for some
-        seconds; then it is delivered again, maybe to somebody else. So a delivery may come twice. Bytes that cannot be decoded come as
-        `Unreadable`. Cancelling it loses nothing: what was taken comes with the next call or is given back.
-        Raises `BackendUnavailable` when the bus cannot be reached; the caller tries again.
+        for this inbox: no other gets it unless this one closes, dies, or, where holds have an end, does not ack for
+        some seconds; then it is delivered again, maybe to somebody else. So a delivery may come twice. Bytes that
+        cannot be decoded come as `Unreadable`. Cancelling it loses nothing: what was taken comes with the next call or
+        is given back. Raises `BackendUnavailable` when the bus cannot be reached; the caller tries again.
         """
 
     @abstractmethod
@@ -160,7 +160,8 @@ class EventBus(ABC):
 
 @attrs.frozen(kw_only=True)
 class Depth:
-    """What waits on the bus: `agent` is None for tasks of a topic that has no agent yet. `held`: received, not acked."""
+    """What waits on the bus: `agent` is None for tasks of a topic that has no agent yet. `held`: received, not
+    acked."""
 
     topic: str
     agent: str | None

@@ -34,7 +34,8 @@ class AgentRegistry(ABC):
 
     @abstractmethod
     async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
-        """Make these agents known, in one transaction, and say how the bus shall declare each (`AgentRecord.declaration`).
+        """Make these agents known, in one transaction, and say how the bus shall declare each
+        (`AgentRecord.declaration`).
 
         An agent of a topic that has none yet, or none whose declaration was confirmed, starts at the `BACKLOG`, with
         all others of the same call; one that comes later at `NOW`. A known agent gets its new profile and keeps the

@@ -51,8 +51,8 @@ class RunStore(ABC):
         """Grant due runs of the agents named, each up to its slots, the longest due first.
 
         First takes runs of any agent whose lease has lapsed from their owners (but for those that the lapse guard does
-        not judge yet) and counts the crash. A run at its last chance is granted only to a caller that is idle, alone and
-        before all others; a busy caller is told by `has_last_chance` that one of its agents has such a run due.
+        not judge yet) and counts the crash. A run at its last chance is granted only to a caller that is idle, alone
+        and before all others; a busy caller is told by `has_last_chance` that one of its agents has such a run due.
         `next_due_seconds` is when the next run of these agents comes due, or its lease may lapse; at most 60.
         """
 

@@ -17,14 +17,14 @@ PAGE = _ROOT / "docs" / "reference" / "fault-matrix.md"
 _INTRODUCTION = """\
 # Fault matrix
 
-What was done to which bus and store, and what came of it. `make chaos` plays the scenarios and writes this page from \
-`tests/chaos/measured.json`; a test compares the two. [How to play them](../how-to/chaos.md), also against an adapter of \
-your own.
+What was done to which bus and store, and what came of it. `make chaos` plays the scenarios and writes this page \
+from `tests/chaos/measured.json`; a test compares the two. [How to play them](../how-to/chaos.md), also against an \
+adapter of your own.
 
-A cell says with which seeds the scenario was played, and how: *in full*, or with *other counts*, which are named below. \
-**failed** stands where the promise was broken, *untested* where nobody has measured, n/a where the scenario does not \
-apply: a memory bus and store live and die with one process, and SQLite has no server to kill. Redis Pub/Sub may lose \
-what was not begun; there, only what was begun is counted.
+A cell says with which seeds the scenario was played, and how: *in full*, or with *other counts*, which are named \
+below. **failed** stands where the promise was broken, *untested* where nobody has measured, n/a where the scenario \
+does not apply: a memory bus and store live and die with one process, and SQLite has no server to kill. Redis Pub/Sub \
+may lose what was not begun; there, only what was begun is counted.
 """
 
 _ELSEWHERE = """\
@@ -36,7 +36,8 @@ _ELSEWHERE = """\
 | a bus's queues gone, a long backlog moved, a silent line of Pub/Sub | `tests/faults/redis_bus` |
 | a full disk | `tests/integration/sqlite/test_full_disk.py` |
 | SIGTERM in the middle, a second one, a hook that hangs | `tests/integration/serving/test_signals.py` |
-| every interleaving of crashes, freezes, lost replies and duplicates, up to a bound | `tests/contract/test_exploration.py` |
+| every interleaving of crashes, freezes, lost replies and duplicates, up to a bound \
+| `tests/contract/test_exploration.py` |
 
 Untested here: webhooks and replies under chaos, a network file system, several machines whose clocks differ.
 """

@@ -1,4 +1,5 @@
-"""How much a test does: little in the run of every day, all of it where OMNIDAEMON_TEST_FULL is 1, as in `make faults`."""
+"""How much a test does: little in the run of every day, all of it where OMNIDAEMON_TEST_FULL is 1, as in `make
+faults`."""
 
 from __future__ import annotations
 

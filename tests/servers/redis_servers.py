@@ -38,7 +38,8 @@ def missing(what: str) -> str:
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory) -> Iterator[str]:
-    """The server of OMNIDAEMON_TEST_REDIS_URL, else the one on the standard port, else the wheel's, started for this."""
+    """The server of OMNIDAEMON_TEST_REDIS_URL, else the one on the standard port, else the wheel's, started for
+    this."""
     named = os.environ.get("OMNIDAEMON_TEST_REDIS_URL")
     if named is not None:
         assert answers(named), "OMNIDAEMON_TEST_REDIS_URL is set, and no server answers there"

@@ -7,8 +7,8 @@
     ROOT/topic=T/agent=A/held=ID/MESSAGE   received by the inbox ID and not acked yet
 
 A rename within one file system is atomic: of two workers that want the same file, one gets it and the other is told
-that it is gone. The kernel lets go of a dead process's locks, so an inbox whose lock can be taken has no worker any more.
-Names of topics and agents stand behind a prefix, since `..` is a valid one.
+that it is gone. The kernel lets go of a dead process's locks, so an inbox whose lock can be taken has no worker any
+more. Names of topics and agents stand behind a prefix, since `..` is a valid one.
 """
 
 from __future__ import annotations
@@ -153,7 +153,8 @@ class Spool:
         return [folder.name.removeprefix("agent=") for folder in self._topic(topic).glob("agent=*")]
 
     def count(self, topic: str, agent: str | None) -> tuple[int, int]:
-        """How many messages wait for the agent, and how many are held; with None those that wait for the first agent."""
+        """How many messages wait for the agent, and how many are held; with None those that wait for the first
+        agent."""
         if agent is None:
             return len(_messages(self._waiting(topic))), 0
         new = self._new(topic, agent)

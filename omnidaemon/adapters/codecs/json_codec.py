@@ -6,11 +6,11 @@ from typing import TypeVar
 
 import orjson
 
-from omnidaemon.adapters.codecs.plain_json import checked_text_of, flaw_in, text_of
+from omnidaemon.adapters.codecs.plain_json import checked_text_of, payload_text, text_of
 from omnidaemon.adapters.codecs.rich_values import plain
 from omnidaemon.adapters.codecs.stored_form import stored_form
 from omnidaemon.adapters.codecs.task_form import UnreadableForm, fields_of, parsed, task_of
-from omnidaemon.domain.errors import InvalidValue, PayloadNotJson
+from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.domain.texts import storable
 from omnidaemon.ports.codec import Codec
@@ -39,11 +39,7 @@ class JsonCodec(Codec):
             return Unreadable(task_id=task_id, topic=topic, raw=raw, reason=str(error), is_newer=error.is_newer)
 
     def encode_payload(self, value: object) -> bytes:
-        if (text := text_of(value)) is not None:
-            return text
-        if flaw := flaw_in(value):
-            raise PayloadNotJson(f"the value at ${flaw}")
-        return checked_text_of(value)
+        return payload_text(value)
 
     def encode_result(self, value: object) -> bytes:
         text = text_of(value)

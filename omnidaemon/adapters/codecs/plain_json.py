@@ -7,12 +7,23 @@ from datetime import date, time
 
 import orjson
 
+from omnidaemon.domain.errors import PayloadNotJson
+
 MAX_DEPTH = 64
 """How many objects and arrays may stand inside one another. Whoever reads a task can rely on it."""
 
 _INSTEAD = "publish dicts with text keys, lists, strings, numbers, true, false or null"
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
 _AS_IT_IS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+def payload_text(value: object) -> bytes:
+    """The JSON text of a payload: plain JSON values only, else `PayloadNotJson` with where in it and why."""
+    if (text := text_of(value)) is not None:
+        return text
+    if flaw := flaw_in(value):
+        raise PayloadNotJson(f"the value at ${flaw}")
+    return checked_text_of(value)
 
 
 def text_of(value: object) -> bytes | None:

@@ -22,8 +22,8 @@ class OmniAgentRunner:
     """One agent of the framework OmniCoreAgent, for as long as its worker lives.
 
     `model_config` is passed to OmniCoreAgent as it is (`provider`, `model`, `base_url`, …); without it `LLM_MODEL` is
-    read, as `provider/model`, and `LLM_BASE_URL` if set. The key comes from `LLM_API_KEY`. A `responder` takes the place
-    of the framework, which then need not be installed.
+    read, as `provider/model`, and `LLM_BASE_URL` if set. The key comes from `LLM_API_KEY`. A `responder` takes the
+    place of the framework, which then need not be installed.
     """
 
     def __init__(

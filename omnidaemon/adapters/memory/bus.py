@@ -167,7 +167,8 @@ class MemoryBus(EventBus, BusInspector):
 
 
 class MemoryInbox(Inbox):
-    """Takes from the queues; what it takes is held in the space until it is acked, its time is up, or the inbox closes."""
+    """Takes from the queues; what it takes is held in the space until it is acked, its time is up, or the inbox
+    closes."""
 
     def __init__(self, space: MemoryBusSpace, subscriptions: Sequence[Subscription]) -> None:
         self._space = space

@@ -24,8 +24,8 @@ _CANCEL_AGAIN_SECONDS: Final = 0.1
 
 
 class PubsubInbox(Inbox):
-    """What comes faster than it is received waits here, up to a bound; what is beyond it is lost. Whatever may have lost
-    tasks is raised by the next receive(), once and at most once a second, and the one after it goes on."""
+    """What comes faster than it is received waits here, up to a bound; what is beyond it is lost. Whatever may have
+    lost tasks is raised by the next receive(), once and at most once a second, and the one after it goes on."""
 
     def __init__(
         self,

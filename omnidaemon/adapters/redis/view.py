@@ -1,4 +1,5 @@
-"""What a decision rests on: the runs as the server is believed to keep them, each to be compared before anything is written."""
+"""What a decision rests on: the runs as the server is believed to keep them, each to be compared before anything is
+written."""
 
 from __future__ import annotations
 

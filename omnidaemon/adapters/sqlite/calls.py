@@ -1,4 +1,5 @@
-"""The calls that wait for the writer: put in from any thread, taken out urgent ones first, answered on their own loop."""
+"""The calls that wait for the writer: put in from any thread, taken out urgent ones first, answered on their own
+loop."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Reading:
             is_scheduled=bool(is_scheduled),
         )
 
-    # --- metrics and agents -------------------------------------------------------------------------------------------------------
+    # --- metrics and agents -------------------------------------------------------------------------------------------
 
     def agents(self) -> dict[Subscription, AgentRecord]:
         """All agents."""

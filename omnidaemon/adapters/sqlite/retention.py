@@ -40,7 +40,8 @@ _OLD_EVENTS: Final = f"SELECT position, at FROM journal WHERE position > 0 ORDER
 _DROP_EVENTS: Final = "DELETE FROM journal WHERE position <= ?"
 _DROP_SETTLED: Final = f"""
     DELETE FROM outbox WHERE notification_id IN (
-        SELECT notification_id FROM outbox WHERE settled_at IS NOT NULL AND settled_at < ? ORDER BY settled_at LIMIT {_SETTLED_AT_ONCE}
+        SELECT notification_id FROM outbox WHERE settled_at IS NOT NULL AND settled_at < ?
+        ORDER BY settled_at LIMIT {_SETTLED_AT_ONCE}
     ) RETURNING 1
 """
 _DROP_TOMBSTONES: Final = "DELETE FROM tombstones WHERE until <= ?"
@@ -59,8 +60,8 @@ class Limits(NamedTuple):
 
 
 class Retention:
-    """Sweeps. What `domain.record` calls expired goes; the rest of the candidates is passed over, and not looked at again
-    with each sweep: that could be many.
+    """Sweeps. What `domain.record` calls expired goes; the rest of the candidates is passed over, and not looked at
+    again with each sweep: that could be many.
 
     What expires comes behind what expired before, so each search goes on from where its last one ended. A task that had
     to stay is met again when the rest of it expires. For the few that become free without that, since an agent was
@@ -101,7 +102,8 @@ class Retention:
         return removed
 
     async def _step(self, search: str, place: Place, limits: Limits, most: int) -> tuple[int, Place, bool]:
-        """Look at some candidates behind the place: how many were removed, where to look on, whether there may be more."""
+        """Look at some candidates behind the place: how many were removed, where to look on, whether there may be
+        more."""
         before = micros(limits.dead_from if search is _DEAD_RUNS else limits.keep_from)
 
         def work(reading: Reading) -> tuple[list[str], list[Any]]:

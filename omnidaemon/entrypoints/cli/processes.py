@@ -21,8 +21,8 @@ class Child:
     supervisor alone: a signal that came twice would end the draining."""
 
     def __init__(self, target: str, options: Sequence[str] = (), *, is_changing: bool = False) -> None:
-        """Start it, with these options. `is_changing`: its code is being written, so that no compiled form of it is kept: Python would take
-        one of the same second and size for the newer code."""
+        """Start it, with these options. `is_changing`: its code is being written, so that no compiled form of it is
+        kept: Python would take one of the same second and size for the newer code."""
         self._line, theirs = socket.socketpair()
         self._line.settimeout(0)
         # Without -P a module of the current folder could take the place of one that we import.

@@ -131,8 +131,8 @@ class ApiSession(Session):
 
 @contextlib.asynccontextmanager
 async def session() -> AsyncIterator[Session]:
-    """A session by what was given to the command and by the settings of this process: through an API where one is named,
-    else direct. Raises `ConfigurationError`; nothing is opened before the first call."""
+    """A session by what was given to the command and by the settings of this process: through an API where one is
+    named, else direct. Raises `ConfigurationError`; nothing is opened before the first call."""
     from omnidaemon.bootstrap.api_address import load_api_address  # noqa: PLC0415 - not for `omni --help`
 
     address = load_api_address(given())

@@ -21,8 +21,8 @@ _MOST_FAILED_STARTS = 5
 
 
 class _Post:
-    """One of the places to be filled, unless it `is_given_up`. `failed_starts` counts those in a row that never took a task, `deaths` all ends
-    since it last lived for a while."""
+    """One of the places to be filled, unless it `is_given_up`. `failed_starts` counts those in a row that never took a
+    task, `deaths` all ends since it last lived for a while."""
 
     def __init__(self, number: int) -> None:
         self.number = number

@@ -52,13 +52,14 @@ def _result_card(result: TaskResult) -> Card:
         ("created", views.when(result.created_at)),
         ("took", views.lasting(result.duration_seconds)),
     ]
+    published = relative(result.created_at, datetime.now(UTC))
     return Card(
         title=" · ".join(filter(None, (f"{_sign(result)} {status}", result.agent, _took(result)))),
         style=views.STATUS_STYLES.get(status, "cyan"),
         body=_outcome(result),
         body_label="error" if result.error else "result",
         fields=tuple(fields),
-        footer=f"{result.topic} · {relative(result.created_at, datetime.now(UTC))} · {_tried(result)}\n{result.task_id}",
+        footer=f"{result.topic} · {published} · {_tried(result)}\n{result.task_id}",
     )
 
 

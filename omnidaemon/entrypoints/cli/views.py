@@ -36,8 +36,8 @@ class Table:
     """Rows under columns. `empty` is said when there are none.
 
     For people alone: the column `wide` is cut to fit; a column of `optional` is left out when all of its cells say one
-    of the texts named there, so that they say nothing new; those of `spare` are given up, the first one first, as long as
-    the terminal is too narrow.
+    of the texts named there, so that they say nothing new; those of `spare` are given up, the first one first, as long
+    as the terminal is too narrow.
     """
 
     columns: tuple[str, ...]
@@ -51,8 +51,8 @@ class Table:
 
 @attrs.frozen(kw_only=True)
 class Card:
-    """One thing: what matters most in `body`, the rest as labelled fields; for people, where there is one, a `footer` in
-    their place."""
+    """One thing: what matters most in `body`, the rest as labelled fields; for people, where there is one, a `footer`
+    in their place."""
 
     title: str = attrs.field(converter=one_line)
     style: str = "cyan"
@@ -76,7 +76,8 @@ class Lines:
 
 @attrs.frozen(kw_only=True)
 class Tick:
-    """One line of a stream that goes on: its cells, each under the name of its column; for people those of `spoken` alone."""
+    """One line of a stream that goes on: its cells, each under the name of its column; for people those of `spoken`
+    alone."""
 
     cells: tuple[tuple[str, Cell], ...]
     spoken: frozenset[str]

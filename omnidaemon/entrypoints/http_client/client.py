@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import orjson
+
+from omnidaemon.adapters.codecs.plain_json import payload_text
+from omnidaemon.app.publisher import Draft, task_of
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.errors import (
     BackendUnavailable,
     NotificationNotFound,
-    PayloadNotJson,
     TaskNotFound,
     WaitTimedOut,
     WorkerNotFound,
@@ -25,7 +27,7 @@ from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import readings
-from omnidaemon.entrypoints.checks import known_task, outbox_filter, task_filter
+from omnidaemon.entrypoints.checks import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.entrypoints.diagnosis import Finding
 from omnidaemon.entrypoints.event_stream import EventStream
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
@@ -36,6 +38,9 @@ _LONGEST_ASK_SECONDS: Final = 30.0
 """The server keeps a question open for no longer than a minute, and proxies for less."""
 
 _AWAY_SECONDS: Final = 1.0
+_NOT_YET: Final = "not-yet"
+"""The id of a task whose publication is checked before the server gives it one."""
+
 _UNAVAILABLE: Final = 503
 
 
@@ -66,19 +71,33 @@ class HttpClient:
         webhook: str | None = None,
         reply_to: str | None = None,
     ) -> str:
-        """The id of the published task."""
+        """The id of the published task. What is wrong with it is found here, as a publisher would find it."""
+        draft = Draft(
+            topic=topic,
+            payload=payload,
+            webhook=webhook,
+            reply_to=reply_to,
+            delay=delay,
+            due_at=due_at,
+            idempotency_key=idempotency_key,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            headers=headers,
+        )
+        text = payload_text(payload)
+        task = task_of(draft, text, task_id=_NOT_YET, now=datetime.now(UTC))
         given = {
             "delay": delay.total_seconds() if isinstance(delay, timedelta) else delay,
-            "due_at": None if due_at is None else due_at.isoformat(),
+            "due_at": None if due_at is None else task.due_at,
             "idempotency_key": idempotency_key,
             "correlation_id": correlation_id,
             "causation_id": causation_id,
-            "headers": None if headers is None else dict(headers),
+            "headers": None if headers is None else dict(task.headers),
             "webhook": webhook,
             "reply_to": reply_to,
         }
         told = {name: value for name, value in given.items() if value is not None}
-        body = _json({"topic": checked_name("topic", topic), "payload": payload, **told})
+        body = orjson.dumps({"topic": topic, "payload": orjson.Fragment(text), **told})
         return await self._ask(lambda shape: str(shape["task_id"]), "POST", "tasks", body=body)
 
     async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
@@ -240,6 +259,7 @@ class HttpClient:
 
     def events(self, *, after: int | None = None, task_id: str | None = None, topic: str | None = None) -> EventStream:
         """What happens, as it happens; the stream goes on by itself after an interruption."""
+        check_events(after, task_id, topic)
         return SseStream(self._connection, after, task_id, topic)
 
     async def health(self) -> Health:
@@ -261,10 +281,3 @@ class HttpClient:
 def _agent(topic: str, name: str) -> tuple[str, str, str]:
     subscription = Subscription.checked(topic, name)
     return "agents", subscription.topic, subscription.agent
-
-
-def _json(body: Mapping[str, object]) -> bytes:
-    try:
-        return json.dumps(body, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadNotJson(str(error)) from error

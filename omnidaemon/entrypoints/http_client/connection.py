@@ -58,9 +58,9 @@ class ApiConnection:
         wait_seconds: float = 0.0,
         besides: Collection[int] = (),
     ) -> T:
-        """What `read` makes of the JSON answer. `path` are the parts of the path, unquoted; `body` is JSON text; `params` that are None are
-        left out; `wait_seconds` is how long the server may take on purpose; `besides` are statuses above 399 that are
-        answers too.
+        """What `read` makes of the JSON answer. `path` are the parts of the path, unquoted; `body` is JSON text;
+        `params` that are None are left out; `wait_seconds` is how long the server may take on purpose; `besides` are
+        statuses above 399 that are answers too.
 
         Raises the error that the server told of, `BackendUnavailable` when it cannot be reached, `BackendUnusable` when
         what answers is no API of this kind.

@@ -20,8 +20,8 @@ _LONGEST_PAUSE_SECONDS: Final = 10.0
 
 
 class SseStream(EventStream):
-    """Knows its position, so that it goes on where it was when the connection is lost, and a wait that is cancelled gives
-    it up. The server tells the position at which a stream begins, by the id of its first words."""
+    """Knows its position, so that it goes on where it was when the connection is lost, and a wait that is cancelled
+    gives it up. The server tells the position at which a stream begins, by the id of its first words."""
 
     def __init__(self, connection: ApiConnection, after: int | None, task_id: str | None, topic: str | None) -> None:
         self._connection = connection

@@ -72,8 +72,8 @@ class AuditedProgram:
         sdk.agent(SCRATCH, name=AGENT, policy=DeliveryPolicy(lease=policy["lease"]))(_scratch)
 
     def main(self) -> None:
-        """`work` runs the agent until told to stop; `publish FILE` publishes the items that the file lists; `tour` orders
-        whatever can be ordered, of tasks that nobody audits."""
+        """`work` runs the agent until told to stop; `publish FILE` publishes the items that the file lists; `tour`
+        orders whatever can be ordered, of tasks that nobody audits."""
         end_with_parent()
         match sys.argv[1:]:
             case ["work"]:
@@ -100,7 +100,8 @@ class AuditedProgram:
         return value_of(work.item, os.getpid())
 
     async def _publish(self, orders: Sequence[Mapping[str, Any]]) -> None:
-        """Each order is `{"item": …, "work": {…}, "options": {…}, "at_once": n}`: published by so many callers at once."""
+        """Each order is `{"item": …, "work": {…}, "options": {…}, "at_once": n}`: published by so many callers at
+        once."""
         try:
             async with asyncio.TaskGroup() as callers:
                 for order in orders:

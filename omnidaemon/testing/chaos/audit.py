@@ -34,8 +34,9 @@ class Verdict:
     """What an audit found. `excess` are executions beyond one: of those that interruptions cut off (`cut_off`), and of
     some that had ended, and whose outcome was not recorded yet (`unrecorded`).
 
-    `lost`: confirmed, and not ended well. `duplicated`: executed once more than interruptions excuse. `unexpected`: executed though its publication had failed, or by nobody's wish. `contradicted`: the store's
-    outcome is not what the handlers did. `split`: several tasks where there should be one."""
+    `lost`: confirmed, and not ended well. `duplicated`: executed once more than interruptions excuse. `unexpected`:
+    executed though its publication had failed, or by nobody's wish. `contradicted`: the store's outcome is not what the
+    handlers did. `split`: several tasks where there should be one."""
 
     published: int
     executed: int

@@ -24,8 +24,8 @@ _ORDER = re.compile(
 
 
 class Action(StrEnum):
-    """`KILL` is SIGKILL to the own process. `RAISE` is what an adapter raises when its server is away. `DELAY` holds the
-    call, or its answer, up. `WATCH` says on stderr how long the call took."""
+    """`KILL` is SIGKILL to the own process. `RAISE` is what an adapter raises when its server is away. `DELAY` holds
+    the call, or its answer, up. `WATCH` says on stderr how long the call took."""
 
     KILL = "kill"
     RAISE = "raise"

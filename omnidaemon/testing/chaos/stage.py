@@ -42,7 +42,8 @@ class Backend:
     words; `environment` has it work on these two; `make_client` makes an SDK in this process that does.
 
     `server` holds what can be killed, where there is one; `cables` are what leads to the bus and to the store, where a
-    proxy stands between. `is_file`: one process can keep all others from writing. `check` raises when the data are damaged."""
+    proxy stands between. `is_file`: one process can keep all others from writing. `check` raises when the data are
+    damaged."""
 
     name: str
     program: Sequence[str]

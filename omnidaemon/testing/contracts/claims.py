@@ -168,7 +168,8 @@ class ClaimContract(StorageOpening):
     async def test_last_chance_goes_alone_to_an_idle_worker(
         self, place: Place, worker: ScriptedWorker, rival: ScriptedWorker
     ) -> None:
-        """A busy caller is told of a run at its last chance and does not get it; an idle one gets it and nothing else."""
+        """A busy caller is told of a run at its last chance and does not get it; an idle one gets it and nothing
+        else."""
         await worker.begun(place.task("poison"), GREETER)
         for _ in range(CRASH_LIMIT - 2):
             await live_on(place, rival, LEASE_SECONDS * 1.25)

@@ -22,7 +22,8 @@ class StoreState(Protocol):
 
     @property
     def told(self) -> Mapping[str, Notification]:
-        """What the outbox has of ended runs, by id. Of no account for what can follow: nothing that is explored sends."""
+        """What the outbox has of ended runs, by id. Of no account for what can follow: nothing that is explored
+        sends."""
         ...
 
     @property

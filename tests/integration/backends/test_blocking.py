@@ -13,7 +13,8 @@ LEASE_SECONDS, BLOCKED_SECONDS = amount((2, 6), (5, 20))
 
 @pytest.mark.parametrize("how", ["sleep", "spin"])
 async def test_a_blocked_loop_loses_no_lease(workshop: Workshop, client: OmniDaemonSDK, how: str) -> None:
-    """A handler that blocks its loop for several leases, beside a second worker, is executed once; a log line names it."""
+    """A handler that blocks its loop for several leases, beside a second worker, is executed once; a log line names
+    it."""
     for _ in range(2):
         workshop.start_worker(AGENT_LEASE=str(LEASE_SECONDS))
     task_id = await client.publish_task("block", {"how": how, "seconds": BLOCKED_SECONDS})

@@ -35,7 +35,8 @@ def test_published_while_no_worker_runs(workshop: Workshop) -> None:
 
 @over([("redis_pubsub", "redis")])
 def test_what_nobody_receives_is_said(workshop: Workshop) -> None:
-    """Where nothing waits, a publication without a listener has failed: exit code 1, whether or not the agent is known."""
+    """Where nothing waits, a publication without a listener has failed: exit code 1, whether or not the agent is
+    known."""
     for _ in range(2):
         refused = workshop.omni(*ALICE)
         assert refused.returncode == 1, refused

@@ -1,4 +1,5 @@
-"""Every registered bus with every registered store: those that fit, those that are refused, and those under a setting."""
+"""Every registered bus with every registered store: those that fit, those that are refused, and those under a
+setting."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The command in a folder of its own, with nothing of this machine's settings: in this process, or in one of its own; on
-bus and store directly, or through the API of a server."""
+"""The command in a folder of its own, with nothing of this machine's settings: in this process, or in one of its own;
+on bus and store directly, or through the API of a server."""
 
 from __future__ import annotations
 

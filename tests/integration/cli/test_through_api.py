@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,8 @@ from tests.unit.docs.cli_page import commands
 
 pytestmark = pytest.mark.timeout(600)  # many processes, on a machine that may be busy
 
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "remote.md"
+
 # Each command, what it is called with, and its exit code.
 CALLS = {
     "task publish": (["echo", "1"], 0),
@@ -25,6 +29,8 @@ CALLS = {
     "task cancel": (["nope"], 3),
     "task requeue": (["nope"], 3),
     "task delete": (["nope"], 3),
+    "webhook list": ([], 0),
+    "webhook redeliver": (["nope"], 3),
     "agent list": ([], 0),
     "agent get": (["echo", "echo"], 3),
     "agent start": (["--all"], 0),
@@ -59,7 +65,11 @@ BACKENDS = (
     "apsw",
     "redis",
     "dependency_injector",
-    "omnidaemon.adapters",
+    "omnidaemon.adapters.sqlite",
+    "omnidaemon.adapters.redis",
+    "omnidaemon.adapters.memory",
+    "omnidaemon.adapters.http",
+    "cattrs",
     "omnidaemon.bootstrap.container",
     "fastapi",
     "uvicorn",
@@ -123,6 +133,44 @@ def test_a_server_that_wants_a_key_gets_it(direct):
     assert lacking.returncode == 2
     assert "lacks the scope 'publish'" in lacking.stderr
     assert key not in refused.stderr + lacking.stderr
+
+
+def page_of_scopes():
+    """Each command that the page names, with its scope and what it is called with."""
+    rows = re.findall(r"^\| `(read|publish|control|admin)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
+    named = {command: scope for scope, words in rows for command in re.findall(r"`([a-z]+(?: [a-z]+)?)`", words)}
+    return {command: scope for command, scope in named.items() if command in CALLS}
+
+
+def test_the_page_says_which_scope_a_command_takes(direct):
+    """Each command with `read` and its scope, and with all others; the example's key has all of them."""
+    scopes = ("read", "publish", "control", "admin")
+    enough = {scope: f"{scope}-alone".ljust(43, "k") for scope in scopes}
+    lacking = {scope: f"{scope}-lacking".ljust(43, "k") for scope in scopes}
+    keys = [f"{scope}:{'+'.join(dict.fromkeys(['read', scope]))}:{key}" for scope, key in enough.items()]
+    keys += [f"no-{scope}:{'+'.join(set(scopes) - {scope})}:{key}" for scope, key in lacking.items()]
+    direct.env["OMNIDAEMON_API_KEYS"] = ",".join(keys)
+    url = direct.api_url()
+    named = page_of_scopes()
+    looking_first = {"dlq requeue", "dlq purge", "agent remove"}  # and here is nothing that they could act on
+    for command in set(named) - looking_first - {"bus watch"}:
+        scope, (words, code) = named[command], CALLS[command]
+        arguments = [*command.split(), *words, "--api-url", url, "--api-key"]
+        done = direct(*arguments, enough[scope])
+        assert (done.returncode, "lacks the scope" in done.stderr) == (code, False), command
+        refused = direct(*arguments, lacking[scope])
+        assert (refused.returncode, f"lacks the scope '{scope}'" in refused.stderr) == (2, True), command
+    assert set(named) == set(CALLS) - {"bus dlq", "dlq show"}
+    (example,) = re.findall(r"OMNIDAEMON_API_KEYS=\"ops:(\S+):\$KEY\"", PAGE.read_text())
+    assert set(example.split("+")) == set(scopes)
+
+
+def test_whoever_may_only_publish_is_told_what_was_published(direct):
+    """Whatever else there would be to tell is left out."""
+    key = "p" * 43
+    direct.env["OMNIDAEMON_API_KEYS"] = f"source:publish:{key}"
+    told = direct.json("task", "publish", "echo", "1", "--api-url", direct.api_url(), "--api-key", key)
+    assert told["status"] == "queued"
 
 
 def test_a_payload_that_is_too_large_is_told_as_such(remote):

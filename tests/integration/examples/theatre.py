@@ -84,7 +84,8 @@ class Theatre:
         for part in re.split(r"^\$ ", text.replace(_USUAL_PORT, self._port), flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             # Variables live on from one command to the next, as in a terminal.
-            script = f"set -a; . {self._variables} 2>/dev/null; {command}\ncode=$?; export -p > {self._variables}; exit $code"
+            kept = self._variables
+            script = f"set -a; . {kept} 2>/dev/null; {command}\ncode=$?; export -p > {kept}; exit $code"
             self.check(["bash", "-c", script], output.splitlines(), shown=command)
 
     def check(self, command: list[str], expected: list[str], shown: str = "") -> None:

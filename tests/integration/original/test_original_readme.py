@@ -82,7 +82,7 @@ def status(town: Town, task_id: str) -> str:
     return found
 
 
-# --- the command (lines 56-69, 281-299, 350) ---------------------------------------------------------------------------
+# --- the command (lines 56-69, 281-299, 350) --------------------------------------------------------------------------
 
 
 def test_line_39_and_59_an_agent_greets(town: Town):

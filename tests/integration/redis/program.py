@@ -9,7 +9,8 @@ from omnidaemon.result_store import RedisResultStore
 
 
 async def assert_it_runs(bus, url, namespace=None):
-    """In a namespace of its own, unless one is named: every task is handled once by each agent; one that fails is tried again; what is over is counted."""
+    """In a namespace of its own, unless one is named: every task is handled once by each agent; one that fails is tried
+    again; what is over is counted."""
     chosen = {"event_bus_type": "redis_stream", "result_store_type": "redis"}
     settings = load_settings({**chosen, "namespace": namespace or f"test-{secrets.token_hex(6)}"})
     sdk = OmniDaemonSDK(event_bus=bus(url), result_store=RedisResultStore(url), settings=settings)

@@ -199,7 +199,8 @@ async def test_causes_show_the_agents_own_code_only_too(bench: ExecutorBench, is
 
 
 async def test_an_error_text_can_be_stored_whatever_is_in_it(bench: ExecutorBench):
-    """No lone surrogate and no NUL: a store that keeps UTF-8 text would choke on them, and on all that comes with it."""
+    """No lone surrogate and no NUL: a store that keeps UTF-8 text would choke on them, and on all that comes with
+    it."""
 
     async def handler(payload):
         raise ValueError("a\udc80b\0c")

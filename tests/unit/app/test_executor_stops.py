@@ -58,7 +58,8 @@ async def test_a_second_stop_changes_nothing(bench: ExecutorBench):
 async def test_a_stop_that_comes_with_the_assignment_is_reported_and_nothing_is_executed(
     bench: ExecutorBench, is_async
 ):
-    """After the agents' loop was blocked, both arrive in one turn: the handler must not begin, the slot must not leak."""
+    """After the agents' loop was blocked, both arrive in one turn: the handler must not begin, the slot must not
+    leak."""
     calls = []
 
     def plain(payload):
@@ -181,7 +182,7 @@ async def test_retry_on_the_way_out_is_respected(bench: ExecutorBench):
     assert isinstance(await bench.outcome(assignment), Postponed)
 
 
-# --- the loop ends -----------------------------------------------------------------------------------------------------
+# --- the loop ends ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("turns_it_into_an_error", [False, True])
@@ -222,7 +223,7 @@ def test_what_comes_for_a_loop_that_is_closed_is_passed_over():
     bench.executor.close()
 
 
-# --- who holds the loop up ---------------------------------------------------------------------------------------------
+# --- who holds the loop up --------------------------------------------------------------------------------------------
 
 
 async def test_the_culprit_is_the_agent_whose_code_runs_now(bench: ExecutorBench):

@@ -125,7 +125,8 @@ async def test_a_plain_handler_that_finds_the_threads_closed_is_given_back(bench
 async def test_a_system_without_threads_makes_calls_wait_or_gives_them_back(
     bench: ExecutorBench, monkeypatch: pytest.MonkeyPatch, others: int
 ):
-    """A call waits for a thread that is there; when there is none, its task is somebody else's. Nothing is run twice."""
+    """A call waits for a thread that is there; when there is none, its task is somebody else's. Nothing is run
+    twice."""
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -151,7 +152,7 @@ def test_idle_threads_are_used_again():
         threads.close()
 
 
-# --- time-outs ---------------------------------------------------------------------------------------------------------
+# --- time-outs --------------------------------------------------------------------------------------------------------
 
 
 async def test_an_async_handler_is_cancelled_at_its_time_out(bench: ExecutorBench):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from omnidaemon.app.feed import BACKSTOP_SECONDS, PAGE_EVENTS, TAIL_EVENTS
+from omnidaemon.app.story import TaskStory
 from omnidaemon.domain.errors import BackendUnavailable, BackendUnusable
 from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.entrypoints.event_stream import FeedStream
 from tests.unit.app.faults import broken
 from tests.unit.app.workshop import Workshop, agent_of
 
@@ -167,6 +171,47 @@ async def test_a_wait_that_is_cancelled_loses_nothing(shop: Workshop):
     assert shop.ports["journal"].calls["read"] == reads, "it is known that there was nothing"
     rest.cancel()
     assert sorted(seen) == sorted([*(f"t{number}" for number in range(10)), "t7"])
+
+
+FOLLOWINGS = {
+    "feed": lambda shop, task_id, after: shop.feed.follow(after),
+    "feed of one task": lambda shop, task_id, after: shop.feed.follow(after, task_id),
+    "story": lambda shop, task_id, after: TaskStory(shop.feed, shop.queries, task_id, after),
+    "stream": lambda shop, task_id, after: FeedStream(runtime_of(shop), after, task_id, None),
+}
+
+
+def runtime_of(shop: Workshop) -> Callable[[], Awaitable[Any]]:
+    """What a stream asks for its feed."""
+
+    async def runtime() -> Any:
+        return SimpleNamespace(feed=shop.feed)
+
+    return runtime
+
+
+@pytest.mark.parametrize("is_cancelled_first", [False, True])
+@pytest.mark.parametrize("following", FOLLOWINGS)
+async def test_a_wait_that_is_cancelled_in_the_tick_of_the_news_loses_nothing(
+    shop: Workshop, following, is_cancelled_first
+):
+    """The news wakes the wait and the sign of life cancels it, or the other way round, before the wait gets to run."""
+    task_id = await shop.publish("x")
+    after = await shop.feed.latest()
+    events = FOLLOWINGS[following](shop, task_id, after)
+    wait = asyncio.ensure_future(anext(events))
+    await shop.rest()
+    await write(shop, task_id)
+    page = await shop.storage.journal.read(after, None, PAGE_EVENTS)
+    acts = [lambda: shop.feed._add(page), wait.cancel]
+    for act in reversed(acts) if is_cancelled_first else acts:
+        act()
+    with pytest.raises(asyncio.CancelledError):
+        await wait
+    again = asyncio.ensure_future(anext(events))
+    await shop.pass_time(1.0)
+    assert again.done(), "the event is lost"
+    assert (await again).position == page[0].position
 
 
 async def test_a_store_that_is_away_for_a_while_is_waited_for(shop: Workshop, follow):

@@ -76,7 +76,9 @@ def refuse(
         ({"delay": float("nan")}, InvalidValue, "delay"),
         ({"delay": float("inf")}, InvalidValue, "delay"),
         ({"delay": 1e12}, InvalidValue, "delay"),
-        ({"delay": timedelta.max}, InvalidValue, "year 10000"),
+        ({"delay": True}, InvalidValue, "delay"),
+        ({"delay": 1.1e10}, InvalidValue, "10,000,000,000 seconds"),
+        ({"delay": timedelta.max}, InvalidValue, "10,000,000,000 seconds"),
         ({"delay": 1, "due_at": datetime(2030, 1, 1, tzinfo=UTC)}, InvalidValue, "not both"),
         ({"due_at": datetime(2030, 1, 1)}, InvalidValue, "time zone"),  # noqa: DTZ001 - naive on purpose
         ({"due_at": "2030-01-01"}, InvalidValue, "time zone"),

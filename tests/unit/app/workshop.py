@@ -1,4 +1,5 @@
-"""A workshop: agents, workers and all services over one memory space, on one loop, with the clock in the test's hand."""
+"""A workshop: agents, workers and all services over one memory space, on one loop, with the clock in the test's
+hand."""
 
 from __future__ import annotations
 

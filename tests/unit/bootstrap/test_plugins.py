@@ -53,7 +53,8 @@ def test_a_third_partys_adapter_is_found(install):
     """Nothing has to be registered but the entry point; an alias is one more."""
     install(
         "acme-bus",
-        "[omnidaemon.buses]\nacme_queue = acme_bus:make\nacme = acme_bus:make\n[omnidaemon.stores]\nacme = acme_bus:keep",
+        "[omnidaemon.buses]\nacme_queue = acme_bus:make\nacme = acme_bus:make\n"
+        "[omnidaemon.stores]\nacme = acme_bus:keep",
         "def make(context): ...\ndef keep(context): ...",
     )
     assert {"acme", "acme_queue"} <= set(known("bus"))

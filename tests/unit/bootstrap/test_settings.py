@@ -114,8 +114,9 @@ def test_a_value_that_cannot_be_used_is_named_with_its_origin(load, variable, te
 
 
 @pytest.mark.parametrize(
-    "line", ["payload_max_bytes = 1.5", "payload_max_bytes = true", "data_dir = 1", "event_bus_type = 5", "result_ttl = []"]
-)  # fmt: skip
+    "line",
+    ["payload_max_bytes = 1.5", "payload_max_bytes = true", "data_dir = 1", "event_bus_type = 5", "result_ttl = []"],
+)
 def test_a_value_of_the_wrong_type_in_a_file_is_refused(load, line):
     """TOML has types, and the wrong one is an error."""
     with pytest.raises(InvalidSetting, match=r"omnidaemon\.toml"):

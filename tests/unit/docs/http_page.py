@@ -1,4 +1,5 @@
-"""The list of routes in the reference, made from the OpenAPI document: `python -m tests.unit.docs.http_page` writes it."""
+"""The list of routes in the reference, made from the OpenAPI document: `python -m tests.unit.docs.http_page` writes
+it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ from tests.unit.docs.http_page import MARK, PAGE, document, rendered
 
 
 def test_page_lists_every_route():
-    """The list is the one that the OpenAPI document gives; `python -m tests.unit.docs.http_page` brings it up to date."""
+    """The list is the one that the OpenAPI document gives; `python -m tests.unit.docs.http_page` brings it up to
+    date."""
     _, _, told = PAGE.read_text(encoding="utf-8").partition(MARK)
     assert told.strip() == rendered().strip()
 

@@ -11,12 +11,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as set_hypothesis
 from hypothesis import strategies as st
 
-from omnidaemon.app.queries import AgentState, AgentStatus, Health, ResultPage, TaskDetails
+from omnidaemon.app.queries import AgentState, AgentStatus, Health, ResultPage, TaskDetails, WebhookPage, WebhookStatus
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.metrics import Metrics, timing_bucket
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import NotificationKind
+from omnidaemon.domain.outbox import OutboxStatus, SendAttempt
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
@@ -70,6 +72,31 @@ events = st.builds(
     at=moments,
     position=counts,
 )
+sent = st.builds(
+    SendAttempt,
+    status_code=st.none() | counts,
+    error=st.none() | texts,
+    seconds=seconds,
+    attempt=counts,
+    at=st.none() | moments,
+)
+webhooks = st.builds(
+    WebhookStatus,
+    webhook_id=names,
+    kind=st.sampled_from(NotificationKind),
+    target=names,  # without anything that looks like a secret, which is told to nobody
+    status=st.sampled_from(OutboxStatus),
+    reason=st.none() | texts,
+    task_id=names,
+    topic=names,
+    agent=names,
+    task_status=st.sampled_from(Status),
+    created_at=moments,
+    next_attempt_at=st.none() | moments,
+    settled_at=st.none() | moments,
+    attempts=st.lists(sent, max_size=3).map(tuple),
+)
+webhook_pages = st.builds(WebhookPage, webhooks=st.lists(webhooks, max_size=3).map(tuple), cursor=st.none() | names)
 workers = st.builds(
     lambda report, seen_at, status: WorkerRecord(
         report=attrs.evolve(report, is_draining=status == "draining"), seen_at=seen_at, is_alive=status != "lost"
@@ -134,6 +161,7 @@ PAIRS = {
     "task_result": results,
     "task_page": pages,
     "journal_event": events,
+    "webhook_page": webhook_pages,
     "agent": agents,
     "worker": workers,
     "depth": depths,

@@ -41,7 +41,12 @@ def test_a_strange_topic_is_told_with_what_was_meant(topic, known, said):
 @pytest.mark.parametrize(
     ("topic", "agents", "agent", "said"),
     [
-        ("greet.usr", [GREETER], None, "no agent has ever listened to greet.usr; did you mean greet.user?; looked in HERE"),
+        (
+            "greet.usr",
+            [GREETER],
+            None,
+            "no agent has ever listened to greet.usr; did you mean greet.user?; looked in HERE",
+        ),
         ("greet.user", [UNMANNED], None, "no worker runs its agent greeter: omni run agents.py; looked in HERE"),
         ("greet.user", [UNMANNED, STOPPED], "other", "its agent other is stopped: omni agent start greet.user other"),
         ("greet.user", [GREETER, STOPPED], "greeter", ""),

@@ -14,8 +14,15 @@ from omnidaemon.entrypoints.cli.views import Card, Cell
 
 _FEWEST, _MOST = 20, 100_000
 _MOST_SLOTS = 10_000
+_TASKS_PER_SLOT = 10
+"""When there are fewer, most of them run at once, and nothing is seen of how fast they follow one another."""
 
-Tasks = Annotated[int, Parameter(help=f"How many tasks, {_FEWEST} to {_MOST:,}.", show_default=True)]
+Tasks = Annotated[
+    int,
+    Parameter(
+        help=f"How many tasks, {_FEWEST} to {_MOST:,}, and {_TASKS_PER_SLOT} for each slot or more.", show_default=True
+    ),
+]
 Slots = Annotated[int, Parameter(help="How many run at once.", show_default=True)]
 
 
@@ -31,6 +38,9 @@ async def bench(*, tasks: Tasks = 5000, slots: Slots = 100, as_json: Json = Fals
         raise InvalidValue("--tasks", tasks, f"a number from {_FEWEST} to {_MOST:,}")
     if not 1 <= slots <= _MOST_SLOTS:
         raise InvalidValue("--slots", slots, f"a number from 1 to {_MOST_SLOTS:,}")
+    if tasks < _TASKS_PER_SLOT * slots:
+        expected = f"{_TASKS_PER_SLOT * slots:,} or more with {slots:,} slots: with fewer there is nothing to measure"
+        raise InvalidValue("--tasks", tasks, expected)
     settings = load_settings()
     configure_logs("WARNING")
     note(f"bus {settings.event_bus_type}, store {settings.result_store_type}, {tasks:,} tasks, {slots:,} slots")
@@ -38,11 +48,15 @@ async def bench(*, tasks: Tasks = 5000, slots: Slots = 100, as_json: Json = Fals
     with shown.waiting("measuring"):
         figures = await measure(settings, tasks, slots)
     told = attrs.asdict(figures)
+    if figures.drained_per_second is None:
+        note(f"{tasks:,} tasks were drained too quickly to tell how fast: give more --tasks")
     shown.show(
         {"bus": settings.event_bus_type, "store": settings.result_store_type, **told},
         Card(title="benchmark", fields=tuple((name, _cell(value)) for name, value in told.items())),
     )
 
 
-def _cell(value: float) -> Cell:
+def _cell(value: float | None) -> Cell:
+    if value is None:
+        return Cell(text="", shown="too few tasks to tell")
     return Cell(text=f"{value:.6g}", shown=f"{value:,.4g}")

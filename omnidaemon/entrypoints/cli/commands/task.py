@@ -9,7 +9,7 @@ from typing import Annotated
 import attrs
 from cyclopts import Parameter
 
-from omnidaemon.domain.errors import BackendError, TaskNotFound, WaitTimedOut, WrongState
+from omnidaemon.domain.errors import OmniDaemonError, TaskNotFound, WaitTimedOut, WrongState
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import shapes
@@ -92,8 +92,8 @@ async def _say_where(opened: Session, topic: str, task_id: str) -> None:
     """Somebody who waits for a result in vain has often published into another place than the worker reads, or to
     another topic than the agent listens to."""
     note(f"task {task_id}: {await opened.place()}")
-    note(*(f"warning: {lack}" for lack in (await opened.client.health()).notes))
-    with contextlib.suppress(BackendError):  # the task is published, whatever can be said of it
+    with contextlib.suppress(OmniDaemonError):  # the task is published, whatever can be said of it or may be asked
+        note(*(f"warning: {lack}" for lack in (await opened.client.health()).notes))
         topics = [agent.topic for agent in await opened.client.list_agents()]
         if topics and (strange := unknown_topic(topic, topics)):
             note(f"warning: {strange}")

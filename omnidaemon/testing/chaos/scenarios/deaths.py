@@ -84,8 +84,8 @@ async def reboot(
 
 
 async def failpoint_kills(stage: Stage, seed: int, *, every: int = 1, call: int = 1) -> Figures:
-    """A worker, a publisher and somebody who gives orders are killed before and after each call on a port; every item is
-    published again by the next ones, under its own key, until it is confirmed."""
+    """A worker, a publisher and somebody who gives orders are killed before and after each call on a port; every item
+    is published again by the next ones, under its own key, until it is confirmed."""
     points = failpoints()[seed % every :: every]
     reached: set[Failpoint] = set()
     orders = [_keyed_orders(number) for number in range(len(points))]

@@ -90,7 +90,8 @@ async def freezes(
     stage: Stage, seed: int, *, rounds: int = 25, workers: int = 8, survivors: int = 2, lease: float = 2.0
 ) -> Figures:
     """Workers stand still for longer than their lease: others finish their tasks; what they wake up with is refused,
-    and handlers that still have something to do are cancelled. Who stands still in the middle of writing to a file holds it meanwhile."""
+    and handlers that still have something to do are cancelled. Who stands still in the middle of writing to a file
+    holds it meanwhile."""
     policy = {"lease": lease}
     sleepers = [await stage.start_worker(policy=policy) for _ in range(workers)]
     awake = [await stage.start_worker(policy=policy) for _ in range(survivors)]

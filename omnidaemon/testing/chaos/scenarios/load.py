@@ -64,7 +64,8 @@ async def _with_a_worker(stage: Stage) -> tuple[int, float]:
 
 
 async def stop_start(stage: Stage, seed: int, *, times: int = 2000, at_once: int = 5) -> Figures:
-    """An agent is stopped and started over and over under load: nothing is lost or skipped, and nothing is left over."""
+    """An agent is stopped and started over and over under load: nothing is lost or skipped, and nothing is left
+    over."""
     member = await stage.start_worker()
     load = Load(stage, lambda number: Work(item=f"n{number}", seconds=0.01), at_once=at_once)
     await stage.until(lambda: stage.begun() > 50)

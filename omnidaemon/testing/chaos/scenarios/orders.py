@@ -46,7 +46,8 @@ async def cancellations(stage: Stage, seed: int, *, times: int = 20, lease: floa
 
 
 async def time_outs(stage: Stage, seed: int) -> Figures:
-    """An attempt, a run over its attempts, and the time in the queue: each has its own limit, and ends as a time-out."""
+    """An attempt, a run over its attempts, and the time in the queue: each has its own limit, and ends as a
+    time-out."""
     found: Figures = {}
     limits = {
         "timeout": ({"timeout": 0.5, "max_attempts": 2}, Work(item="timeout", seconds=20)),

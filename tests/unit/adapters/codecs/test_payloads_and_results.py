@@ -146,7 +146,10 @@ def test_what_is_no_json_is_refused_with_its_path(value, reason):
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
-        (Person("Ada", Address("Main", frozenset("ba"))), {"name": "Ada", "address": {"street": "Main", "tags": ["a", "b"]}}),
+        (
+            Person("Ada", Address("Main", frozenset("ba"))),
+            {"name": "Ada", "address": {"street": "Main", "tags": ["a", "b"]}},
+        ),
         (Model({"a": (1, 2)}), {"a": [1, 2]}),
         ([Model(5)], [5]),
         (datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), "2026-01-02T03:04:05.000006+00:00"),

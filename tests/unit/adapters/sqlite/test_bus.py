@@ -1,4 +1,5 @@
-"""The SQLite bus beyond its contract: holds that end, big backlogs, interrupted declarations, a database that is away."""
+"""The SQLite bus beyond its contract: holds that end, big backlogs, interrupted declarations, a database that is
+away."""
 
 from __future__ import annotations
 

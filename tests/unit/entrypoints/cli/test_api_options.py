@@ -39,6 +39,7 @@ def test_they_are_taken_from_the_line(arguments, rest, found):
         (["task", "list", "--api-url"], "--api-url needs a value"),
         (["task", "list", "--api-key="], "--api-key needs a value"),
         (["run", "agents.py", "--api-url", "http://x"], "`omni run` works on this machine"),
+        (["--api-url", "http://x", "bench"], "`omni bench` works on this machine"),
         (["--version", "--api-key", "k"], "works on this machine"),
     ],
 )

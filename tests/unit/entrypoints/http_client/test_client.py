@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +19,8 @@ from omnidaemon.domain.errors import (
     InvalidInput,
     InvalidName,
     InvalidValue,
+    NotificationNotFound,
+    PayloadNotJson,
     PayloadTooLarge,
     TaskNotFound,
     WaitTimedOut,
@@ -25,9 +29,11 @@ from omnidaemon.domain.errors import (
 )
 from omnidaemon.domain.secret import Secret
 from omnidaemon.entrypoints.client import Client
+from omnidaemon.entrypoints.http.refusals import BodyTooLarge
 from omnidaemon.entrypoints.http_client.client import HttpClient
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
 from omnidaemon.entrypoints.operations import Operations
+from omnidaemon.testing.patience import eventually
 from tests.unit.entrypoints.http_client.conftest import connected
 
 
@@ -68,6 +74,29 @@ async def test_the_fleet_is_the_same_from_both_sides(sdk, client):
     assert {finding.about for finding in await client.examine()} >= {"settings", "bus and store"}
 
 
+async def test_webhooks_and_replies_are_the_same_from_both_sides(sdk, client):
+    """Listed with their attempts, by each of the filters; sent again."""
+    task_id = await client.publish_task("greet", 1, reply_to="heard")
+    await client.wait_for_result(task_id, timeout=10)
+    await eventually(
+        lambda: sdk.list_webhooks(task_id=task_id, status="delivered"), is_wanted=lambda page: page.webhooks
+    )
+    page = await client.list_webhooks(task_id=task_id)
+    assert page == await sdk.list_webhooks(task_id=task_id)
+    (reply,) = page.webhooks
+    assert (reply.kind, reply.target, reply.status, len(reply.attempts)) == ("reply", "heard", "delivered", 1)
+    for wanted, found in [
+        ({"kind": "reply"}, 1),
+        ({"kind": "webhook"}, 0),
+        ({"topic": "x"}, 0),
+        ({"status": "failed"}, 0),
+    ]:
+        listed = await client.list_webhooks(**wanted)
+        assert (len(listed.webhooks), listed) == (found, await sdk.list_webhooks(**wanted)), wanted
+    await client.redeliver_webhook(reply.webhook_id)
+    await eventually(client.list_webhooks, is_wanted=lambda page: len(page.webhooks[0].attempts) == 2)
+
+
 async def test_orders_are_carried_out(sdk, client):
     """Agents stopped, started and removed; tasks cancelled, requeued and deleted; topics purged; workers drained."""
     await client.stop_agent("greet", "greeter")
@@ -95,6 +124,62 @@ async def test_orders_are_carried_out(sdk, client):
         await client.drain_worker(worker.report.incarnation)
 
 
+UNPUBLISHABLE: list[tuple[type[InvalidInput], dict[str, Any]]] = [
+    (InvalidName, {"topic": "gr/eet"}),
+    (InvalidName, {"topic": 7}),
+    (InvalidName, {"topic": "t" * 201}),
+    (InvalidValue, {"delay": -1}),
+    (InvalidValue, {"delay": timedelta(seconds=-1)}),
+    (InvalidValue, {"delay": float("nan")}),
+    (InvalidValue, {"delay": float("inf")}),
+    (InvalidValue, {"delay": True}),
+    (InvalidValue, {"delay": "5"}),
+    (InvalidValue, {"delay": Decimal(5)}),
+    (InvalidValue, {"delay": 1e11}),
+    (InvalidValue, {"delay": 10**400}),
+    (InvalidValue, {"delay": timedelta.max}),
+    (InvalidValue, {"delay": 1, "due_at": datetime(2030, 1, 1, tzinfo=UTC)}),
+    (InvalidValue, {"due_at": "2030-01-31T12:00:00Z"}),
+    (InvalidValue, {"due_at": datetime(2030, 1, 1)}),  # noqa: DTZ001 - without a zone
+    (InvalidValue, {"due_at": datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))}),
+    (InvalidValue, {"idempotency_key": ""}),
+    (InvalidValue, {"idempotency_key": "k" * 1001}),
+    (InvalidValue, {"correlation_id": 7}),
+    (InvalidValue, {"causation_id": "\ud800"}),
+    (InvalidValue, {"headers": ["a"]}),
+    (InvalidValue, {"headers": {"a": "b" * 1001}}),
+    (InvalidName, {"headers": {"a b": "c"}}),
+    (InvalidValue, {"webhook": "ftp://example.org"}),
+    (InvalidValue, {"payload": {"webhook": 7}}),
+    (InvalidName, {"reply_to": "no topic"}),
+    (InvalidName, {"payload": {"reply_to": "no topic"}}),
+]
+UNHEARABLE: list[dict[str, Any]] = [
+    {"after": -1},
+    {"after": 2**63},
+    {"after": "7"},
+    {"after": True},
+    {"task_id": "t" * 300},
+    {"topic": "t" * 201},
+    {"topic": "\ud800"},
+]
+
+
+def publishing(**options):
+    """The call that publishes so."""
+    topic, payload = options.pop("topic", "greet"), options.pop("payload", 1)
+    return lambda client: client.publish_task(topic, payload, **options)
+
+
+def listening(**options):
+    """The call that listens so."""
+
+    async def listen(client):
+        await client.events(**options).open()
+
+    return listen
+
+
 @pytest.mark.parametrize(
     ("error", "call"),
     [
@@ -105,16 +190,30 @@ async def test_orders_are_carried_out(sdk, client):
         (AgentNotFound, lambda client: client.get_agent("greet", "nobody")),
         (AgentNotFound, lambda client: client.stop_agent("..", ".")),
         (InvalidName, lambda client: client.get_agent("gr eet", "nobody")),
-        (InvalidName, lambda client: client.publish_task("gr/eet", 1)),
         (InvalidName, lambda client: client.list_tasks(topic="gr eet")),
         (InvalidName, lambda client: client.remove_agent("greet", "greeter", "a b")),
         (InvalidValue, lambda client: client.list_tasks(limit=0)),
         (InvalidValue, lambda client: client.list_tasks(status="done")),
         (InvalidValue, lambda client: client.list_tasks(cursor="x")),
-        (InvalidInput, lambda client: client.publish_task("greet", 1, delay=-1)),
-        (InvalidInput, lambda client: client.publish_task("greet", float("nan"))),
-        (InvalidInput, lambda client: client.publish_task("greet", {"a": object()})),
-        (InvalidInput, lambda client: client.publish_task("greet", "\ud800")),
+        (NotificationNotFound, lambda client: client.redeliver_webhook("nope")),
+        (NotificationNotFound, lambda client: client.redeliver_webhook("no pe")),
+        (InvalidName, lambda client: client.list_webhooks(task_id="no pe")),
+        (InvalidValue, lambda client: client.list_webhooks(kind="letter")),
+        (InvalidValue, lambda client: client.list_webhooks(status="lost")),
+        *((kind, publishing(**options)) for kind, options in UNPUBLISHABLE),
+        *((InvalidValue, listening(**options)) for options in UNHEARABLE),
+        (InvalidValue, lambda client: client.list_tasks(limit=True)),
+        (TaskNotFound, lambda client: client.get_result("nope", "a" * 201)),
+        (TaskNotFound, lambda client: client.cancel_task("n" * 300, "greeter")),
+        (TaskNotFound, lambda client: client.requeue_task("nope", "no pe")),
+        (PayloadNotJson, lambda client: client.publish_task("greet", float("nan"))),
+        (PayloadNotJson, lambda client: client.publish_task("greet", {"a": object()})),
+        (PayloadNotJson, lambda client: client.publish_task("greet", "\ud800")),
+        (PayloadNotJson, lambda client: client.publish_task("greet", {1: 2})),
+        (PayloadNotJson, lambda client: client.publish_task("greet", {None: 1})),
+        (PayloadNotJson, lambda client: client.publish_task("greet", {"a": [2**64]})),
+        (PayloadNotJson, lambda client: client.publish_task("greet", nested(65))),
+        (PayloadTooLarge, lambda client: client.publish_task("greet", "é" * 2**19)),
         (PayloadTooLarge, lambda client: client.publish_task("greet", "x" * 2**21)),
     ],
 )
@@ -124,8 +223,28 @@ async def test_mistakes_are_the_same_errors_on_both_sides(sdk, client, error, ca
         await call(sdk)
     with pytest.raises(error) as there:
         await call(client)
-    if error not in {InvalidInput, PayloadTooLarge}:
+    if not isinstance(there.value, BodyTooLarge):
         assert (type(there.value), str(there.value)) == (type(here.value), str(here.value))
+
+
+async def test_a_payload_is_as_large_as_without_the_api(sdk, client):
+    """What is not ASCII is no larger on the way than in UTF-8; as deep, and as exact."""
+    for payload in (
+        "é" * (2**19 - 1),
+        "\U0001f600" * (2**18 - 1),
+        nested(64),
+        [2**64 - 1, -0.0, 1e300, (), {"": None}],
+    ):
+        ours, theirs = [await each.publish_task("nobody", payload) for each in (sdk, client)]
+        assert (await sdk.get_task(theirs)).payload == (await sdk.get_task(ours)).payload
+
+
+def nested(levels):
+    """A payload of so many lists in one another."""
+    value: list[object] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
 
 
 async def test_a_strange_agent_is_an_error_and_an_unknown_task_is_none(sdk, client):

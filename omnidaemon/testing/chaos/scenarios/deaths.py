@@ -100,6 +100,7 @@ async def failpoint_kills(stage: Stage, seed: int, *, every: int = 1, call: int 
         # Some points are passed by whoever leaves, and gives back what it has not finished.
         stage.excuse(worker)
         codes.append(await worker.terminate())
+        stage.excuse(worker)  # what it began meanwhile, it gave back too
         if -signal.SIGKILL in codes:
             reached.add(point)
     # What publishers were killed over is published now, under the same keys.

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import attrs
 
-from omnidaemon.adapters.sqlite.mounts import file_system_of
 from omnidaemon.app.queries import Health
 from omnidaemon.bootstrap.settings import Settings
 from omnidaemon.domain.errors import BackendError, OmniDaemonError
 from omnidaemon.entrypoints import diagnosis
 from omnidaemon.entrypoints.client import Client
-from omnidaemon.entrypoints.diagnosis import Finding, Place, Severity
+from omnidaemon.entrypoints.diagnosis import Finding, Severity
 
 _GRAVEST_FIRST = list(Severity)
 _PATIENCE_SECONDS = 5.0
@@ -59,8 +55,6 @@ async def examine(client: Client, settings: Settings) -> list[Finding]:
 async def _findings(client: Client, settings: Settings) -> AsyncIterator[Finding]:
     for finding in diagnosis.of_settings(settings):
         yield finding
-    for finding in _of_the_place(settings.data_dir):
-        yield finding
     try:
         async for finding in _of_the_backend(client):
             yield finding
@@ -86,20 +80,3 @@ async def _of_the_backend(client: Client) -> AsyncIterator[Finding]:
         *diagnosis.of_clock(now, newest[0].created_at if newest else None),
     ):
         yield finding
-
-
-def _of_the_place(path: Path) -> Iterator[Finding]:
-    """What there is to say of the directory, or, as long as it is not there, the one in which it would be made."""
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:  # only Linux has it
-        mounts = ""
-    yield from diagnosis.of_place(
-        Place(
-            path=path,
-            is_writable=existing.is_dir() and os.access(existing, os.W_OK | os.X_OK),
-            free_bytes=shutil.disk_usage(existing).free,
-            file_system=file_system_of(Path(os.path.realpath(existing)), mounts),
-        )
-    )

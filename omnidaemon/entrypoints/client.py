@@ -56,9 +56,9 @@ class Client:
         """Publish a task and return its id, once the bus has confirmed it (or the store, for one that is delayed).
 
         `payload` is any JSON value. The result of each agent's run is posted to the URL `webhook` and published on the
-        topic `reply_to`; a key of either name in a payload that is an object does the same. `delay` in seconds, or an
-        aware `due_at`, keep it back. The same `idempotency_key` on a topic gives the same task for as long as that is
-        remembered; with another payload `IdempotencyConflict`. Raises `InvalidInput`, `PublishFailed`,
+        topic `reply_to`; a key of either name in a payload that is an object does the same. `delay` in seconds (at
+        most 1e10), or an aware `due_at`, keep it back. The same `idempotency_key` on a topic gives the same task for as
+        long as that is remembered; with another payload `IdempotencyConflict`. Raises `InvalidInput`, `PublishFailed`,
         `BackendUnavailable`.
         """
         draft = Draft(

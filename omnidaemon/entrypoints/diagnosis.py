@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -20,12 +19,6 @@ from omnidaemon.ports.bus import Depth
 if TYPE_CHECKING:
     from omnidaemon.bootstrap.settings import Settings
 
-_LITTLE_SPACE, _TOO_LITTLE_SPACE = 2**30, 100 * 2**20
-_FORGETFUL = {
-    "tmpfs": "a file system in memory: a reboot empties it",
-    "ramfs": "a file system in memory: a reboot empties it",
-    "overlay": "a container's own file system: it goes with the container",
-}
 _CLOCK_TOLERANCE = timedelta(seconds=5)
 # OmniDaemon did not exist before: a clock that says so was never set.
 _EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)
@@ -87,37 +80,6 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
 
 def _is_set(origin: str) -> bool:
     return origin != "default"
-
-
-@attrs.frozen(kw_only=True)
-class Place:
-    """The data directory as it was found. `file_system` is None where the system does not tell."""
-
-    path: Path
-    is_writable: bool
-    free_bytes: int
-    file_system: str | None
-
-
-def of_place(place: Place) -> Iterator[Finding]:
-    """Whether the data directory can hold what is entrusted to it."""
-    about = "data directory"
-    if not place.is_writable:
-        yield _wrong(
-            about, f"{place.path} cannot be written", "give this user the right to, or set OMNIDAEMON_DATA_DIR"
-        )
-    if place.free_bytes < _TOO_LITTLE_SPACE:
-        yield _wrong(about, f"{place.path} has {_megabytes(place.free_bytes)} left", "free some space now")
-    elif place.free_bytes < _LITTLE_SPACE:
-        yield _weak(about, f"{place.path} has {_megabytes(place.free_bytes)} left", "free some space")
-    if (flaw := _FORGETFUL.get(place.file_system or "")) is not None:
-        yield _weak(about, f"{place.path} lies on {flaw}", "set OMNIDAEMON_DATA_DIR to a disk, or mount a volume there")
-    kind = f", {place.file_system}" if place.file_system else ""
-    yield _fine(about, f"{place.path} ({_megabytes(place.free_bytes)} free{kind})")
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"
 
 
 # --- bus and store ----------------------------------------------------------------------------------------------------

@@ -42,16 +42,20 @@ def file_system_of(path: Path, mountinfo: str) -> str | None:
     return found
 
 
+def mount_table(mountinfo: Path = _MOUNTINFO) -> str:
+    """What is mounted where, as `file_system_of` reads it; empty where only other systems have such a table."""
+    try:
+        return os.fsdecode(mountinfo.read_bytes())
+    except OSError:
+        return ""
+
+
 def refuse_network_file_system(path: Path, *, mountinfo: Path = _MOUNTINFO) -> None:
     """Raise `BackendUnusable` if `path` lies on a file system on which the file would be damaged sooner or later.
 
     Where there is no such table (macOS, Windows) nothing is refused.
     """
-    try:
-        table = os.fsdecode(mountinfo.read_bytes())
-    except OSError:
-        return
-    kind = file_system_of(Path(os.path.realpath(path)), table)
+    kind = file_system_of(Path(os.path.realpath(path)), mount_table(mountinfo))
     if kind in NETWORK_FILE_SYSTEMS:
         reason = f"it lies on a network file system ({kind}), where SQLite's locks and shared memory don't work"
         hint = "choose a local disk; or allow it by allows_network_file_system=True if one machine alone uses it"

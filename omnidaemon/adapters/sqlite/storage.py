@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from omnidaemon.adapters.sqlite.examination import examined
 from omnidaemon.adapters.sqlite.journal import SqliteJournal
 from omnidaemon.adapters.sqlite.leases import begin_boot
 from omnidaemon.adapters.sqlite.outbox import SqliteOutbox
@@ -15,10 +17,11 @@ from omnidaemon.adapters.sqlite.run_store import SqliteRunStore
 from omnidaemon.adapters.sqlite.schedules import SqliteSchedules
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.adapters.sqlite.task_log import SqliteTaskLog
+from omnidaemon.ports.backend import SelfExamination, Weakness
 from omnidaemon.ports.storage import Storage, StorageCapabilities
 
 
-class SqliteStorage(Storage):
+class SqliteStorage(Storage, SelfExamination):
     """Durable on commit, for any number of processes of one machine. Usable from any loop and thread."""
 
     capabilities = StorageCapabilities(name="sqlite", is_host_local=True)
@@ -33,6 +36,9 @@ class SqliteStorage(Storage):
         self.outbox = SqliteOutbox(space)
         self.registry = SqliteRegistry(space)
         self.journal = SqliteJournal(space)
+
+    async def weaknesses(self) -> Sequence[Weakness]:
+        return await examined(self._space.database.path)
 
     async def __aenter__(self) -> Self:
         await self._space.database.open()

@@ -113,7 +113,7 @@ def test_the_doctor_finds_tasks_that_nobody_runs(omni):
     """Exit 0 when nothing is wrong; 1 with what to do when tasks wait and their agent has no worker."""
     well = omni("doctor")
     assert well.returncode == 0
-    assert "fine · data directory" in well.stdout
+    assert "fine · bus and store" in well.stdout
     omni.worker().close()
     waited = omni("task", "publish", "echo", "1", "--wait", "--timeout", "0")
     assert f"no worker runs its agent echo: omni run agents.py; looked in {omni.place}" in waited.stderr

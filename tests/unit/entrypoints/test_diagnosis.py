@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import attrs
 import pytest
@@ -13,12 +12,10 @@ from omnidaemon.bootstrap.settings import load_settings
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.names import Subscription
 from omnidaemon.entrypoints import diagnosis
-from omnidaemon.entrypoints.diagnosis import Place
 from omnidaemon.ports.backend import Weakness
 from omnidaemon.ports.bus import Depth
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-GOOD_PLACE = Place(path=Path("/data"), is_writable=True, free_bytes=50 * 2**30, file_system="ext4")
 IDLE = AgentStatus(
     topic="greet",
     name="greeter",
@@ -49,29 +46,6 @@ def told(findings):
 def only_trouble(findings):
     """Those that are not fine."""
     return [(severity, text) for severity, text in told(findings) if severity != "fine"]
-
-
-@pytest.mark.parametrize(
-    ("change", "severity", "words"),
-    [
-        ({"is_writable": False}, "wrong", "cannot be written"),
-        ({"free_bytes": 50 * 2**20}, "wrong", "50 MiB left"),
-        ({"free_bytes": 500 * 2**20}, "weak", "500 MiB left"),
-        ({"file_system": "tmpfs"}, "weak", "a reboot empties it"),
-        ({"file_system": "overlay"}, "weak", "mount a volume"),
-    ],
-)
-def test_a_place_that_may_lose_data_is_named(change, severity, words):
-    """No rights and no space are wrong, little space and forgetful file systems weak."""
-    ((found, text),) = only_trouble(diagnosis.of_place(attrs.evolve(GOOD_PLACE, **change)))
-    assert found == severity
-    assert words in text
-
-
-def test_a_good_place_is_fine():
-    """A writable disk with space gives no trouble, whether or not its kind is known."""
-    assert not only_trouble(diagnosis.of_place(GOOD_PLACE))
-    assert not only_trouble(diagnosis.of_place(attrs.evolve(GOOD_PLACE, file_system=None)))
 
 
 def test_settings_are_told_with_their_origin(tmp_path):

@@ -32,10 +32,12 @@ def told_of(place: Place, task_id: str = "t1", **more: Any) -> Task:
     return place.task(task_id, **{"webhook": URL, "reply_to": REPLIES, **more})
 
 
-async def ended(place: Place, worker: ScriptedWorker, task_id: str = "t1", **more: Any) -> Task:
+async def ended(
+    place: Place, worker: ScriptedWorker, task_id: str = "t1", *, result: bytes = b'"done"', **more: Any
+) -> Task:
     """A task of which a run has just succeeded."""
     task = told_of(place, task_id, **more)
-    await worker.settle(await worker.begun(task, GREETER), succeeded())
+    await worker.settle(await worker.begun(task, GREETER), succeeded(result))
     return task
 
 

@@ -14,7 +14,7 @@ from omnidaemon.domain.policy import End, RetryAfter
 from omnidaemon.domain.requests import EndRun
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task
-from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain, Verdict
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain, Verdict
 from omnidaemon.ports.outbox import OutboxFilter, TakenEntries
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts.opening import GREETER, LOGGER, StorageOpening

@@ -8,7 +8,7 @@ import pytest
 
 from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus
-from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain
 from omnidaemon.ports.outbox import LARGEST_PAGE_BYTES, OutboxFilter, result_bytes
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts.opening import StorageOpening

@@ -16,7 +16,8 @@ from omnidaemon.domain.outbox import OutboxEntry, SendAttempt, Settlement
 from omnidaemon.domain.reply_policy import UNHEARD, ReplyPolicy
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Task
-from omnidaemon.domain.webhook_policy import Answer, GivenUp, Verdict, WebhookPolicy
+from omnidaemon.domain.verdict import GivenUp, Verdict
+from omnidaemon.domain.webhook_policy import Answer, WebhookPolicy
 from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec

@@ -11,7 +11,7 @@ import attrs
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.notification import Notification
 from omnidaemon.domain.texts import brief
-from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain, Verdict
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain, Verdict
 
 LONGEST_LOG = 100
 """How many attempts an entry remembers: the latest ones, however often it is sent anew."""
@@ -53,8 +53,8 @@ class OutboxEntry:
     """A notification as the outbox keeps it. Every method that moves it returns a new value.
 
     `position` grows from one entry to the next. `fence` grows each time that it is taken or settled: who holds an older
-    one can settle nothing. `due_at` is when it may be taken, None once it is settled; `attempts` are those that `reason`, why it
-    was given up, may rest on.
+    one can settle nothing. `due_at` is when it may be taken, None once it is settled. `attempts` are those since it was
+    last made due by a person; `reason` is why it was given up after them.
     """
 
     notification: Notification

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain, Verdict
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain, Verdict
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0

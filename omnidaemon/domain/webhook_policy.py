@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain, Verdict
+
 _GONE = 410
 _MINUTE, _HOUR = 60.0, 3600.0
 _SUGGESTED = (5.0, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR)
@@ -23,31 +25,6 @@ class Answer:
     retry_after_seconds: float | None = None
     seconds: float = 0.0
     is_final: bool = False
-
-
-# --- verdicts ---------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Delivered:
-    """The receiver has it."""
-
-
-@attrs.frozen
-class TryAgain:
-    """It is due again after so many seconds."""
-
-    after_seconds: float
-
-
-@attrs.frozen
-class GivenUp:
-    """It will not be sent again unless a person asks for it."""
-
-    reason: str
-
-
-Verdict = Delivered | TryAgain | GivenUp
 
 
 @attrs.frozen(kw_only=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus, Settlement
+
+LARGEST_PAGE_BYTES = 2**20
+"""How much of results a page may hold; but one entry at least."""
 
 
 @attrs.frozen(kw_only=True)
@@ -47,10 +50,22 @@ class OutboxPage:
     cursor: str | None = None
 
     @classmethod
-    def of(cls, found: Sequence[OutboxEntry], limit: int) -> OutboxPage:
-        """A page of up to `limit` of the entries found."""
-        has_more = len(found) > limit
-        return cls(entries=tuple(found[:limit]), cursor=str(found[limit - 1].position) if has_more else None)
+    def of(cls, found: Iterable[OutboxEntry], limit: int) -> OutboxPage:
+        """A page of the first of these: up to `limit`, and fewer when they are large. No more of them is looked at than
+        one that follows."""
+        entries: list[OutboxEntry] = []
+        size_bytes = 0
+        for entry in found:
+            size_bytes += result_bytes(entry)
+            if entries and (len(entries) >= limit or size_bytes > LARGEST_PAGE_BYTES):
+                return cls(entries=tuple(entries), cursor=str(entries[-1].position))
+            entries.append(entry)
+        return cls(entries=tuple(entries))
+
+
+def result_bytes(entry: OutboxEntry) -> int:
+    """How large the result is that an entry holds: all else is bounded."""
+    return len(entry.notification.run.result or b"")
 
 
 class Outbox(ABC):
@@ -74,7 +89,8 @@ class Outbox(ABC):
 
     @abstractmethod
     async def find(self, wanted: OutboxFilter, cursor: str | None = None, limit: int = 100) -> OutboxPage:
-        """Entries that match, newest first. Following the cursors gives each once, also while more come in.
+        """Entries that match, newest first; a page holds fewer than `limit` once their results have more than
+        `LARGEST_PAGE_BYTES`. Following the cursors gives each once, also while more come in.
 
         Raises `InvalidValue` for a cursor that this outbox did not make.
         """

@@ -56,7 +56,7 @@ class MemoryOutbox(Outbox):
         with self._space.transaction():
             newest = sorted(self._space.outbox.values(), key=lambda entry: entry.position, reverse=True)
         older = (entry for entry in newest if before is None or entry.position < before)
-        return OutboxPage.of(list(islice(filter(wanted.matches, older), limit + 1)), limit)
+        return OutboxPage.of(filter(wanted.matches, older), limit)
 
     async def redeliver(self, notification_ids: Sequence[str]) -> Sequence[str]:
         space = self._space

@@ -12,7 +12,7 @@ from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, Settlement
-from omnidaemon.ports.outbox import Outbox, OutboxFilter, OutboxPage, TakenEntries
+from omnidaemon.ports.outbox import LARGEST_PAGE_BYTES, Outbox, OutboxFilter, OutboxPage, TakenEntries
 from omnidaemon.ports.run_queries import position_before
 
 _STEP: Final = 100
@@ -50,14 +50,14 @@ class RedisOutbox(Outbox):
         before = position_before(cursor)
         below = NO_LIMIT if before is None else before
         found: list[OutboxEntry] = []
-        while len(found) <= limit:
+        while (page := OutboxPage.of(found, limit)).cursor is None:
             (rows,) = await self._space.script("newest", below, _STEP, _index_of(wanted))
-            known, _ = await self._read([notification_id.decode() for notification_id in rows[::2]])
-            found += filter(wanted.matches, known.values())
-            if len(rows) < 2 * _STEP:
+            if not rows:
                 break
-            below = int(rows[-1])
-        return OutboxPage.of(found, limit)
+            *_, known, read = await self._space.script("outbox_read", LARGEST_PAGE_BYTES, *rows[::2])
+            found += filter(wanted.matches, self._entries(known))
+            below = int(rows[2 * read - 1])
+        return page
 
     async def redeliver(self, notification_ids: Sequence[str]) -> Sequence[str]:
         left = list(dict.fromkeys(notification_ids))
@@ -76,7 +76,7 @@ class RedisOutbox(Outbox):
     async def _read(self, notification_ids: Sequence[str]) -> tuple[dict[str, OutboxEntry], Instant]:
         if not notification_ids:
             return {}, self._space.clock.now()
-        seconds, microseconds, rows = await self._space.script("outbox_read", *notification_ids)
+        seconds, microseconds, rows, _ = await self._space.script("outbox_read", 0, *notification_ids)
         now = self._space.clock.note(seconds, microseconds)
         return {entry.notification_id: entry for entry in self._entries(rows)}, now
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from itertools import islice
+from itertools import accumulate
 from typing import Final
 
 from omnidaemon.adapters.sqlite.ledger import Ledger
@@ -14,7 +14,7 @@ from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.domain.instant import micros
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, Settlement
-from omnidaemon.ports.outbox import Outbox, OutboxFilter, OutboxPage, TakenEntries
+from omnidaemon.ports.outbox import LARGEST_PAGE_BYTES, Outbox, OutboxFilter, OutboxPage, TakenEntries
 from omnidaemon.ports.run_queries import position_before
 
 _STEP: Final = 100
@@ -29,14 +29,8 @@ _BY_ID: Final = f"""
     SELECT {ENTRY_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN outbox ON outbox.notification_id = wanted.value
     ORDER BY wanted.key
 """
-_NEWEST: Final = f"SELECT {ENTRY_COLUMNS} FROM outbox WHERE position < ? ORDER BY position DESC LIMIT ?"
-_OF_STATUS: Final = f"""
-    SELECT {ENTRY_COLUMNS} FROM outbox WHERE status = ? AND position < ? ORDER BY position DESC LIMIT ?
-"""
-_OF_TOPIC: Final = f"SELECT {ENTRY_COLUMNS} FROM outbox WHERE topic = ? AND position < ? ORDER BY position DESC LIMIT ?"
-_OF_TASK: Final = f"""
-    SELECT {ENTRY_COLUMNS} FROM outbox WHERE task_id = ? AND position < ? ORDER BY position DESC LIMIT ?
-"""
+_NEWEST: Final = f"SELECT {ENTRY_COLUMNS} FROM outbox WHERE {{}}position < ? ORDER BY position DESC LIMIT ?"
+_SIZES: Final = "SELECT length(notification) FROM outbox WHERE {}position < ? ORDER BY position DESC LIMIT ?"
 
 
 class SqliteOutbox(Outbox):
@@ -89,7 +83,7 @@ class SqliteOutbox(Outbox):
 
         def work(reading: Reading) -> OutboxPage:
             found = filter(wanted.matches, _walk(reading, wanted, _NO_LIMIT if before is None else before))
-            return OutboxPage.of(list(islice(found, limit + 1)), limit)
+            return OutboxPage.of(found, limit)
 
         return await self._space.read(work)
 
@@ -112,24 +106,24 @@ def _known(reading: Reading, notification_ids: Sequence[str]) -> dict[str, Outbo
 
 
 def _walk(reading: Reading, wanted: OutboxFilter, before: int) -> Iterator[OutboxEntry]:
-    """What may match, newest first, from the index that knows most of it."""
-    statement, bindings = _source(wanted)
-    while rows := reading.rows(statement, (*bindings, before, _STEP)):
+    """What may match, newest first, from the index that knows most of it; read in steps of bounded size."""
+    where, bindings = _source(wanted)
+    while sizes := reading.rows(_SIZES.format(where), (*bindings, before, _STEP)):
+        step = sum(size <= LARGEST_PAGE_BYTES for size in accumulate(size for (size,) in sizes))
+        rows = reading.rows(_NEWEST.format(where), (*bindings, before, max(1, step)))
         for row in rows:
             yield entry_of(row, reading.codec)
         before = rows[-1][0]
-        if len(rows) < _STEP:
-            return
 
 
 def _source(wanted: OutboxFilter) -> tuple[str, tuple[str, ...]]:
     if wanted.task_id is not None:
-        return _OF_TASK, (wanted.task_id,)
+        return "task_id = ? AND ", (wanted.task_id,)
     if wanted.topic is not None:
-        return _OF_TOPIC, (wanted.topic,)
+        return "topic = ? AND ", (wanted.topic,)
     if wanted.status is not None:
-        return _OF_STATUS, (wanted.status.value,)
-    return _NEWEST, ()
+        return "status = ? AND ", (wanted.status.value,)
+    return "", ()
 
 
 def _entries(reading: Reading, statement: str, bindings: Sequence[object]) -> list[OutboxEntry]:

@@ -14,7 +14,7 @@ from omnidaemon.domain.policy import End, RetryAfter
 from omnidaemon.domain.requests import EndRun
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task
-from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain, Verdict
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain, Verdict
 from omnidaemon.ports.outbox import OutboxFilter, TakenEntries
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts.opening import GREETER, LOGGER, StorageOpening
@@ -32,10 +32,12 @@ def told_of(place: Place, task_id: str = "t1", **more: Any) -> Task:
     return place.task(task_id, **{"webhook": URL, "reply_to": REPLIES, **more})
 
 
-async def ended(place: Place, worker: ScriptedWorker, task_id: str = "t1", **more: Any) -> Task:
+async def ended(
+    place: Place, worker: ScriptedWorker, task_id: str = "t1", *, result: bytes = b'"done"', **more: Any
+) -> Task:
     """A task of which a run has just succeeded."""
     task = told_of(place, task_id, **more)
-    await worker.settle(await worker.begun(task, GREETER), succeeded())
+    await worker.settle(await worker.begun(task, GREETER), succeeded(result))
     return task
 
 

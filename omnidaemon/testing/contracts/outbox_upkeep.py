@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from omnidaemon.domain.errors import InvalidValue
-from omnidaemon.domain.outbox import OutboxStatus
-from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain
-from omnidaemon.ports.outbox import OutboxFilter
+from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain
+from omnidaemon.ports.outbox import LARGEST_PAGE_BYTES, OutboxFilter, result_bytes
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts.opening import StorageOpening
 from omnidaemon.testing.contracts.outbox import BOTH, REPLY, ended, everything, settled, taken
@@ -56,6 +56,26 @@ class OutboxUpkeepContract(StorageOpening):
         assert seen == ["t4", "t3", "t2", "t1", "t0"]
         with pytest.raises(InvalidValue):
             await storage.outbox.find(OutboxFilter(), cursor="x")
+
+    @pytest.mark.parametrize("wanted", [OutboxFilter(), OutboxFilter(task_id="t2"), OutboxFilter(kind=REPLY)])
+    async def test_outbox_lists_large_results_a_few_at_a_time(
+        self, place: Place, storage: Storage, worker: ScriptedWorker, wanted: OutboxFilter
+    ) -> None:
+        """No page holds more than so many bytes of them, but one entry at least; and none is passed over."""
+        sizes = {"t0": 1, "t1": LARGEST_PAGE_BYTES + 1, "t2": 1, "t3": LARGEST_PAGE_BYTES // 2, "t4": 1}
+        for task_id, size in sizes.items():
+            await ended(place, worker, task_id, result=b'"' + b"x" * size + b'"')
+        seen: list[OutboxEntry] = []
+        cursor = None
+        while True:
+            page = await storage.outbox.find(wanted, cursor)
+            assert len(page.entries) == 1 or sum(map(result_bytes, page.entries)) <= LARGEST_PAGE_BYTES
+            seen += page.entries
+            if (cursor := page.cursor) is None:
+                break
+        told = [each for each in sorted(sizes, reverse=True) if wanted.task_id in (None, each)]
+        assert [entry.notification.task_id for entry in seen if entry.notification.kind is REPLY] == told
+        assert len({entry.position for entry in seen}) == len(told) * (2 if wanted.kind is None else 1)
 
     @pytest.mark.parametrize(
         "verdict", [Delivered(), GivenUp("enough"), TryAgain(1000.0)], ids=["done", "off", "later"]

@@ -9,7 +9,7 @@ from omnidaemon.domain.notification import notifications_of
 from omnidaemon.domain.outbox import LONGEST_LOG, OutboxEntry, OutboxStatus, SendAttempt, Settlement
 from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.states import RunState
-from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain
 from tests.unit.domain.samples import NOW, later, run
 
 RUN = run(RunState.DEAD, return_address=ReturnAddress(created_at=NOW.at, reply_to="answers"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omnidaemon.domain.reply_policy import UNHEARD, ReplyPolicy
-from omnidaemon.domain.webhook_policy import Delivered, GivenUp, TryAgain
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain
 
 POLICY = ReplyPolicy()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from omnidaemon.domain.webhook_policy import Answer, Delivered, GivenUp, TryAgain, WebhookPolicy
+from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain
+from omnidaemon.domain.webhook_policy import Answer, WebhookPolicy
 
 POLICY = WebhookPolicy()
 LAST = POLICY.max_attempts

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -88,6 +88,7 @@ class Beside:
         self._has_left = False
         self._waiting: list[Companion] = []
         self._running: set[asyncio.Task[None]] = set()
+        self._before_start: dict[asyncio.Task[None], asyncio.AbstractEventLoop] = {}
 
     def hand_over(self, work: Work) -> Companion:
         """Have it done on the engine's loop, as soon as there is one. From any thread."""
@@ -100,6 +101,28 @@ class Beside:
                 return companion
         companion.give_up()
         return companion
+
+    @contextlib.contextmanager
+    def until_start(self, task: asyncio.Task[None]) -> Iterator[None]:
+        """Have this task of the running loop cancelled when a worker's start begins: the loop may be the agents' then."""
+        with self._lock:
+            self._before_start[task] = asyncio.get_running_loop()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._before_start[task]
+
+    async def start_begins(self) -> None:
+        """Return once nothing goes on upon this loop that was to end now."""
+        here = asyncio.get_running_loop()
+        with self._lock:
+            ending = [(task, loop) for task, loop in self._before_start.items() if not task.done()]
+        for task, loop in ending:
+            with contextlib.suppress(RuntimeError):  # its loop is closed
+                loop.call_soon_threadsafe(task.cancel)
+        if own := [task for task, loop in ending if loop is here]:
+            await asyncio.wait(own)
 
     @property
     def awaits_engine(self) -> bool:

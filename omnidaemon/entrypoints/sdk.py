@@ -147,6 +147,7 @@ class OmniDaemonSDK(Client):
             raise AlreadyStarted("this SDK runs already")
         self.worker = worker = Worker(self.container, dict(self.registration.agents), self.publish_from, self.beside)
         try:
+            await self.beside.start_begins()
             await run_hooks(self.registration.startup)
             try:
                 await worker.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,7 +19,7 @@ from omnidaemon.entrypoints.http.binding import Listener, listen
 from omnidaemon.ports.telemetry import Level
 
 if TYPE_CHECKING:
-    from omnidaemon.bootstrap.beside import Work
+    from omnidaemon.bootstrap.beside import Companion, Work
     from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
 _GRACE_SECONDS = 1
@@ -40,8 +40,8 @@ async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: in
     """Serve the HTTP API until this is cancelled, or until the SDK's worker has left or has failed to start.
 
     While the SDK runs agents it is served from the engine's loop, whichever loop awaits this, so that an agent that
-    blocks does not keep it from answering; before that from the caller's, from which it moves once sdk.start() has an
-    engine. `host` and `port` are those of the settings unless they are given. Raises `UnguardedAddress` for an address
+    blocks does not keep it from answering; before that from the caller's, from which it moves with sdk.start(): who
+    asks in between is answered once the engine is there. `host` and `port` are those of the settings unless they are given. Raises `UnguardedAddress` for an address
     beyond loopback without keys, `AddressUnavailable`, `ApiFailed`.
     """
     settings = sdk.settings
@@ -51,8 +51,8 @@ async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: in
         with_engine = sdk.beside.hand_over(serving(sdk, listener))
         ended = asyncio.create_task(with_engine.wait())
         try:
-            if sdk.beside.awaits_engine:
-                await _serve_until(with_engine.begun(), _Served(sdk, listener))
+            if sdk.worker is None and sdk.beside.awaits_engine:
+                await _serve_before(sdk, with_engine, _Served(sdk, listener))
             await ended
         finally:
             ended.cancel()
@@ -61,17 +61,18 @@ async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: in
         listener.close()
 
 
-async def _serve_until(moment: Awaitable[object], serve: Work) -> None:
-    """Serve here, and end it then. Both accept from one listener for a moment, so nobody is turned away."""
-    serving_here, waiting = asyncio.create_task(serve()), asyncio.ensure_future(moment)
+async def _serve_before(sdk: OmniDaemonSDK, with_engine: Companion, serve: Work) -> None:
+    """Serve here until the SDK starts, on whichever loop. Whoever connects after that waits in the listener's queue."""
+    serving_here, begun = asyncio.create_task(serve()), asyncio.create_task(with_engine.begun())
     try:
-        await asyncio.wait([serving_here, waiting], return_when=asyncio.FIRST_COMPLETED)
-        if serving_here.done():
-            serving_here.result()
+        with sdk.beside.until_start(serving_here):
+            await asyncio.wait([serving_here, begun], return_when=asyncio.FIRST_COMPLETED)
+            if serving_here.done() and not serving_here.cancelled():
+                serving_here.result()
     finally:
-        for task in (serving_here, waiting):
+        for task in (serving_here, begun):
             task.cancel()
-        await asyncio.gather(serving_here, waiting, return_exceptions=True)
+        await asyncio.gather(serving_here, begun, return_exceptions=True)
 
 
 def serving(sdk: OmniDaemonSDK, listener: Listener) -> Work:

@@ -107,7 +107,7 @@ async def test_awaited_from_another_loop(sdk, port):
 
 
 async def test_it_moves_to_the_engine(sdk, port):
-    """Awaited before the start, it answers from here until there is an engine, and then from there."""
+    """Awaited before the start, it answers from here until then; once sdk.start() returns, nothing answers from here."""
     async with serving(sdk, port) as url:
         assert (await answer(url))["workers"] == 0
         async with sdk:
@@ -134,10 +134,10 @@ async def test_a_start_that_fails_ends_it(sdk, port):
 
     @sdk.on_startup
     async def open_pool():
-        await answer(f"http://127.0.0.1:{port}", "/livez")
         raise RuntimeError("no pool")
 
     task = asyncio.create_task(start_api_server(sdk, port=port))
+    await answer(f"http://127.0.0.1:{port}", "/livez")
     with pytest.raises(RuntimeError, match="no pool"):
         await sdk.start()
     async with asyncio.timeout(PATIENCE_SECONDS):

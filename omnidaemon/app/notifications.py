@@ -43,8 +43,8 @@ class NotifyingTerms:
 
 class Notifications:
     """Takes what is due from the outbox, tells it, and settles it. Webhooks are sent many at once, so that a slow
-    receiver holds nobody up but those who are to be told after it; replies go out in batches, one after the other, and a
-    slow bus holds up nothing but them.
+    receiver holds nobody up but those who are to be told after it; replies go out in batches, one after the other, and
+    a slow bus holds up nothing but them.
 
     `is_idle` is set while no webhook is under way, `has_taken_last` once nothing more will be.
     """
@@ -244,7 +244,8 @@ class Notifications:
         )
 
     async def _publish(self, tasks: Sequence[Task]) -> dict[str, str]:
-        """Why which of them are not on the bus, by id. They are tried again, also when a person has to mend it first."""
+        """Why which of them are not on the bus, by id. They are tried again, also when a person has to mend it
+        first."""
         if not tasks:
             return {}
         try:

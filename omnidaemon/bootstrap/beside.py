@@ -104,7 +104,8 @@ class Beside:
 
     @contextlib.contextmanager
     def until_start(self, task: asyncio.Task[None]) -> Iterator[None]:
-        """Have this task of the running loop cancelled when a worker's start begins: the loop may be the agents' then."""
+        """Have this task of the running loop cancelled when a worker's start begins: the loop may be the agents'
+        then."""
         with self._lock:
             self._before_start[task] = asyncio.get_running_loop()
         try:

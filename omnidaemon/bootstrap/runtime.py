@@ -57,8 +57,8 @@ class Runtime:
 
     @property
     def place(self) -> str:
-        """Where it works, for a person: bus and store, the namespace where it is not the default, and the data directory
-        where one of the two keeps files in it."""
+        """Where it works, for a person: bus and store, the namespace where it is not the default, and the data
+        directory where one of the two keeps files in it."""
         bus, store = self.bus.capabilities, self.storage.capabilities
         words = [f"bus {bus.name}, store {store.name}"]
         if self.settings.namespace != DEFAULT_NAMESPACE:

@@ -17,8 +17,8 @@ UNHEARD = "no agent listens on the topic, and this bus keeps nothing for one tha
 class ReplyPolicy:
     """A reply is tried until the bus takes it, however long that is away: it is a task, and tasks are not lost.
 
-    It is not tried for ever where nobody listens and nothing waits for those who will: after `unheard_max` attempts in a
-    row, about a minute, it is as lost as every task on such a bus.
+    It is not tried for ever where nobody listens and nothing waits for those who will: after `unheard_max` attempts in
+    a row, about a minute, it is as lost as every task on such a bus.
 
     `hops_max` is how many replies may follow from one another, so that two agents that answer each other come to an
     end. `payload_max_bytes` is the limit of every payload.

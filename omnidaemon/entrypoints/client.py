@@ -141,8 +141,8 @@ class Client:
         await (await self.runtime()).storage.commands.requeue(known_task(task_id, agent), agent)
 
     async def delete_task(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
-        """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs, and with `only_dead`
-        unless it is dead."""
+        """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs, and with
+        `only_dead` unless it is dead."""
         await (await self.runtime()).storage.commands.delete(known_task(task_id, agent), agent, only_dead=only_dead)
 
     # --- webhooks and replies -----------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ class _Serving:
             await asyncio.wait(waits)
             self._watch.loop_is_free()
 
-    # --- signals --------------------------------------------------------------------------------------------------------
+    # --- signals ------------------------------------------------------------------------------------------------------
 
     def _on_signal(self, number: int, _frame: types.FrameType | None) -> None:
         """Runs between two steps of whatever the main thread does, so it only passes the word on."""

@@ -1,7 +1,7 @@
 """Which addresses may be reached: public ones, and private ones that somebody has allowed.
 
-Whoever publishes a task names a URL, and the worker that follows it may stand where the publisher may not reach. So what
-a name means is looked up once, each address is judged, and that address is connected to.
+Whoever publishes a task names a URL, and the worker that follows it may stand where the publisher may not reach. So
+what a name means is looked up once, each address is judged, and that address is connected to.
 """
 
 from __future__ import annotations

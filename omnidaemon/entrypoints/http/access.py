@@ -39,7 +39,8 @@ _BESIDE_THE_PAYLOAD_BYTES = 64 * 1024
 
 @attrs.frozen(kw_only=True)
 class Access:
-    """The rules of one server. Without keys everybody who reaches it may do everything: it is bound to loopback then."""
+    """The rules of one server. Without keys everybody who reaches it may do everything: it is bound to loopback
+    then."""
 
     keys: tuple[ApiKey, ...]
     hosts: frozenset[str]

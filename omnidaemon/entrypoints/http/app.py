@@ -38,9 +38,8 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
     """The HTTP API as an ASGI application, to be served or mounted in one's own, under any prefix.
 
     It works on the adapters of whichever loop it runs on, and opens them when they are first needed; `sdk.close()` or
-    `sdk.stop()` on that loop closes them. `hosts` are names that it may be called by, beside those of the settings; `InvalidSetting` for
-    what is none.
-    """
+    `sdk.stop()` on that loop closes them. `hosts` are names that it may be called by, beside those of the settings;
+    `InvalidSetting` for what is none."""
     settings = sdk.settings
     named: tuple[str, ...] = HOSTS.read("hosts", hosts, "arguments")  # type: ignore[assignment]
     app = FastAPI(

@@ -1,4 +1,5 @@
-"""Errors as answers: one table from the kind of error to a status, and the one form that all of them have (RFC 9457)."""
+"""Errors as answers: one table from the kind of error to a status, and the one form that all of them have (RFC
+9457)."""
 
 from __future__ import annotations
 

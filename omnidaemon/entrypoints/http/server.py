@@ -41,9 +41,8 @@ async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: in
 
     While the SDK runs agents it is served from the engine's loop, whichever loop awaits this, so that an agent that
     blocks does not keep it from answering; before that from the caller's, from which it moves with sdk.start(): who
-    asks in between is answered once the engine is there. `host` and `port` are those of the settings unless they are given. Raises `UnguardedAddress` for an address
-    beyond loopback without keys, `AddressUnavailable`, `ApiFailed`.
-    """
+    asks in between is answered once the engine is there. `host` and `port` are those of the settings unless they are
+    given. Raises `UnguardedAddress` for an address beyond loopback without keys, `AddressUnavailable`, `ApiFailed`."""
     settings = sdk.settings
     host, port = settings.api_host if host is None else host, settings.api_port if port is None else port
     listener = await asyncio.to_thread(listen, host, port, has_keys=bool(settings.api_keys))

@@ -107,7 +107,8 @@ async def test_awaited_from_another_loop(sdk, port):
 
 
 async def test_it_moves_to_the_engine(sdk, port):
-    """Awaited before the start, it answers from here until then; once sdk.start() returns, nothing answers from here."""
+    """Awaited before the start, it answers from here until then; once sdk.start() returns, nothing answers from
+    here."""
     async with serving(sdk, port) as url:
         assert (await answer(url))["workers"] == 0
         async with sdk:

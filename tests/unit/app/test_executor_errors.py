@@ -81,7 +81,8 @@ async def test_the_policy_says_which_exceptions_are_final(bench: ExecutorBench, 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit])
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_a_handler_that_says_the_process_ends_has_failed(bench: ExecutorBench, is_async, kind):
-    """Where Ctrl-C does not raise it, it is the handler's own: given back uncounted, it would end worker after worker."""
+    """Where Ctrl-C does not raise it, it is the handler's own: given back uncounted, it would end worker after
+    worker."""
 
     def plain(payload):
         raise kind("mine")

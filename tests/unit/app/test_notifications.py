@@ -329,7 +329,8 @@ async def test_a_reply_is_tried_until_the_bus_takes_it(shop: Workshop, part):
 
 
 async def test_a_reply_that_nobody_can_ever_hear_is_given_up(shop: Workshop):
-    """On a bus that keeps nothing: after a minute, with the reason, and no task is left that would be queued for ever."""
+    """On a bus that keeps nothing: after a minute, with the reason, and no task is left that would be queued for
+    ever."""
     deaf = DeafBus(shop.real_bus)
     shop.bus = Faulty(deaf)
     await shop.start(agent_of(echo))

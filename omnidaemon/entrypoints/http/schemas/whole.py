@@ -80,7 +80,8 @@ class Flaw(Output):
 
 
 class Problem(Output):
-    """An error (RFC 9457). `error` is the name that the same error has in Python, `attributes` what it says of itself."""
+    """An error (RFC 9457). `error` is the name that the same error has in Python, `attributes` what it says of
+    itself."""
 
     type: str
     title: str

@@ -207,7 +207,8 @@ async def test_no_more_than_so_many(app):
 
 
 async def test_a_place_is_taken_when_it_is_given():
-    """Not only once the first line is sent: a crowd that comes at once is not let in by the first look at the number."""
+    """Not only once the first line is sent: a crowd that comes at once is not let in by the first look at the
+    number."""
     streams = Streams(most=2)
     admitted = [streams.response(_nothing(), on_pause=lambda: None) for _ in range(2)]
     with pytest.raises(TooBusy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Headers, Input, Instant, Name, Text
+from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Headers, Input, Instant, Name, Text, WebhookUrl
 
 
 class NewTask(Input):
@@ -32,7 +32,7 @@ class NewTask(Input):
     correlation_id: Text | None = Field(None, description="What this task belongs to; its own id unless given.")
     causation_id: Text | None = Field(None, description="What brought this task about.")
     headers: Headers | None = Field(None, description="Texts that go along with the task.")
-    webhook: str | None = Field(None, description="A URL that hears of the end of each of its runs.")
+    webhook: WebhookUrl | None = Field(None, description="A URL that hears of the end of each of its runs.")
     reply_to: Name | None = Field(None, description="A topic that gets the result of each of its runs as a task.")
 
 

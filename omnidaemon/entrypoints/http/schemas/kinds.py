@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from omnidaemon.domain.webhook_url import LONGEST_URL
+
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,200}$"
 _TIME = {"type": "string", "format": "date-time", "example": "2030-01-31T12:00:00+00:00"}
 
@@ -26,6 +28,18 @@ Headers = Annotated[
             "type": "object",
             "propertyNames": {"pattern": NAME_PATTERN},
             "additionalProperties": {"type": "string", "maxLength": 1000},
+        }
+    ),
+]
+# The server takes a little more, such as IPv6 hosts and letters beyond ASCII; what is told here, it takes.
+WebhookUrl = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": LONGEST_URL,
+            "pattern": r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,200}[A-Za-z0-9])?(:[1-9][0-9]{0,3})?(/[!-~]*)?$",
+            "example": "https://example.org/hook",
         }
     ),
 ]

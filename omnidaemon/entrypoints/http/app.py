@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from omnidaemon.bootstrap.setting_kinds import HOSTS
 from omnidaemon.entrypoints.http import schemas
 from omnidaemon.entrypoints.http.access import Access, PlaceGuard
+from omnidaemon.entrypoints.http.places import Places
 from omnidaemon.entrypoints.http.problems import add_handlers, problem
 from omnidaemon.entrypoints.http.routes.agents import agents
 from omnidaemon.entrypoints.http.routes.dead_letters import dead_letters, topics
@@ -28,6 +29,8 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.sdk import OmniDaemonSDK
+
+_MOST_WAITS = 1000
 
 _ABOUT = """Publish tasks to background agents, see what became of them, and control the agents.
 
@@ -61,6 +64,7 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
         payload_max_bytes=settings.payload_max_bytes,
     )
     app.state.streams = Streams()
+    app.state.waits = Places(_MOST_WAITS)
     add_handlers(app)
     app.add_middleware(PlaceGuard, access=access)
     app.add_middleware(_LastResort, telemetry=sdk.container.telemetry())

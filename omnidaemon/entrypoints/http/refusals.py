@@ -72,12 +72,12 @@ class NotJsonContent(OmniDaemonError):
 
 
 class TooBusy(OmniDaemonError):
-    """As many streams are open as this server serves at once."""
+    """As many requests wait, for events or for a result, as this server lets wait at once."""
 
     is_transient: ClassVar[bool] = True
 
     def __str__(self) -> str:
-        return "too many streams are open; come back later, with the id of the last event"
+        return "too many requests wait here already; come back later, for events with the id of the last one"
 
 
 class BodyTooLarge(PayloadTooLarge):

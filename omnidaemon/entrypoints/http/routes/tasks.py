@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Header, Query, Response
+from fastapi import Depends, Header, Query, Request, Response
 
 from omnidaemon.domain.errors import InvalidValue, TaskNotFound, WaitTimedOut
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.places import Places
 from omnidaemon.entrypoints.http.schemas import Absent, Name, NewTask, Text
 from omnidaemon.entrypoints.http.surface import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
 from omnidaemon.entrypoints.shapes import Shape
@@ -40,6 +42,14 @@ Wait = Annotated[
         description="Answer as soon as the task has ended, but no later than after so many seconds, ended or not.",
     ),
 ]
+
+
+def _waits(request: Request) -> Places:
+    waits: Places = request.app.state.waits
+    return waits
+
+
+Waits = Annotated[Places, Depends(_waits)]
 
 
 @tasks.post(
@@ -84,13 +94,13 @@ async def list_tasks(
 
 
 @tasks.get("/tasks/{task_id}", response_model=schemas.TaskResult, responses=problems(404))
-async def get_task_result(client: Serving, task_id: TaskId, agent: OneAgent = None, wait: Wait = 0.0) -> Shape:
+async def get_task_result(
+    client: Serving, waits: Waits, task_id: TaskId, agent: OneAgent = None, wait: Wait = 0.0
+) -> Shape:
     """A task as it stands, whatever its status; 404 only when it is unknown."""
     if wait:
-        try:
+        with waits.taken(), contextlib.suppress(WaitTimedOut):  # as it stands, then
             return shapes.task_result(await client.wait_for_result(task_id, timeout=wait, agent=agent))
-        except WaitTimedOut:
-            pass  # as it stands, then
     return await _standing(client, task_id, agent)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
+from omnidaemon.api import create_app
 from omnidaemon.entrypoints import shapes
-from tests.unit.entrypoints.http.conftest import calling, made_sdk, problem
+from omnidaemon.entrypoints.http.places import Places
+from omnidaemon.entrypoints.http.refusals import TooBusy
+from tests.unit.entrypoints.http.conftest import caller, calling, made_sdk, problem
+
+PATIENCE_SECONDS = 20
 
 
 async def published(api, topic="greet.user", payload="Alice", **more):
@@ -163,6 +169,33 @@ async def test_lists_by_status_and_agent(api):
     await ended(api, dead)
     for query, found in (("status=dead", [dead]), ("agent=failing", [dead]), ("status=running", [])):
         assert [task["task_id"] for task in (await api.get(f"/tasks?{query}")).json()["tasks"]] == found
+
+
+async def test_no_more_wait_than_so_many(sdk):
+    """Who comes then is told to come later, and whoever does not wait is answered; a place is free again afterwards."""
+    app = create_app(sdk)
+    app.state.waits = Places(1)
+    async with caller(app) as api:
+        held, other = [await published(api, topic="nowhere") for _ in range(2)]
+        waiting = asyncio.create_task(api.get(f"/tasks/{held}?wait=20"))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not _is_full(app.state.waits):
+                await api.get("/livez")
+        response = await api.get(f"/tasks/{other}?wait=0.01")
+        problem(response, 503, "TooBusy")
+        assert "retry-after" in response.headers
+        assert (await api.get(f"/tasks/{other}")).status_code == 200
+        await sdk.cancel_task(held)
+        assert (await waiting).json()["status"] == "cancelled"
+        assert (await api.get(f"/tasks/{other}?wait=0.01")).status_code == 200
+
+
+def _is_full(places):
+    try:
+        with places.taken():
+            return False
+    except TooBusy:
+        return True
 
 
 class TestDeadLetters:

@@ -182,6 +182,8 @@ def _parsed(text: bytes) -> object:
         raise BodyNotJson(f"byte {error.start} is not UTF-8") from None
     except RecursionError:
         raise BodyNotJson(_TOO_DEEP) from None
+    except BodyNotJson:  # a number that JSON has not
+        raise
     except ValueError as error:  # a number of more digits than Python reads
         raise BodyNotJson(str(error)) from None
     # A payload may be as deep as that, and stands in an object here.

@@ -30,6 +30,7 @@ from omnidaemon.entrypoints import readings
 from omnidaemon.entrypoints.checks import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.entrypoints.diagnosis import Finding
 from omnidaemon.entrypoints.event_stream import EventStream
+from omnidaemon.entrypoints.http.refusals import TooBusy
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
 from omnidaemon.entrypoints.http_client.event_stream import SseStream
 from omnidaemon.ports.bus import Depth
@@ -114,7 +115,7 @@ class HttpClient:
             try:
                 # How it stands is known before anything is waited for: who is away then was never there.
                 found = await self._standing(task_id, agent, min(left, _LONGEST_ASK_SECONDS) if status else 0.0)
-            except BackendUnavailable:
+            except (BackendUnavailable, TooBusy):
                 if status is None or left <= 0.0:
                     raise
                 await asyncio.sleep(min(left, _AWAY_SECONDS))

@@ -28,7 +28,7 @@ _KINDS: Mapping[str, type[OmniDaemonError]] = MappingProxyType(
 _OF_STATUS: Mapping[int, type[OmniDaemonError]] = MappingProxyType(
     {HTTPStatus.NOT_FOUND: NotFound, HTTPStatus.CONFLICT: Conflict}
 )
-_NO_ROUTE = frozenset({"NotFound", "MethodNotAllowed"})
+_NO_ROUTE = frozenset({"NotFound", "RouteNotFound", "MethodNotAllowed"})
 
 
 def error_of(problem: Mapping[str, Any], status: int, location: str) -> OmniDaemonError:

@@ -21,8 +21,8 @@ class SendAttempt(Output):
 
 
 class Webhook(Output):
-    """A webhook or a reply on its way. `next_attempt_at` is null once it is settled; of `target`, what looks like a
-    secret is left out."""
+    """A webhook or a reply on its way. `next_attempt_at` is null once it is settled; of a URL, `target` is
+    the beginning alone: the rest is often a key."""
 
     id: str
     kind: NotificationKind

@@ -29,8 +29,22 @@ _BY_ID: Final = f"""
     SELECT {ENTRY_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN outbox ON outbox.notification_id = wanted.value
     ORDER BY wanted.key
 """
-_NEWEST: Final = f"SELECT {ENTRY_COLUMNS} FROM outbox WHERE {{}}position < ? ORDER BY position DESC LIMIT ?"
-_SIZES: Final = "SELECT length(notification) FROM outbox WHERE {}position < ? ORDER BY position DESC LIMIT ?"
+
+
+def _newest(columns: str, source: str = "") -> str:
+    return f"SELECT {columns} FROM outbox WHERE {source} position < ? ORDER BY position DESC LIMIT ?"
+
+
+# Each a statement of its own, so that the plan of each can be looked at.
+_NEWEST: Final = _newest(ENTRY_COLUMNS)
+_NEWEST_OF_TASK: Final = _newest(ENTRY_COLUMNS, "task_id = ? AND")
+_NEWEST_ON_TOPIC: Final = _newest(ENTRY_COLUMNS, "topic = ? AND")
+_NEWEST_IN_STATUS: Final = _newest(ENTRY_COLUMNS, "status = ? AND")
+_SIZE: Final = "length(notification)"
+_SIZES: Final = _newest(_SIZE)
+_SIZES_OF_TASK: Final = _newest(_SIZE, "task_id = ? AND")
+_SIZES_ON_TOPIC: Final = _newest(_SIZE, "topic = ? AND")
+_SIZES_IN_STATUS: Final = _newest(_SIZE, "status = ? AND")
 
 
 class SqliteOutbox(Outbox):
@@ -107,23 +121,23 @@ def _known(reading: Reading, notification_ids: Sequence[str]) -> dict[str, Outbo
 
 def _walk(reading: Reading, wanted: OutboxFilter, before: int) -> Iterator[OutboxEntry]:
     """What may match, newest first, from the index that knows most of it; read in steps of bounded size."""
-    where, bindings = _source(wanted)
-    while sizes := reading.rows(_SIZES.format(where), (*bindings, before, _STEP)):
+    newest, sizes_of, bindings = _source(wanted)
+    while sizes := reading.rows(sizes_of, (*bindings, before, _STEP)):
         step = sum(size <= LARGEST_PAGE_BYTES for size in accumulate(size for (size,) in sizes))
-        rows = reading.rows(_NEWEST.format(where), (*bindings, before, max(1, step)))
+        rows = reading.rows(newest, (*bindings, before, max(1, step)))
         for row in rows:
             yield entry_of(row, reading.codec)
         before = rows[-1][0]
 
 
-def _source(wanted: OutboxFilter) -> tuple[str, tuple[str, ...]]:
+def _source(wanted: OutboxFilter) -> tuple[str, str, tuple[str, ...]]:
     if wanted.task_id is not None:
-        return "task_id = ? AND ", (wanted.task_id,)
+        return _NEWEST_OF_TASK, _SIZES_OF_TASK, (wanted.task_id,)
     if wanted.topic is not None:
-        return "topic = ? AND ", (wanted.topic,)
+        return _NEWEST_ON_TOPIC, _SIZES_ON_TOPIC, (wanted.topic,)
     if wanted.status is not None:
-        return "status = ? AND ", (wanted.status.value,)
-    return "", ()
+        return _NEWEST_IN_STATUS, _SIZES_IN_STATUS, (wanted.status.value,)
+    return _NEWEST, _SIZES, ()
 
 
 def _entries(reading: Reading, statement: str, bindings: Sequence[object]) -> list[OutboxEntry]:

@@ -167,6 +167,6 @@ async def test_a_server_that_is_emptied_all_the_time(private_redis, workshop, cl
             await asyncio.sleep(0.02)
         commands = server.info("commandstats")
     assert workshop.words.count("DATA LOSS") <= 2 * 2 * 6  # workers, bus and store, seconds
-    assert sum(row["calls"] for name, row in commands.items() if name == "cmdstat_evalsha") < 2 * 5 * 40
+    assert sum(row["calls"] for name, row in commands.items() if name == "cmdstat_evalsha") < 2 * 6 * 40
     task_id = await client.publish_task("greet.user", {"name": "Alice"})
     await all_succeeded(client, [task_id])

@@ -40,7 +40,12 @@ def receiving():
 
     @asynccontextmanager
     async def receiving(speak: Speak, tls=None, host="127.0.0.1") -> AsyncIterator[Receiver]:
+        speaking: set[asyncio.Task[None]] = set()
+
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            speaking.add(task)
             try:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 first, *lines = head.strip().split("\r\n")
@@ -48,8 +53,8 @@ def receiving():
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 receiver.requests.append((first, headers, body))
                 await speak(writer)
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass
+            except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                pass  # the last: the test is over
             finally:
                 writer.close()
 
@@ -59,5 +64,8 @@ def receiving():
             yield receiver
         finally:
             server.close()
+            for task in speaking:
+                task.cancel()
+            await asyncio.gather(*speaking, return_exceptions=True)
 
     return receiving

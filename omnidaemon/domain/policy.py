@@ -23,11 +23,12 @@ from omnidaemon.domain.outcome import (
     Returned,
 )
 from omnidaemon.domain.states import RunState
+from omnidaemon.domain.values import value
 
 Seconds = float | timedelta
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Counts:
     """What a policy may know of a run: finished attempts that counted, crashes, and its age at the store's clock."""
 
@@ -40,7 +41,7 @@ class Counts:
 # --- decisions: what the store shall do with the run ---------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class End:
     """The run is over."""
 

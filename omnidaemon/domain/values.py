@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from attrs import frozen as value
 else:
+    from typing import Any
+
     import attrs
 
-    def value(cls=None, /, *, eq=True, **options):
+    def value(cls: type | None = None, /, *, eq: bool = True, **options: Any) -> Any:
         """Immutable to the type checkers, which see every line of ours. Refusing assignments at run time too makes
         each `attrs.frozen` twice as dear to construct: that was a tenth of what a task cost."""
         made = attrs.define(eq=eq, unsafe_hash=eq or None, **options)

@@ -27,8 +27,8 @@ _SECONDS: Final = "seconds_sum"
 
 
 class Writes:
-    """Everything that one call writes. `kept` are the runs as they are before it, `logged` the tasks that are in the log
-    by then; `moved` are the runs as they will be."""
+    """Everything that one call writes. `kept` are the runs as they are before it, `logged` the tasks that are in the
+    log by then; `moved` are the runs as they will be."""
 
     def __init__(
         self, codec: Codec, now: Instant, kept: Mapping[RunKey, Kept], logged: Collection[str] = frozenset()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import attrs
 import orjson
@@ -67,7 +68,8 @@ def test_what_a_group_shares_is_all_but_what_each_run_has():
 def shared_names() -> Iterator[str]:
     """The fields by which runs are grouped, found by changing them one by one."""
     for field in attrs.fields(Run):
-        if SHARED(RUN) != SHARED(attrs.evolve(RUN, **{field.name: "another"})):
+        another: dict[str, Any] = {field.name: "another"}
+        if SHARED(RUN) != SHARED(attrs.evolve(RUN, **another)):
             yield field.name
 
 

@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import Enum, auto
 
-import attrs
-
 from omnidaemon.app.agents import Agent
 from omnidaemon.domain.outcome import Outcome
 from omnidaemon.domain.requests import Grant
 from omnidaemon.domain.run import RunKey
 from omnidaemon.domain.task import Task
+from omnidaemon.domain.values import value
 
 
 class StopReason(Enum):
@@ -24,7 +23,7 @@ class StopReason(Enum):
     TIMED_OUT = auto()
 
 
-@attrs.frozen(eq=False)
+@value(eq=False)
 class Assignment:
     """One attempt to execute; `limit_seconds` counts from the handler's start."""
 
@@ -34,7 +33,7 @@ class Assignment:
     limit_seconds: float | None
 
 
-@attrs.frozen(eq=False)
+@value(eq=False)
 class Report:
     """What an attempt came to, and the handler's own running time. The grant is named, since a newer one of the same
     run may be under way."""

@@ -11,8 +11,8 @@ from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane
 from omnidaemon.domain.errors import OmniDaemonError
-from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed
-from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait
+from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed, Returned
+from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait, succeeded
 from omnidaemon.domain.requests import NEWER_SCHEMA_PAUSE_SECONDS, Finish, Grant, undecodable
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Unreadable
@@ -63,12 +63,15 @@ class OutcomeFinishes:
             if isinstance(grant.task, Unreadable):
                 self._refuse(holding, grant.task)
                 continue
-            counts = holding.counts(now)
-            expired = policy.before_start(counts)
-            if expired is not None:
-                self.report([Report(grant, expired)])
-                continue
-            assignments.append(Assignment(grant, grant.task, holding.agent, policy.attempt_seconds(counts)))
+            limit = None
+            if grant.run.crashes or policy.has_limits:
+                counts = holding.counts(now)
+                expired = policy.before_start(counts)
+                if expired is not None:
+                    self.report([Report(grant, expired)])
+                    continue
+                limit = policy.attempt_seconds(counts)
+            assignments.append(Assignment(grant, grant.task, holding.agent, limit))
         if assignments:
             self._workforce.assign(assignments)
 
@@ -107,10 +110,14 @@ class OutcomeFinishes:
             if holding is None or holding.grant is not report.grant:
                 continue  # lost or given back meanwhile: it is somebody else's to record
             holding.is_recording = True
-            decision = holding.agent.policy.decide(holding.counts(now), report.outcome, self._chance())
+            outcome = report.outcome
+            if isinstance(outcome, Returned):
+                decision: Decision = succeeded(outcome)
+            else:
+                decision = holding.agent.policy.decide(holding.counts(now), outcome, self._chance())
             current.append((holding, _finish(holding, decision, report.seconds)))
-            if isinstance(report.outcome, Failed):
-                self._tell(report.grant, report.outcome, decision)
+            if isinstance(outcome, Failed):
+                self._tell(report.grant, outcome, decision)
         if current:
             await self._finish(current)
 

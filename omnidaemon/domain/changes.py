@@ -65,7 +65,8 @@ def changes_of(
         tally = tallies.get(after.subscription)
         if tally is None:
             tally = tallies[after.subscription] = _Tally()
-        tally.add(before, after)
+        has_new_error = bool(after.errors) and _has_new_error(before, after)
+        tally.add(before, after, has_new_error=has_new_error)
         if after.return_address is not None and after.state.is_end and (before is None or not before.state.is_end):
             notifications += notifications_of(after, at)
         kind = _event_kind(before, after)
@@ -77,7 +78,7 @@ def changes_of(
                     topic=after.subscription.topic,
                     agent=after.subscription.agent,
                     attempt=_attempt_of(kind, before, after),
-                    detail=after.errors[-1].message if _has_new_error(before, after) else "",
+                    detail=after.errors[-1].message if has_new_error else "",
                     at=at,
                 )
             )
@@ -100,7 +101,7 @@ def _event_kind(before: Run | None, after: Run) -> EventKind | None:
         return EventKind.REQUEUED
     if before is None or before.state is not after.state:
         if after.state.is_end:
-            return EventKind(after.state)
+            return _END_EVENTS[after.state]
         if after.state is RunState.RUNNING:
             return EventKind.STARTED
         if after.state is RunState.WAITING:
@@ -119,7 +120,7 @@ def _event_kind(before: Run | None, after: Run) -> EventKind | None:
 
 def _attempt_of(kind: EventKind, before: Run | None, after: Run) -> int:
     """The number of the attempt that an event is about: of what became of one, that one's and not the next one's."""
-    if kind in (EventKind.HELD, EventKind.REQUEUED):
+    if kind is EventKind.HELD or kind is EventKind.REQUEUED:
         return 0
     if before is not None and before.state is RunState.RUNNING:
         return before.attempt
@@ -138,16 +139,16 @@ class _Tally:
         self._seconds = 0.0
         self._timings: dict[int, int] = {}
 
-    def add(self, before: Run | None, after: Run) -> None:
+    def add(self, before: Run | None, after: Run, *, has_new_error: bool) -> None:
         counts = self._counts
         if before is None:
             counts["received"] += 1
         elif before.state is RunState.RUNNING and after.state is not RunState.RUNNING:
-            self._add_attempt(before, after)
+            self._add_attempt(before, after, has_new_error=has_new_error)
         if after.state.is_end and (before is None or not before.state.is_end):
             counts[_COUNTED_ENDS[after.state]] += 1
 
-    def _add_attempt(self, before: Run, after: Run) -> None:
+    def _add_attempt(self, before: Run, after: Run, *, has_new_error: bool) -> None:
         if after.crashes > before.crashes:
             self._counts["crashed"] += 1
             return
@@ -156,8 +157,10 @@ class _Tally:
             self._timings[bucket] = self._timings.get(bucket, 0) + 1
             self._timed += 1
             self._seconds += after.seconds
-        self._counts["retried"] += after.state is RunState.RETRYING
-        self._counts["failed"] += _has_new_error(before, after) and after.errors[-1].kind is not ErrorKind.CRASH
+        if after.state is RunState.RETRYING:
+            self._counts["retried"] += 1
+        if has_new_error and after.errors[-1].kind is not ErrorKind.CRASH:
+            self._counts["failed"] += 1
 
     def metrics(self) -> Metrics:
         return Metrics(
@@ -174,3 +177,4 @@ _COUNTED_ENDS = {
     RunState.CANCELLED: "cancelled",
     RunState.SKIPPED: "skipped",
 }
+_END_EVENTS = {state: EventKind(state) for state in _COUNTED_ENDS}

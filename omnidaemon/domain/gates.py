@@ -80,8 +80,9 @@ class Gates:
         moves: dict[RunKey, Run] = {}
         answers: list[Grant | None] = []
         asked = str(request)
+        likes: dict[tuple[Subscription, float], Run] = {}
         for intake in intakes:
-            key = (intake.task.task_id, intake.subscription.agent)
+            key = _key(intake)
             known = found.get(key) or moves.get(key)
             if known is not None:
                 is_mine = known.state is RunState.RUNNING and known.request == asked and key not in moves
@@ -90,33 +91,39 @@ class Gates:
             if marks.is_buried(key):
                 answers.append(None)
                 continue
-            run = moves[key] = self._inserted(request.incarnation, asked, intake, marks, now)
+            if isinstance(intake, StartRun) and not marks.is_cancelled(key[0]):
+                run = moves[key] = self._started(request.incarnation, asked, intake, likes, now)
+            else:
+                run = moves[key] = self._inserted(asked, intake, marks, now)
             is_granted = run.state is RunState.RUNNING
             answers.append(Grant(run=run, task=intake.task, at=now.at) if is_granted else None)
         tasks = {intake.task.task_id: intake.task for intake in intakes if _key(intake) in moves}
         return tuple(answers), changes_of(((None, run) for run in moves.values()), now.at, tasks.values())
 
-    def _inserted(self, owner: str, asked: str, intake: Intake, marks: Marks, now: Instant) -> Run:
-        task = intake.task
-        fresh = Run(
-            task_id=task.task_id,
-            subscription=intake.subscription,
-            state=RunState.QUEUED,
-            queued_at=_queued_at(task, now),
-            request=asked,
-            due_at=now.at,
-            return_address=return_address(task),
-        )
-        if marks.is_cancelled(task.task_id):
+    def _started(
+        self, owner: str, asked: str, intake: StartRun, likes: dict[tuple[Subscription, float], Run], now: Instant
+    ) -> Run:
+        """Granted at once. Within a batch nearly all is the same for the runs of an agent: the first is the model."""
+        task, terms = intake.task, (intake.subscription, intake.lease_seconds)
+        like = likes.get(terms)
+        if like is None:
+            fresh = _fresh(asked, intake, now)
+            run = likes[terms] = fresh.granted(owner=owner, request=asked, lease_seconds=intake.lease_seconds, now=now)
+            return run
+        return like.of(task.task_id, _queued_at(task, now), return_address(task))
+
+    def _inserted(self, asked: str, intake: Intake, marks: Marks, now: Instant) -> Run:
+        fresh = _fresh(asked, intake, now)
+        if marks.is_cancelled(intake.task.task_id):
             return fresh.cancelled(now)
         match intake:
-            case StartRun(lease_seconds=lease):
-                return fresh.granted(owner=owner, request=asked, lease_seconds=lease, now=now)
             case HoldRun(delay_seconds=delay):
                 return attrs.evolve(fresh, due_at=now.after(delay))
             case EndRun(state=state, error=error):
                 errors = () if error is None else (attrs.evolve(error, at=now.at),)
                 return attrs.evolve(fresh, state=state, due_at=None, finished_at=now.at, errors=errors)
+            case _:
+                return fresh
 
     def lapse(self, running: Iterable[Run], guard: LapseGuard, now: Instant) -> Changes:
         """Take the runs whose lease has run out from their owners: a crash is counted, and they are due at once.
@@ -236,6 +243,19 @@ class Gates:
                 )
                 moves.append((run, released))
         return changes_of(moves, now.at)
+
+
+def _fresh(asked: str, intake: Intake, now: Instant) -> Run:
+    task = intake.task
+    return Run(
+        task_id=task.task_id,
+        subscription=intake.subscription,
+        state=RunState.QUEUED,
+        queued_at=_queued_at(task, now),
+        request=asked,
+        due_at=now.at,
+        return_address=return_address(task),
+    )
 
 
 def _queued_at(task: Task | Unreadable, now: Instant) -> datetime:

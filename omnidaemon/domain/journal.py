@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-import attrs
+from omnidaemon.domain.values import value
 
 
 class EventKind(StrEnum):
@@ -39,7 +39,7 @@ _ENDS = frozenset(
 )
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class JournalEvent:
     """One line of the journal. `agent` is None for what happened to the task as a whole; `attempt` is the number of the
     attempt that it is about, 0 for what came before the first; `position` is the store's number for it, growing, 0

@@ -9,6 +9,7 @@ import attrs
 
 from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.instant import LONGEST_SECONDS
+from omnidaemon.domain.values import value
 
 
 class ErrorKind(StrEnum):
@@ -37,7 +38,7 @@ class AttemptError:
 # --- outcomes: what the executor reports -----------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Returned:
     """The handler returned a value, encoded as JSON text."""
 

@@ -23,11 +23,12 @@ from omnidaemon.domain.outcome import (
     Returned,
 )
 from omnidaemon.domain.states import RunState
+from omnidaemon.domain.values import value
 
 Seconds = float | timedelta
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Counts:
     """What a policy may know of a run: finished attempts that counted, crashes, and its age at the store's clock."""
 
@@ -40,7 +41,7 @@ class Counts:
 # --- decisions: what the store shall do with the run ---------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class End:
     """The run is over."""
 
@@ -124,6 +125,11 @@ class DeliveryPolicy:
     )
     no_retry_on: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_as_tuple, validator=_exceptions)
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether it matters for how long a run has waited and run."""
+        return not (self.timeout is self.run_timeout is self.queue_timeout is None)
+
     def is_retryable(self, error: BaseException) -> bool:
         """Whether another attempt may follow this exception."""
         return isinstance(error, self.retry_on) and not isinstance(error, self.no_retry_on)
@@ -158,8 +164,8 @@ class DeliveryPolicy:
     def decide(self, counts: Counts, outcome: Outcome, chance: float = 0.5) -> Decision:
         """What becomes of the run; `counts` are those before this outcome, `chance` in [0, 1) is for the jitter."""
         match outcome:
-            case Returned(value=value):
-                return End(state=RunState.SUCCEEDED, result=value)
+            case Returned():
+                return succeeded(outcome)
             case Failed(error=error, is_final=True):
                 return End(state=RunState.DEAD, error=error)
             case Expired(error=error):
@@ -191,6 +197,11 @@ class DeliveryPolicy:
 
     def _run_timeout_error(self) -> AttemptError:
         return _limit(ErrorKind.TIMEOUT, "RunTimeout", f"not finished in {self.run_timeout:g} s")
+
+
+def succeeded(outcome: Returned) -> End:
+    """What becomes of a run that returned, whatever its policy and its past."""
+    return End(state=RunState.SUCCEEDED, result=outcome.value)
 
 
 def is_last_chance(crashes: int, crash_limit: int) -> bool:

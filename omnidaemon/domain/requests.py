@@ -12,6 +12,7 @@ from omnidaemon.domain.policy import Decision
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import value
 
 
 @attrs.frozen
@@ -37,7 +38,7 @@ class Request:
 # --- intakes: what begin() may be asked to do with a delivery -------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class StartRun:
     """Insert the run if it is absent and grant it to the caller."""
 
@@ -91,7 +92,7 @@ class ClaimLimit:
     crash_limit: int
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Grant:
     """The right to execute a run: `run.fence` under `run.owner`, for as long as its lease is renewed.
 
@@ -114,7 +115,7 @@ class Claims:
     has_last_chance: bool = False
 
 
-@attrs.frozen
+@value
 class Held:
     """A grant as its owner names it when it renews or releases."""
 
@@ -132,7 +133,7 @@ class Renewals:
     cancelled: frozenset[tuple[str, str]] = frozenset()
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Finish:
     """What became of a grant. `seconds` is the handler's own running time."""
 

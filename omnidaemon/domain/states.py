@@ -23,8 +23,10 @@ class RunState(StrEnum):
     is_due_state: bool
     """Whether the run waits for its due time and a worker."""
 
+    __hash__ = str.__hash__  # Enum's own is a function of Python, called at each look into a table of states
+
     def __init__(self, name: str) -> None:
-        # Said once for each member: a member's hash is computed in Python, and a task asks for this ten times.
+        # Said once for each member: a task asks for this ten times.
         self.is_end = name in {"succeeded", "dead", "cancelled", "skipped"}
         self.is_due_state = name in {"queued", "retrying", "waiting"}
 

@@ -8,10 +8,12 @@ from types import MappingProxyType
 
 import attrs
 
+from omnidaemon.domain.values import value
+
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Task:
     """One published event. Immutable: `payload` is JSON text in UTF-8, encoded once when the task is made.
 

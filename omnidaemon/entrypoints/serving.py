@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -89,7 +90,8 @@ class _Serving:
             async with contextlib.AsyncExitStack() as stack:
                 if await self._has_started(stack):
                     self._watch.begin(self._workers())
-                    await self._run()
+                    with _settled_memory():
+                        await self._run()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -183,3 +185,15 @@ class _Serving:
             if sdk.worker is not None and sdk.worker.has_begun:
                 self._told.setdefault(sdk.worker, 0)
         return tuple(self._told)
+
+
+@contextlib.contextmanager
+def _settled_memory() -> Iterator[None]:
+    """What is there by now, modules above all, stays as long as this process works: the garbage collector need not look
+    through it again and again, which was a tenth of what a task cost."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

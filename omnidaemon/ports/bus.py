@@ -14,6 +14,7 @@ import attrs
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import value
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +55,7 @@ class Receipt:
     reason: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Delivery:
     """One task handed to one agent. `token` is the inbox's own and means nothing to anybody else."""
 

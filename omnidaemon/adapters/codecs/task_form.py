@@ -15,7 +15,7 @@ import orjson
 from omnidaemon.adapters.codecs.plain_json import MAX_DEPTH, is_too_deep
 from omnidaemon.adapters.codecs.timestamps import from_text, in_utc
 from omnidaemon.domain.errors import InvalidName
-from omnidaemon.domain.names import checked_name
+from omnidaemon.domain.names import is_name
 from omnidaemon.domain.task import Task
 
 SCHEMA = 1
@@ -119,10 +119,9 @@ def task_of(fields: Mapping[str, Any], payload: bytes) -> Task:
 
 
 def _name(field: str, text: object) -> str:
-    try:
-        return checked_name(field, text)
-    except InvalidName as error:
-        raise UnreadableForm(str(error)) from error
+    if is_name(text):
+        return text
+    raise UnreadableForm(str(InvalidName(field, text)))
 
 
 def _time(field: str, text: str) -> datetime:

@@ -1,14 +1,16 @@
 """Values as the server keeps them, and back.
 
 A run's record is its head, a line that the scripts compare and read, then a line of JSON, then the result's JSON text.
+The script `apply` puts it together: `queued_at`, `seconds` and the result are a run's own, the rest of the JSON is the
+same for all that moved alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Final
 
-import attrs
 import orjson
 
 from omnidaemon.domain.instant import micros, micros_or_none, moment, moment_or_none
@@ -20,6 +22,7 @@ from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.domain.texts import storable
+from omnidaemon.domain.values import value
 from omnidaemon.ports.codec import Codec
 
 SCHEMA: Final = 1
@@ -46,7 +49,7 @@ _Errors = tuple[AttemptError, ...]
 _Answers = tuple[tuple[str, bytes], ...]
 
 
-@attrs.frozen
+@value
 class Kept:
     """A run as the server is believed to keep it: `head` is what its record begins with, "" when there is none."""
 
@@ -60,19 +63,41 @@ UNKNOWN: Final = Kept(None, "?")
 """What no record begins with: whoever expects it is told what there is."""
 
 
-def kept_as(run: Run, revision: int) -> Kept:
-    """The run under the head that its record gets at this revision."""
-    flag = int(run.is_cancel_requested)
-    return Kept(run, f"{run.state}\t{run.fence}\t{run.owner or ''}\t{flag}\t{revision}\n", revision)
+def head_of(run: Run, revision: int) -> str:
+    """What the record of this run begins with, at this revision."""
+    return f"{run.state}\t{run.fence}\t{run.owner or ''}\t{int(run.is_cancel_requested)}\t{revision}\n"
 
 
-def record_of(kept: Kept, codec: Codec) -> bytes:
-    """The record. The lease is not in it: it is kept in an index of its own, so that renewing touches only that."""
-    run = kept.run
-    assert run is not None  # noqa: S101 - only what is there is written
+SHARED: Final = attrgetter(
+    "subscription",
+    "state",
+    "life",
+    "fence",
+    "owner",
+    "request",
+    "attempts",
+    "crashes",
+    "due_at",
+    "lease_until",
+    "lease_seconds",
+    "is_cancel_requested",
+    "is_acked",
+    "started_at",
+    "finished_at",
+    "errors",
+    "question",
+    "default",
+    "answers",
+    "return_address",
+)
+"""All of a run but what is written for each: its task, `queued_at`, `seconds` and the result."""
+
+
+def shared_of(run: Run, codec: Codec, *, has_result: bool) -> bytes:
+    """The end of the JSON in a record: what runs that moved alike have in common. The lease is not in it: it is kept in
+    an index of its own, so that renewing touches only that."""
     details = (
         run.subscription.topic,
-        micros(run.queued_at),
         run.life,
         run.request,
         run.attempts,
@@ -82,15 +107,14 @@ def record_of(kept: Kept, codec: Codec) -> bytes:
         run.is_acked,
         micros_or_none(run.started_at),
         micros_or_none(run.finished_at),
-        run.seconds,
         codec.dump(run.errors).decode() if run.errors else None,
         None if run.question is None else storable(run.question),
         None if run.default is None else run.default.decode(),
         codec.dump(run.answers).decode() if run.answers else None,
-        run.result is not None,
+        has_result,
         None if run.return_address is None else codec.dump(run.return_address).decode(),
     )
-    return b"%b%b\n%b" % (kept.head.encode(), orjson.dumps(details), run.result or b"")
+    return orjson.dumps(details)[1:]
 
 
 def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec) -> Kept:
@@ -100,8 +124,9 @@ def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec
     head, body, result = record.split(b"\n", 2)
     state, fence, owner, flag, revision = head.decode().split("\t")
     (
-        topic,
         queued_at,
+        seconds,
+        topic,
         life,
         request,
         attempts,
@@ -111,7 +136,6 @@ def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec
         is_acked,
         started_at,
         finished_at,
-        seconds,
         errors,
         question,
         default,

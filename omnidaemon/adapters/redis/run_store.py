@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from omnidaemon.adapters.redis.claiming import Claiming
 from omnidaemon.adapters.redis.forms import ABSENT, UNKNOWN, Kept
 from omnidaemon.adapters.redis.space import RedisSpace
-from omnidaemon.adapters.redis.view import View
+from omnidaemon.adapters.redis.view import FRESH, View
 from omnidaemon.adapters.redis.writes import Writes
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.requests import ClaimLimit, Claims, Finish, Grant, Held, Intake, Renewals, Request
@@ -20,8 +20,8 @@ _MOST_HELD = 50_000
 
 
 class RedisRunStore(RunStore):
-    """A batch costs one round trip as long as deliveries are new and a run's owner is the last who changed it; else
-    the refusal tells what is so, and a second one settles it."""
+    """A batch costs one round trip as long as deliveries are new, their tasks logged, and a run's owner is the last who
+    changed it; else the refusal tells what is so, and a second one settles it."""
 
     def __init__(self, space: RedisSpace) -> None:
         self._space = space
@@ -32,7 +32,7 @@ class RedisRunStore(RunStore):
     async def begin(self, request: Request, intakes: Sequence[Intake]) -> Sequence[Grant | None]:
         space = self._space
         keys = {(intake.task.task_id, intake.subscription.agent): ABSENT for intake in intakes}
-        view = View(space.codec, keys, marks="00")
+        view = View(space.codec, keys, marks=FRESH)
         moved: dict[RunKey, Kept] = {}
 
         def decide(now: Instant) -> tuple[Sequence[Grant | None], Writes]:

@@ -155,7 +155,7 @@ class RedisSpace:
 
     def writes(self, now: Instant, view: View) -> Writes:
         """An empty set of writes over this view."""
-        return Writes(self.codec, now, view.kept)
+        return Writes(self.codec, now, view.kept, view.logged)
 
     # --- agents -------------------------------------------------------------------------------------------------------
 

@@ -109,7 +109,10 @@ class StreamsInbox(Inbox):
         for at in range(0, len(tokens), _AT_ONCE):
             some = tokens[at : at + _AT_ONCE]
             self._held |= dict.fromkeys(some, False)
-            await self._call(_ACK, *(word for token in some for word in token))
+            entries: dict[tuple[str, str], list[bytes]] = {}
+            for topic, agent, entry_id in some:
+                entries.setdefault((topic, agent), []).append(entry_id)
+            await self._call(_ACK, *(word for queue, ids in entries.items() for word in (*queue, len(ids), *ids)))
             for token in some:
                 self._held.pop(token, None)
 

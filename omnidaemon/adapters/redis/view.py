@@ -4,18 +4,24 @@ written."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from omnidaemon.adapters.redis.forms import ABSENT, Kept, kept_of
 from omnidaemon.domain.gates import Marks
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.ports.codec import Codec
 
+FRESH: Final = "001"
+"""The marks of a run that nothing forbids: not cancelled, not buried, and its task is in the log."""
+
+_UNASKED: Final = "-"
+_UNMARKED: Final = (_UNASKED, FRESH)
+
 
 class View:
     """Begins with what the caller believes, and learns from each refusal what is so instead."""
 
-    def __init__(self, codec: Codec, believed: Mapping[RunKey, Kept], *, marks: str = "-") -> None:
+    def __init__(self, codec: Codec, believed: Mapping[RunKey, Kept], *, marks: str = _UNASKED) -> None:
         self.kept = dict(believed)
         self._codec = codec
         self._marks = dict.fromkeys(believed, marks)
@@ -29,16 +35,22 @@ class View:
     @property
     def marks(self) -> Marks:
         """What forbids deliveries."""
+        marked = [(key, marks) for key, marks in self._marks.items() if marks not in _UNMARKED]
         return Marks(
-            cancelled={key[0] for key, marks in self._marks.items() if marks[0] == "1"},
-            tombstones={key for key, marks in self._marks.items() if marks[1:] == "1"},
+            cancelled={key[0] for key, marks in marked if marks[0] == "1"},
+            tombstones={key for key, marks in marked if marks[1] == "1"},
         )
+
+    @property
+    def logged(self) -> set[str]:
+        """The tasks that are in the log, as far as that was asked."""
+        return {key[0] for key, marks in self._marks.items() if marks[2:] == "1"}
 
     def expect_absent(self, keys: Iterable[RunKey]) -> None:
         """Rest on it that there are no runs of these, where nothing is known of them yet."""
         for key in keys:
             self.kept.setdefault(key, ABSENT)
-            self._marks.setdefault(key, "-")
+            self._marks.setdefault(key, _UNASKED)
 
     def expect_task(self, expectation: Sequence[Any]) -> None:
         """Rest on a whole task: id, number of fields, named agents, mark, schedule."""
@@ -47,10 +59,13 @@ class View:
     def expectations(self) -> list[Any]:
         """As the script takes them."""
         words: list[Any] = []
-        if self.kept:
-            words += ["runs", len(self.kept)]
-            for key, kept in self.kept.items():
-                words += [*key, kept.head, self._marks[key]]
+        alike: dict[tuple[str, str, str], list[str]] = {}
+        for (task_id, agent), kept in self.kept.items():
+            alike.setdefault((agent, kept.head, self._marks[task_id, agent]), []).append(task_id)
+        if alike:
+            words += ["runs", len(alike)]
+            for terms, task_ids in alike.items():
+                words += [*terms, len(task_ids), *task_ids]
         if self._tasks:
             words += ["tasks", len(self._tasks)]
             for task in self._tasks:

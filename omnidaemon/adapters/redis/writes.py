@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
-from omnidaemon.adapters.redis.forms import ABSENT, Kept, entry_of, flaw_of, kept_as, record_of
+from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, entry_of, flaw_of, head_of, shared_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
 from omnidaemon.adapters.redis.outbox_forms import words_of
 from omnidaemon.domain.changes import Changes
@@ -27,9 +27,12 @@ _SECONDS: Final = "seconds_sum"
 
 
 class Writes:
-    """Everything that one call writes. `kept` are the runs as they are before it, and afterwards as they will be."""
+    """Everything that one call writes. `kept` are the runs as they are before it, `logged` the tasks that are in the
+    log by then; `moved` are the runs as they will be."""
 
-    def __init__(self, codec: Codec, now: Instant, kept: Mapping[RunKey, Kept]) -> None:
+    def __init__(
+        self, codec: Codec, now: Instant, kept: Mapping[RunKey, Kept], logged: Collection[str] = frozenset()
+    ) -> None:
         self.words: list[Any] = []
         self.moved: dict[RunKey, Kept] = {}
         self.touched: KeptGuard | None = None
@@ -37,6 +40,7 @@ class Writes:
         self._codec = codec
         self._now = now
         self._kept = kept
+        self._logged = logged
 
     def add(self, changes: Changes, known: Mapping[str, Task | Unreadable] | None = None) -> None:
         """What a gate decided. `known` are the tasks that it deletes."""
@@ -103,33 +107,27 @@ class Writes:
                     codec.encode_task(task),
                 )
                 for task in tasks
+                if task.task_id not in self._logged
             ],
         )
 
     def _add_runs(self, runs: Sequence[Run]) -> None:
-        rows: list[Sequence[Any]] = []
+        """In groups that move alike, which nearly all of a batch do: what they share is made and sent once."""
+        groups: dict[tuple[object, ...], _Alike] = {}
         for run in runs:
             key = run.key
             before = self.moved.get(key) or self._kept.get(key, ABSENT)
-            after = self.moved[key] = kept_as(run, before.revision + 1)
-            was = before.run
-            rows.append(
-                (
-                    *key,
-                    str(run.subscription),
-                    record_of(after, self._codec),
-                    was.state if was else "",
-                    run.state,
-                    _queue_of(was) if was else "",
-                    _queue_of(run),
-                    "" if run.due_at is None else micros(run.due_at),
-                    _length_of(was) if was else "",
-                    _length_of(run),
-                    repr(run.lease_until),
-                    "" if run.finished_at is None else micros(run.finished_at),
-                )
-            )
-        self._section("runs", rows)
+            has_result = run.result is not None
+            likeness = (before.head, has_result, *_left(before.run), *SHARED(run))
+            alike = groups.get(likeness)
+            if alike is None:
+                alike = groups[likeness] = _Alike(before, run, shared_of(run, self._codec, has_result=has_result))
+            self.moved[key] = Kept(run, alike.head, alike.revision)
+            alike.rows += (run.task_id, micros(run.queued_at), run.seconds, run.result or b"")
+        if groups:
+            self.words += ["runs", len(groups)]
+            for alike in groups.values():
+                self.words += alike.words
 
     def _add_metrics(self, metrics: Mapping[Subscription, Metrics]) -> None:
         rows: list[Sequence[Any]] = []
@@ -141,6 +139,41 @@ class Writes:
                     rows.append((name, count, command, repr(amount)))
             rows += [(name, bucket, "HINCRBY", amount) for bucket, amount in each.timings]
         self._section("metrics", rows)
+
+
+class _Alike:
+    """Runs that move from the same to the same, each with four words in `rows`."""
+
+    def __init__(self, before: Kept, run: Run, shared: bytes) -> None:
+        self.revision = before.revision + 1
+        self.head = head_of(run, self.revision)
+        self.rows: list[Any] = []
+        was = before.run
+        self._terms = (
+            run.subscription.agent,
+            str(run.subscription),
+            self.head,
+            shared,
+            was.state if was else "",
+            run.state,
+            _queue_of(was) if was else "",
+            _queue_of(run),
+            "" if run.due_at is None else micros(run.due_at),
+            _length_of(was) if was else "",
+            _length_of(run),
+            repr(run.lease_until),
+            "" if run.finished_at is None else micros(run.finished_at),
+        )
+
+    @property
+    def words(self) -> Sequence[Any]:
+        """As the script takes them."""
+        return (*self._terms, len(self.rows) // 4, *self.rows)
+
+
+def _left(was: Run | None) -> Sequence[object]:
+    """What tells in which indexes the run was, besides its head."""
+    return () if was is None else (was.due_at is None, was.crashes > 0, was.lease_seconds)
 
 
 def _queue_of(run: Run) -> str:

@@ -122,9 +122,9 @@ class Ledger(Reading):
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def apply(self, changes: Changes, bodies: Mapping[str, bytes] | None = None) -> None:
-        """Write what a gate decided. `bodies` are those of its tasks, encoded beforehand."""
-        self.add_tasks([(task, None) for task in changes.tasks if task.task_id not in self.positions], bodies or {})
+    def apply(self, changes: Changes) -> None:
+        """Write what a gate decided."""
+        self.add_tasks([(task, None) for task in changes.tasks if task.task_id not in self.positions], {})
         self._put([run for run in changes.runs if run.key in self.run_ids])
         self._add_runs([run for run in changes.runs if run.key not in self.run_ids])
         self._add_metrics(changes.metrics)
@@ -158,7 +158,8 @@ class Ledger(Reading):
     def add_tasks(
         self, tasks: Sequence[tuple[Task | Unreadable, Sequence[str] | None]], bodies: Mapping[str, bytes]
     ) -> None:
-        """Log tasks that are not, each with the agents that are named for it (None: its publisher has not come yet)."""
+        """Log tasks that are not, each with the agents that are named for it (None: its publisher has not come yet).
+        `bodies` are those that were encoded beforehand, since everybody waits for a transaction."""
         if not tasks:
             return
         rows: list[Row] = []

@@ -57,16 +57,14 @@ class SqliteRunStore(RunStore):
         self._space = space
 
     async def begin(self, request: Request, intakes: Sequence[Intake]) -> Sequence[Grant | None]:
-        codec = self._space.codec
-        # Before the transaction, which everybody waits for.
-        bodies = {intake.task.task_id: codec.encode_task(intake.task) for intake in intakes}
+        task_ids = {intake.task.task_id for intake in intakes}
 
         def work(ledger: Ledger) -> tuple[Sequence[Grant | None], bool]:
             ledger.admit(request)
             found = ledger.found((intake.task.task_id, intake.subscription.agent) for intake in intakes)
-            marks = ledger.marks(bodies)
+            marks = ledger.marks(task_ids)
             answers, changes = ledger.gates.begin(request, intakes, found, marks, ledger.now)
-            ledger.apply(changes, bodies)
+            ledger.apply(changes)
             return answers, changes.is_news
 
         answers, _ = await self._space.write(work, rings=_is_news)

@@ -109,10 +109,10 @@ class CallCount:
 async def test_a_task_costs_few_calls_of_python(shop: Workshop):
     """From receive to the recorded end. Above a bound, the message says which module calls most."""
     bounds: dict[tuple[str, ...], int] = {
-        ("app", "ports"): 24,
-        ("domain",): 46,
-        ("adapters/memory",): 13,
-        EVERYWHERE: 120,
+        ("app", "ports"): 22,
+        ("domain",): 40,
+        ("adapters/memory",): 10,
+        EVERYWHERE: 92,
     }
     await published(shop)
     with CallCount() as calls:

@@ -89,7 +89,7 @@ def test_id_follows_from_what_is_told():
 
 def test_id_is_a_name_that_every_bus_can_carry():
     """A reply is published under it, however long the names are that it follows from."""
-    long = attrs.evolve(RUNNING, task_id="t" * 200, subscription=attrs.evolve(GREETER, agent="a" * 200))
+    long = attrs.evolve(RUNNING, task_id="t" * 200, subscription=GREETER._replace(agent="a" * 200))
     assert is_name(notification_id(NotificationKind.REPLY, long))
 
 

@@ -13,6 +13,7 @@ local function count() return tonumber(take()) end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local changed = {}
+local positions = {}
 local buried_any
 
 local function is_buried(id, agent)
@@ -66,19 +67,25 @@ function expected.guard()
     if not is_same then changed[#changed + 1] = {'guard', stored[1] or '', stored[2] or ''} end
 end
 
--- A run by the head of its record, "" for absent; and, unless "-", whether its task is cancelled and it is buried.
+-- Runs of an agent by the head of their records, "" for absent; and, unless "-", whether their tasks are cancelled, they
+-- are buried, and their tasks are logged.
 function expected.runs()
     for _ = 1, count() do
-        local id, agent, head, marks = take(), take(), take(), take()
-        local key = P .. 't:' .. id
-        local stored = redis.call('HMGET', key, 'r:' .. agent, 'x')
-        local record = stored[1]
-        local found = ''
-        if record then found = string.sub(record, 1, #head > 0 and #head or 1) end
-        local current = '-'
-        if marks ~= '-' then current = (stored[2] and '1' or '0') .. is_buried(id, agent) end
-        if found ~= head or current ~= marks then
-            changed[#changed + 1] = {'run', id, agent, record, lease_of(agent .. '/' .. id), current}
+        local agent, head, marks = take(), take(), take()
+        local field, length = 'r:' .. agent, #head > 0 and #head or 1
+        for _ = 1, count() do
+            local id = take()
+            local stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n')
+            local record = stored[1]
+            local found = record and string.sub(record, 1, length) or ''
+            local current = '-'
+            if marks ~= '-' then
+                current = (stored[2] and '1' or '0') .. is_buried(id, agent) .. (stored[3] and '1' or '0')
+            end
+            positions[id] = stored[3]
+            if found ~= head or current ~= marks then
+                changed[#changed + 1] = {'run', id, agent, record, lease_of(agent .. '/' .. id), current}
+            end
         end
     end
 end
@@ -108,7 +115,6 @@ if #changed > 0 then return {'changed', time[1], time[2], changed} end
 
 local ENDED = {succeeded = 'ended', cancelled = 'ended', skipped = 'ended', dead = 'ended:dead'}
 local write = {}
-local positions = {}
 
 local function numbers(name, many)
     return redis.call('INCRBY', P .. name, many) - many
@@ -177,32 +183,46 @@ function write.tasks()
     end
 end
 
+-- Many members in few commands, each of as many as Lua's stack takes.
+local function all(command, key, members)
+    for first = 1, #members, 1000 do
+        redis.call(command, key, unpack(members, first, math.min(first + 999, #members)))
+    end
+end
+
+-- Runs that move alike.
 function write.runs()
     for _ = 1, count() do
-        local id, agent, subscription, record = take(), take(), take(), take()
+        local agent, subscription, head, shared = take(), take(), take(), take()
         local old, new, left, queue, due = take(), take(), take(), take(), take()
         local left_length, length, lease, ended = take(), take(), take(), take()
-        local key = P .. 't:' .. id
-        redis.call('HSET', key, 'r:' .. agent, record)
+        local ids, members, field = {}, {}, 'r:' .. agent
+        local placed, due_scores, lease_scores, end_scores = {}, {}, {}, {}
+        for i = 1, count() do
+            local id, queued, seconds, result = take(), take(), take(), take()
+            local key, member = P .. 't:' .. id, agent .. '/' .. id
+            redis.call('HSET', key, field, head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result)
+            ids[i], members[i] = id, member
+            placed[2 * i - 1], placed[2 * i] = positions[id], id
+            due_scores[2 * i - 1], due_scores[2 * i] = due, id
+            lease_scores[2 * i - 1], lease_scores[2 * i] = lease, member
+            end_scores[2 * i - 1], end_scores[2 * i] = ended, member
+        end
         if old ~= new then
-            local position = positions[id] or redis.call('HGET', key, 'n')
-            positions[id] = position
             if old == '' then
-                redis.call('ZREM', P .. 'unbegun:' .. subscription, id)
+                all('ZREM', P .. 'unbegun:' .. subscription, ids)
             else
-                redis.call('ZREM', P .. 'in:' .. old .. ':' .. subscription, id)
-                if ENDED[old] then redis.call('ZREM', P .. ENDED[old], agent .. '/' .. id) end
+                all('ZREM', P .. 'in:' .. old .. ':' .. subscription, ids)
+                if ENDED[old] then all('ZREM', P .. ENDED[old], members) end
             end
-            redis.call('ZADD', P .. 'in:' .. new .. ':' .. subscription, position, id)
-            if ENDED[new] then redis.call('ZADD', P .. ENDED[new], ended, agent .. '/' .. id) end
+            all('ZADD', P .. 'in:' .. new .. ':' .. subscription, placed)
+            if ENDED[new] then all('ZADD', P .. ENDED[new], end_scores) end
         end
-        if left ~= '' and left ~= queue then redis.call('ZREM', P .. left .. ':' .. subscription, id) end
-        if queue ~= '' then redis.call('ZADD', P .. queue .. ':' .. subscription, due, id) end
-        if left_length ~= '' and left_length ~= length then
-            redis.call('ZREM', P .. 'leases:' .. left_length, agent .. '/' .. id)
-        end
+        if left ~= '' and left ~= queue then all('ZREM', P .. left .. ':' .. subscription, ids) end
+        if queue ~= '' then all('ZADD', P .. queue .. ':' .. subscription, due_scores) end
+        if left_length ~= '' and left_length ~= length then all('ZREM', P .. 'leases:' .. left_length, members) end
         if length ~= '' then
-            redis.call('ZADD', P .. 'leases:' .. length, lease, agent .. '/' .. id)
+            all('ZADD', P .. 'leases:' .. length, lease_scores)
             redis.call('SADD', P .. 'lengths', length)
         end
     end

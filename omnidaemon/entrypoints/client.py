@@ -17,8 +17,8 @@ from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Task
-from omnidaemon.entrypoints.checks import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
+from omnidaemon.entrypoints.validation import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.ports.bus import Depth
 
 
@@ -214,7 +214,7 @@ class Client:
         control = (await self.runtime()).control
         await control.drain(await control.all_workers())
 
-    # --- the whole ----------------------------------------------------------------------------------------------------
+    # --- the system ---------------------------------------------------------------------------------------------------
 
     async def metrics(self) -> Mapping[Subscription, Metrics]:
         """What each agent has done so far."""

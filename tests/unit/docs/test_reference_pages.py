@@ -43,7 +43,7 @@ def _public(kind: type) -> dict[str, object]:
     return {name: member for name, member in inspect.getmembers(kind) if not name.startswith("_")}
 
 
-_SECTIONS = ("Agents", "Running", "Publishing", "Tasks", "Webhooks and replies", "Agents and the whole")
+_SECTIONS = ("Agents", "Running", "Publishing", "Tasks", "Webhooks and replies", "Agents and the system")
 # Bridges to other parts of the project, not for users.
 _INTERNAL = {"publish_from", "runtime"}
 

@@ -38,7 +38,7 @@ async def test_it_stands_on_the_engines_runtime(sdk):
         seen["agents"] = await sdk.list_agents()
 
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
-        await sdk.beside.hand_over(look).wait()
+        await sdk.sidecars.hand_over(look).wait()
         assert seen["runtime"] is not await sdk.runtime()
     assert seen["thread"] == "omnidaemon-engine"
     assert seen["again"] is seen["runtime"]
@@ -57,13 +57,13 @@ async def test_handed_over_before_the_start(sdk):
         finally:
             is_over.set()
 
-    companion = sdk.beside.hand_over(work)
+    sidecar = sdk.sidecars.hand_over(work)
     assert not has_begun.is_set()
     async with sdk:
         assert await asyncio.to_thread(has_begun.wait, PATIENCE_SECONDS)
     assert is_over.is_set()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await companion.wait()
+        await sidecar.wait()
 
 
 async def test_cancelling_the_wait_ends_it(sdk):
@@ -80,7 +80,7 @@ async def test_cancelling_the_wait_ends_it(sdk):
             is_over.set()
 
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
-        waiting = asyncio.create_task(sdk.beside.hand_over(work).wait())
+        waiting = asyncio.create_task(sdk.sidecars.hand_over(work).wait())
         await asyncio.to_thread(has_begun.wait, PATIENCE_SECONDS)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -97,7 +97,7 @@ async def test_what_it_raises_reaches_who_waits(sdk):
 
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
         with pytest.raises(RuntimeError, match="no good"):
-            await sdk.beside.hand_over(work).wait()
+            await sdk.sidecars.hand_over(work).wait()
         task_id = await sdk.publish_task("greet.user", 1)
         assert (await sdk.wait_for_result(task_id, timeout=PATIENCE_SECONDS)).result == 1
 
@@ -110,7 +110,7 @@ async def test_cancelled_before_there_was_an_engine(sdk):
     async def work():
         begun.append(1)
 
-    waiting = asyncio.create_task(sdk.beside.hand_over(work).wait())
+    waiting = asyncio.create_task(sdk.sidecars.hand_over(work).wait())
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -130,9 +130,9 @@ async def test_handed_over_after_the_worker_has_left(sdk):
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
         sdk.worker.drain()
         await sdk.worker.wait()
-        companion = sdk.beside.hand_over(_never)
-        await companion.wait()
-        assert not await companion.begun()
+        sidecar = sdk.sidecars.hand_over(_never)
+        await sidecar.wait()
+        assert not await sidecar.begun()
 
 
 async def test_what_waits_for_a_start_that_fails(sdk):
@@ -145,20 +145,20 @@ async def test_what_waits_for_a_start_that_fails(sdk):
         if is_failing:
             raise RuntimeError("no pool")
 
-    companion = sdk.beside.hand_over(_never)
+    sidecar = sdk.sidecars.hand_over(_never)
     with pytest.raises(RuntimeError, match="no pool"):
         await sdk.start()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await companion.wait()
+        await sidecar.wait()
     is_failing = False
     begun = threading.Event()
 
     async def work():
         begun.set()
 
-    companion = sdk.beside.hand_over(work)
+    sidecar = sdk.sidecars.hand_over(work)
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
-        await companion.wait()
+        await sidecar.wait()
     assert begun.is_set()
 
 
@@ -170,6 +170,6 @@ async def test_what_waits_for_a_start_that_is_called_off(sdk):
     async def change_its_mind():
         sdk.worker.request_stop()
 
-    companion = sdk.beside.hand_over(asyncio.Event().wait)
+    sidecar = sdk.sidecars.hand_over(asyncio.Event().wait)
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
-        await companion.wait()
+        await sidecar.wait()

@@ -130,7 +130,7 @@ class OmniDaemonSDK(Client):
         its address is taken. Raises `UnguardedAddress` for one beyond this machine without keys.
         """
         from omnidaemon.entrypoints.http.binding import AddressUnavailable  # noqa: PLC0415 - for this call alone
-        from omnidaemon.entrypoints.http.serve_options import ServeOptions  # noqa: PLC0415
+        from omnidaemon.entrypoints.http.serve_options import ServeOptions  # noqa: PLC0415 - likewise
         from omnidaemon.entrypoints.serving import run_sdks  # noqa: PLC0415 - sets logging up
 
         try:

@@ -44,7 +44,7 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
     `sdk.stop()` on that loop closes them. `hosts` are names that it may be called by, beside those of the settings;
     `InvalidSetting` for what is none."""
     settings = sdk.settings
-    named: tuple[str, ...] = HOSTS.read("hosts", hosts, "arguments")  # type: ignore[assignment]
+    named = HOSTS.read("hosts", hosts, "arguments")
     app = FastAPI(
         title="OmniDaemon",
         version=version("omnidaemon"),
@@ -83,7 +83,7 @@ def _complete(app: FastAPI) -> None:
             _complement(generate())
         return generate()  # which keeps what it has made
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
 
 
 def _complement(document: dict[str, Any]) -> None:

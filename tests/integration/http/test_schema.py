@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 
 from omnidaemon import OmniDaemonSDK, load_settings
@@ -15,7 +16,6 @@ from omnidaemon.entrypoints.http.background import served_in_background
 from omnidaemon.entrypoints.http.binding import listen
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis comes with the extra `dev`: make setup")
-hypothesis = pytest.importorskip("hypothesis")
 
 CASES = int(os.environ.get("OMNIDAEMON_TEST_API_CASES", "200"))
 

@@ -113,7 +113,7 @@ async def test_a_webhook_that_is_given_up_is_said(shop: Workshop):
     assert shop.says.having(f"the webhook of task {task_id} is given up")
 
 
-async def test_a_slow_receiver_holds_nobody_up(shop: Workshop):
+async def test_a_slow_receiver_holds_nobody_up(shop: Workshop, monkeypatch):
     """Neither tasks nor replies, nor another receiver's webhooks; no more than a few are sent at once."""
     asked = asyncio.Event()
     held = asyncio.Event()
@@ -127,7 +127,7 @@ async def test_a_slow_receiver_holds_nobody_up(shop: Workshop):
             await held.wait()
         return Answer(status_code=200)
 
-    shop.notifier.send = send  # type: ignore[method-assign]  # a receiver that never answers
+    monkeypatch.setattr(shop.notifier, "send", send)
     await shop.start(agent_of(echo), agent_of(echo, "answerer", topic="answers"))
     await shop.publisher.publish([Draft(topic=TOPIC, payload=n, webhook=URL) for n in range(40)])
     await shop.until(asked.is_set, moving=0.1)
@@ -140,7 +140,7 @@ async def test_a_slow_receiver_holds_nobody_up(shop: Workshop):
     await shop.until(lambda: set(statuses(shop)) == {"delivered"}, moving=0.1)
 
 
-async def test_what_a_dead_worker_was_sending_is_sent_by_another(shop: Workshop):
+async def test_what_a_dead_worker_was_sending_is_sent_by_another(shop: Workshop, monkeypatch):
     """Once its hold is over."""
     never = asyncio.Event()
 
@@ -148,12 +148,12 @@ async def test_what_a_dead_worker_was_sending_is_sent_by_another(shop: Workshop)
         await never.wait()
         return Answer()
 
-    real, shop.notifier.send = shop.notifier.send, hang  # type: ignore[method-assign]
+    monkeypatch.setattr(shop.notifier, "send", hang)
     worker = await shop.start(agent_of(echo))
     await shop.publish(webhook=URL)
     await shop.until(lambda: [entry.fence for entry in entries(shop)] == [1], moving=0.1)
     worker.kill()
-    shop.notifier.send = real  # type: ignore[method-assign]
+    monkeypatch.undo()
     await shop.start(agent_of(echo), incarnation="w2")
     await shop.pass_time(15.0, step=1.0)
     assert shop.notifier.sent == []
@@ -171,7 +171,7 @@ async def test_a_store_that_is_away_loses_no_answer(shop: Workshop):
     assert entries(shop)[0].attempts == 1
 
 
-async def test_a_notifier_that_breaks_its_promise_harms_one_webhook_alone(shop: Workshop):
+async def test_a_notifier_that_breaks_its_promise_harms_one_webhook_alone(shop: Workshop, monkeypatch):
     """That is a failed attempt, which is told. Those that are sent beside it are not cut off, nor later ones."""
     held = asyncio.Event()
     sent = []
@@ -183,7 +183,7 @@ async def test_a_notifier_that_breaks_its_promise_harms_one_webhook_alone(shop: 
         await held.wait()
         return Answer(status_code=200)
 
-    shop.notifier.send = send  # type: ignore[method-assign]
+    monkeypatch.setattr(shop.notifier, "send", send)
     await shop.start(agent_of(echo))
     await shop.publish(webhook=URL)
     await shop.until(lambda: sent, moving=0.1)
@@ -196,7 +196,7 @@ async def test_a_notifier_that_breaks_its_promise_harms_one_webhook_alone(shop: 
     assert [line.error for line in entries(shop)[1].log] == ["OverflowError: a bug in a notifier"]
 
 
-async def test_a_result_that_a_codec_cannot_read_harms_nothing_else(shop: Workshop):
+async def test_a_result_that_a_codec_cannot_read_harms_nothing_else(shop: Workshop, monkeypatch):
     """Its webhook fails, its reply is given up, and both say why."""
     real = shop.codec.decode_value
 
@@ -208,7 +208,7 @@ async def test_a_result_that_a_codec_cannot_read_harms_nothing_else(shop: Worksh
     async def either(is_whole):
         return "whole" if is_whole else "broken"
 
-    shop.codec.decode_value = decode_value  # type: ignore[method-assign]
+    monkeypatch.setattr(shop.codec, "decode_value", decode_value)
     await shop.start(agent_of(either))
     for is_whole in (False, True):
         await shop.publish(is_whole, webhook=URL, reply_to="answers")
@@ -225,7 +225,7 @@ async def test_a_leaving_worker_tells_of_what_it_ended_last(shop: Workshop):
     assert statuses(shop) == ["delivered", "delivered"]
 
 
-async def test_a_leaving_worker_lets_a_receiver_answer(shop: Workshop):
+async def test_a_leaving_worker_lets_a_receiver_answer(shop: Workshop, monkeypatch):
     """For as long as one may take, however short all else is bounded; so nothing is cut off and sent twice."""
     asked, answered = asyncio.Event(), asyncio.Event()
 
@@ -234,7 +234,7 @@ async def test_a_leaving_worker_lets_a_receiver_answer(shop: Workshop):
         await answered.wait()
         return Answer(status_code=200)
 
-    shop.notifier.send = send  # type: ignore[method-assign]
+    monkeypatch.setattr(shop.notifier, "send", send)
     worker = await shop.start(agent_of(echo), drain_seconds=0.01, last_word_seconds=0.05)
     await shop.publish(webhook=URL)
     await shop.until(asked.is_set, moving=0.1)
@@ -246,7 +246,7 @@ async def test_a_leaving_worker_lets_a_receiver_answer(shop: Workshop):
 
 
 @pytest.mark.parametrize("away", ["receiver", "store"])
-async def test_a_leaving_worker_that_is_in_a_hurry_waits_for_nobody(shop: Workshop, away):
+async def test_a_leaving_worker_that_is_in_a_hurry_waits_for_nobody(shop: Workshop, away, monkeypatch):
     """Nor one whose store is away, for a receiver that has nothing to do with it."""
     asked = asyncio.Event()
 
@@ -254,7 +254,7 @@ async def test_a_leaving_worker_that_is_in_a_hurry_waits_for_nobody(shop: Worksh
         asked.set()
         await asyncio.Event().wait()
 
-    shop.notifier.send = send  # type: ignore[method-assign]
+    monkeypatch.setattr(shop.notifier, "send", send)
     worker = await shop.start(agent_of(echo), drain_seconds=0.01, last_word_seconds=0.05)
     if away == "receiver":
         await shop.publish(webhook=URL)
@@ -375,7 +375,7 @@ async def test_a_slow_bus_holds_up_no_webhook(shop: Workshop):
     await all_settled(shop, "delivered", "delivered", moving=1.0)
 
 
-async def test_replies_are_taken_a_few_at_a_time(shop: Workshop):
+async def test_replies_are_taken_a_few_at_a_time(shop: Workshop, monkeypatch):
     """Each may hold a large result."""
     taken = []
 
@@ -384,7 +384,7 @@ async def test_replies_are_taken_a_few_at_a_time(shop: Workshop):
         return found
 
     real = shop.storage.outbox.take
-    shop.storage.outbox.take = take  # type: ignore[method-assign]
+    monkeypatch.setattr(shop.storage.outbox, "take", take)
     await shop.start(agent_of(echo))
     await shop.publisher.publish([Draft(topic=TOPIC, payload=n, reply_to="answers") for n in range(100)])
     await shop.until(lambda: statuses(shop) == ["delivered"] * 100, moving=0.1)

@@ -56,8 +56,8 @@ def run(
 
 def serve_options(api: bool | None, host: str | None, port: int | None) -> ServeOptions:  # noqa: FBT001 - an option's value
     """What the options say of the API."""
-    from omnidaemon.bootstrap.setting_kinds import HOST, PORT  # noqa: PLC0415 - not for `--help`
-    from omnidaemon.entrypoints.http.serve_options import ServeOptions  # noqa: PLC0415
+    from omnidaemon.bootstrap.setting_kinds import HOST, PORT
+    from omnidaemon.entrypoints.http.serve_options import ServeOptions
 
     if host is not None:
         HOST.read("--api-host", host, "arguments")
@@ -67,13 +67,13 @@ def serve_options(api: bool | None, host: str | None, port: int | None) -> Serve
 
 
 def _serve(target: str, options: ServeOptions, lifeline: int | None) -> int:
-    from omnidaemon.entrypoints.loading import load_sdks  # noqa: PLC0415 - the SDK and all that it stands on
-    from omnidaemon.entrypoints.serving import run_sdks  # noqa: PLC0415
+    from omnidaemon.entrypoints.loading import load_sdks
+    from omnidaemon.entrypoints.serving import run_sdks
 
     if lifeline is None:
         run_sdks(load_sdks(target), api=options)
         return 0
-    from omnidaemon.entrypoints.cli.processes import Lifeline  # noqa: PLC0415 - for a supervised process alone
+    from omnidaemon.entrypoints.cli.processes import Lifeline
 
     line = Lifeline(lifeline)
     run_sdks(load_sdks(target), on_ready=line.say_ready, on_drained=line.say_drained, api=options)
@@ -82,10 +82,10 @@ def _serve(target: str, options: ServeOptions, lifeline: int | None) -> int:
 
 def _supervise(target: str, options: ServeOptions, processes: int) -> int:
     """The supervisor alone serves the API, by the settings of files and the environment."""
-    from omnidaemon.bootstrap.settings import load_settings  # noqa: PLC0415 - for several processes alone
-    from omnidaemon.entrypoints.cli.processes import Child  # noqa: PLC0415
-    from omnidaemon.entrypoints.cli.supervisor import Supervisor  # noqa: PLC0415
-    from omnidaemon.entrypoints.logs import configure_logs  # noqa: PLC0415
+    from omnidaemon.bootstrap.settings import load_settings
+    from omnidaemon.entrypoints.cli.processes import Child
+    from omnidaemon.entrypoints.cli.supervisor import Supervisor
+    from omnidaemon.entrypoints.logs import configure_logs
 
     settings = load_settings()
     configure_logs(settings.log_level)
@@ -93,8 +93,8 @@ def _supervise(target: str, options: ServeOptions, processes: int) -> int:
     listener = options.opened(settings)
     if listener is None:
         return supervisor.run()
-    from omnidaemon.entrypoints.http.background import served_in_background  # noqa: PLC0415 - brings FastAPI along
-    from omnidaemon.entrypoints.sdk import OmniDaemonSDK  # noqa: PLC0415
+    from omnidaemon.entrypoints.http.background import served_in_background
+    from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
     # Without its API it would look alive to nobody: it ends as if it were told to, and then with the error.
     end = partial(os.kill, os.getpid(), signal.SIGTERM)

@@ -54,7 +54,7 @@ async def test_a_loop_that_ended_in_the_middle_of_a_call(database, hold_writer, 
 
     def other_thread():
         async def main():
-            asyncio.ensure_future(database.write(insert("other")))  # noqa: RUF006
+            asyncio.ensure_future(database.write(insert("other")))  # noqa: RUF006 - that nobody keeps it is the test
             await asyncio.sleep(0)
 
         loop = asyncio.new_event_loop()

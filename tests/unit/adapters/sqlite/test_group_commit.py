@@ -91,9 +91,9 @@ async def test_a_lone_failing_call_is_undone(database, insert, words):
 
     def work(cursor):
         insert("lost")(cursor)
-        raise ValueError
+        raise ValueError("undo this")
 
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError, match="undo this"):
         await database.write(work)
     await database.write(insert("kept"))
     assert await words() == ["kept"]

@@ -149,7 +149,7 @@ async def test_names_of_this_machine(api, host):
         "",
         ":80",
         "[::2]",
-        "0.0.0.0",  # noqa: S104
+        "0.0.0.0",  # noqa: S104 - nobody binds to it
         "[",
         "a b",
         "me@localhost",

@@ -25,6 +25,21 @@ def agent_of(sdk):
         return payload
 
 
+class Endless:
+    """Work without an end, which takes a turn of the loop to let go."""
+
+    def __init__(self):
+        self.has_begun, self.is_over = threading.Event(), threading.Event()
+
+    async def __call__(self):
+        self.has_begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            self.is_over.set()
+
+
 async def test_it_stands_on_the_engines_runtime(sdk):
     """One set of opened adapters per loop: the SDK's calls find the engine's."""
     agent_of(sdk)
@@ -48,20 +63,12 @@ async def test_it_stands_on_the_engines_runtime(sdk):
 async def test_handed_over_before_the_start(sdk):
     """Begun once there is an engine, and ended with it."""
     agent_of(sdk)
-    has_begun, is_over = threading.Event(), threading.Event()
-
-    async def work():
-        has_begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            is_over.set()
-
+    work = Endless()
     sidecar = sdk.sidecars.hand_over(work)
-    assert not has_begun.is_set()
+    assert not work.has_begun.is_set()
     async with sdk:
-        assert await asyncio.to_thread(has_begun.wait, PATIENCE_SECONDS)
-    assert is_over.is_set()
+        assert await asyncio.to_thread(work.has_begun.wait, PATIENCE_SECONDS)
+    assert work.is_over.is_set()
     async with asyncio.timeout(PATIENCE_SECONDS):
         await sidecar.wait()
 
@@ -69,23 +76,14 @@ async def test_handed_over_before_the_start(sdk):
 async def test_cancelling_the_wait_ends_it(sdk):
     """And returns once it has let go of everything."""
     agent_of(sdk)
-    has_begun, is_over = threading.Event(), threading.Event()
-
-    async def work():
-        has_begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            is_over.set()
-
+    work = Endless()
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
         waiting = asyncio.create_task(sdk.sidecars.hand_over(work).wait())
-        await asyncio.to_thread(has_begun.wait, PATIENCE_SECONDS)
+        await asyncio.to_thread(work.has_begun.wait, PATIENCE_SECONDS)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert is_over.is_set()
+        assert work.is_over.is_set()
 
 
 async def test_what_it_raises_reaches_who_waits(sdk):

@@ -15,20 +15,7 @@ import pytest
 
 from omnidaemon.adapters.sqlite.database import Database
 from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUnusable
-
-
-async def settled(until):
-    """Let the loop turn until the condition holds."""
-    async with asyncio.timeout(10):
-        while not until():  # noqa: ASYNC110 - threads and descriptors set no event
-            await asyncio.sleep(0.001)
-
-
-async def queued(coroutines):
-    """Start calls, and let each of them get into the writer's line."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    await asyncio.sleep(0)
-    return tasks
+from tests.unit.adapters.sqlite.turns import queued, settled
 
 
 async def test_two_loops_in_two_threads(database, insert, words):

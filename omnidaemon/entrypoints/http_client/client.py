@@ -6,12 +6,12 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import orjson
 
 from omnidaemon.adapters.codecs.plain_json import payload_text
-from omnidaemon.app.publisher import Draft, task_of
+from omnidaemon.app.publisher import Draft, PublishOptions, task_of
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord
@@ -58,46 +58,18 @@ class HttpClient:
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
-    async def publish_task(
-        self,
-        topic: str,
-        payload: object,
-        *,
-        delay: float | timedelta | None = None,
-        due_at: datetime | None = None,
-        idempotency_key: str | None = None,
-        correlation_id: str | None = None,
-        causation_id: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        webhook: str | None = None,
-        reply_to: str | None = None,
-    ) -> str:
+    async def publish_task(self, topic: str, payload: object, **options: Unpack[PublishOptions]) -> str:
         """The id of the published task. What is wrong with it is found here, as a publisher would find it."""
-        draft = Draft(
-            topic=topic,
-            payload=payload,
-            webhook=webhook,
-            reply_to=reply_to,
-            delay=delay,
-            due_at=due_at,
-            idempotency_key=idempotency_key,
-            correlation_id=correlation_id,
-            causation_id=causation_id,
-            headers=headers,
-        )
         text = payload_text(payload)
+        draft = Draft(topic=topic, payload=payload, **options)
         task = task_of(draft, text, task_id=_NOT_YET, now=datetime.now(UTC))
-        given = {
-            "delay": delay.total_seconds() if isinstance(delay, timedelta) else delay,
-            "due_at": None if due_at is None else task.due_at,
-            "idempotency_key": idempotency_key,
-            "correlation_id": correlation_id,
-            "causation_id": causation_id,
-            "headers": None if headers is None else dict(task.headers),
-            "webhook": webhook,
-            "reply_to": reply_to,
-        }
-        told = {name: value for name, value in given.items() if value is not None}
+        told = {name: value for name, value in options.items() if value is not None}
+        if isinstance(draft.delay, timedelta):
+            told["delay"] = draft.delay.total_seconds()
+        if draft.due_at is not None:
+            told["due_at"] = task.due_at
+        if draft.headers is not None:
+            told["headers"] = dict(task.headers)
         body = orjson.dumps({"topic": topic, "payload": orjson.Fragment(text), **told})
         return await self._ask(lambda shape: str(shape["task_id"]), "POST", "tasks", body=body)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -13,7 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 import attrs
 
 from omnidaemon.domain.task import Task
-from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.backend import BackendContext, SharedObjects
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
 from omnidaemon.testing.clock import ManualClock, SequentialIds
@@ -21,22 +20,6 @@ from omnidaemon.testing.clock import ManualClock, SequentialIds
 T = TypeVar("T")
 
 TOPIC = "greet.user"
-
-
-class SharedObjects:
-    """What the adapters of one simulated process have in common."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._objects: dict[str, Any] = {}
-
-    def get(self, key: str, make: Callable[[], T]) -> T:
-        """The object under this key, made at the first call."""
-        with self._lock:
-            if key not in self._objects:
-                self._objects[key] = make()
-            found: T = self._objects[key]
-            return found
 
 
 class _NoCodec:

@@ -13,10 +13,9 @@ from omnidaemon.adapters.system import SystemClock, Uuid7Ids
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import StartRun
 from omnidaemon.domain.task import Task
-from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.backend import BackendContext, SharedObjects
 from omnidaemon.ports.bus import Delivery, EventBus
 from omnidaemon.ports.storage import Storage
-from omnidaemon.testing.place import SharedObjects
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
 
 GREETER = Subscription("greet.user", "greeter")

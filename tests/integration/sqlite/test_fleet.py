@@ -15,9 +15,8 @@ from omnidaemon.domain.agent import AgentProfile, Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
-from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.backend import BackendContext, SharedObjects
 from omnidaemon.testing.patience import eventually
-from omnidaemon.testing.place import SharedObjects
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
 
 GREETER = Subscription("greet.user", "greeter")

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, cast
 
 import attrs
 
@@ -16,8 +16,6 @@ from omnidaemon.ports.backend import BackendContext, SharedObjects
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
 from omnidaemon.testing.clock import ManualClock, SequentialIds
-
-T = TypeVar("T")
 
 TOPIC = "greet.user"
 

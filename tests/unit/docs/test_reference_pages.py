@@ -19,6 +19,7 @@ from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.sync_sdk import SyncSDK
 from omnidaemon.harness import TestHarness
+from omnidaemon.runners import OmniAgentRunner
 from tests.unit.docs.pages import DOCS, code, rows
 
 _REFERENCE = DOCS / "reference"
@@ -67,7 +68,9 @@ def test_sync_has_what_the_page_says():
 
 
 @pytest.mark.parametrize(
-    ("kind", "internal"), [(Context, {"request_stop"}), (TestHarness, set())], ids=["Context", "TestHarness"]
+    ("kind", "internal"),
+    [(Context, {"request_stop"}), (OmniAgentRunner, set()), (TestHarness, set())],
+    ids=["Context", "OmniAgentRunner", "TestHarness"],
 )
 def test_members_stand_on_the_page(kind, internal):
     """Each public member stands under the heading of its class, a call with its parameters."""

@@ -239,5 +239,5 @@ def checkup(shape: Shape) -> list[Finding]:
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time."""
+    """The time of an ISO 8601 text; None of None."""
     return None if text is None else datetime.fromisoformat(text)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from redis import exceptions
 
 from omnidaemon.adapters.redis.connection import RedisConnection
-from omnidaemon.adapters.redis.dedicated_connection import DedicatedConnection
+from omnidaemon.adapters.redis.line import Line
 from omnidaemon.domain.errors import BackendError
 
 _LONGEST_BLOCK_SECONDS: Final = 1.0
@@ -27,7 +27,7 @@ class BlockingReader:
 
     def __init__(self, server: RedisConnection, group: str, consumer: str) -> None:
         self._server = server
-        self._connection = DedicatedConnection(server, asks_for_id=True)
+        self._line = Line(server, asks_for_id=True)
         self._words = ("XREADGROUP", "GROUP", group, consumer)
         self._over = asyncio.Event()
         self._over.set()
@@ -39,7 +39,7 @@ class BlockingReader:
         streams = (*queues, *[">"] * len(queues))
         self._over = over = asyncio.Event()
         try:
-            reply = await self._connection.command(*self._words, "COUNT", count, "BLOCK", block, "STREAMS", *streams)
+            reply = await self._line.command(*self._words, "COUNT", count, "BLOCK", block, "STREAMS", *streams)
         except BackendError as error:
             if isinstance(error.__cause__, exceptions.ResponseError) and str(error.__cause__).startswith(_GONE):
                 raise QueuesGone from error
@@ -58,8 +58,8 @@ class BlockingReader:
         with contextlib.suppress(BackendError):
             # The server may hear of it before it has the read; then it has to be told again.
             while not over.is_set():
-                if self._connection.client_id is not None:
-                    await self._server.command("CLIENT", "UNBLOCK", self._connection.client_id)
+                if self._line.client_id is not None:
+                    await self._server.command("CLIENT", "UNBLOCK", self._line.client_id)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_WAKE_AGAIN_SECONDS):
                         await over.wait()
@@ -68,4 +68,4 @@ class BlockingReader:
         """Close the connection, once no read is under way."""
         if self._waking is not None:
             await self._waking
-        await self._connection.close()
+        await self._line.close()

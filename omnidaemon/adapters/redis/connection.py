@@ -132,7 +132,7 @@ class RedisConnection:
         return {_text(name): _text(value) for name, value in told.items()}
 
     @asynccontextmanager
-    async def dedicated(self) -> AsyncIterator[redis.Redis]:
+    async def apart(self) -> AsyncIterator[redis.Redis]:
         """A client with a connection of its own, for blocking reads and listening, where only the caller knows how long
         to wait. Wrap what is done with it in `translating()`."""
         client = self._made(redis.ConnectionPool, 1)

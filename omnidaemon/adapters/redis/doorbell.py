@@ -59,7 +59,7 @@ class Doorbell:
 
     async def _hear(self) -> None:
         connection = self._connection
-        async with connection.dedicated() as client:
+        async with connection.apart() as client:
             with connection.translating():
                 ear = client.pubsub()
                 async with asyncio.timeout(connection.deadline_seconds):

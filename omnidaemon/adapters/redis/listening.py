@@ -65,7 +65,7 @@ class Listening:
         """Return once every channel is listened to; raises when the server cannot be reached."""
         await self.disconnect()
         with self._server.translating():
-            client = await self._stack.enter_async_context(self._server.dedicated())
+            client = await self._stack.enter_async_context(self._server.apart())
             pubsub = client.pubsub()
             self._stack.push_async_callback(pubsub.aclose)
             async with asyncio.timeout(DEADLINE_SECONDS):

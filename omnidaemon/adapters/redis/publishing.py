@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
-from omnidaemon.adapters.redis.dedicated_connection import DedicatedConnection
+from omnidaemon.adapters.redis.line import Line
 from omnidaemon.domain.errors import BackendError
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.bus import Confirmation, Receipt
@@ -40,7 +40,7 @@ class Publishing:
         self._script = script
         self._root = root
         self._codec = codec
-        self._connection = DedicatedConnection(server)
+        self._line = Line(server)
         self._parcels: deque[_Parcel] = deque()
         self._sending: asyncio.Task[None] | None = None
 
@@ -56,7 +56,7 @@ class Publishing:
         """Send what is left, and close the connection."""
         if self._sending is not None:
             await self._sending
-        await self._connection.close()
+        await self._line.close()
 
     def _packed(self, tasks: Sequence[Task]) -> Iterator[_Parcel]:
         parcel = _Parcel()
@@ -99,9 +99,9 @@ class Publishing:
         task_ids = [task_id for parcel in parcels for task_id in parcel.task_ids]
         arguments: list[Any] = [argument for parcel in parcels for argument in parcel.arguments]
         try:
-            receivers = await self._connection.script(packaged_script(self._script), self._root, arguments)
+            receivers = await self._line.script(packaged_script(self._script), self._root, arguments)
         except BackendError as error:
-            confirmation = Confirmation.UNKNOWN if self._connection.is_in_doubt else Confirmation.FAILED
+            confirmation = Confirmation.UNKNOWN if self._line.is_in_doubt else Confirmation.FAILED
             return [Receipt(task_id=task_id, confirmation=confirmation, reason=str(error)) for task_id in task_ids]
         return [
             Receipt(task_id=task_id, confirmation=Confirmation.CONFIRMED, receivers=int(count))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from omnidaemon.adapters.redis import dedicated_connection, streams_inbox
+from omnidaemon.adapters.redis import line, streams_inbox
 from omnidaemon.adapters.redis.streams_bus import redis_stream_bus
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
@@ -301,7 +301,7 @@ async def test_receipts_tell_what_may_have_arrived(place, server, monkeypatch):
         assert told[-1] is Confirmation.FAILED
         await asyncio.to_thread(server.start)
         assert (await bus.publish([place.task("t3")]))[0].confirmation is Confirmation.CONFIRMED
-        monkeypatch.setattr(dedicated_connection, "DEADLINE_SECONDS", 1.0)
+        monkeypatch.setattr(line, "DEADLINE_SECONDS", 1.0)
         server.freeze()
         assert (await bus.publish([place.task("t4")]))[0].confirmation is Confirmation.UNKNOWN
         server.thaw()

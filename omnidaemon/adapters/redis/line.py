@@ -12,7 +12,7 @@ from redis import exceptions
 from omnidaemon.adapters.redis.connection import DEADLINE_SECONDS, RedisConnection, Script
 
 
-class DedicatedConnection:
+class Line:
     """Connects when it is first used, and anew after a failure. One call at a time, and none is cancelled: the reply
     would be lost. `is_in_doubt`: the last call was sent, and nothing came back."""
 
@@ -66,7 +66,7 @@ class DedicatedConnection:
 
     async def _connected(self) -> Any:
         if self._connection is None:
-            client = await self._stack.enter_async_context(self._server.dedicated())
+            client = await self._stack.enter_async_context(self._server.apart())
             pool: Any = client.connection_pool
             self._connection = pool.make_connection()
         connection = self._connection

@@ -134,7 +134,7 @@ class Run:
                 return self._due(RunState.QUEUED, now, **changes)
             case Wait(question=question, seconds=pause, default=default):
                 waiting = self._due(RunState.WAITING, now, pause, **changes)
-                return waiting._moved(question=question, default=default) if waiting.due_at else waiting  # noqa: SLF001
+                return waiting._moved(question=question, default=default) if waiting.due_at else waiting  # noqa: SLF001 - a run too
             case _:
                 assert_never(decision)
 
@@ -185,7 +185,7 @@ class Run:
     def answered(self, question: str, answer: bytes, now: Instant) -> Run:
         """With the answer kept; due at once when it waits for just that."""
         run = self._moved(answers=(*self.answers, (question, answer)))
-        return run._due(RunState.QUEUED, now) if self.question == question else run  # noqa: SLF001
+        return run._due(RunState.QUEUED, now) if self.question == question else run  # noqa: SLF001 - a run too
 
     def _counted(self, decision: End | RetryAfter, now: Instant) -> dict[str, Any]:
         errors = self.errors

@@ -134,7 +134,9 @@ class Run:
                 return self._due(RunState.QUEUED, now, **changes)
             case Wait(question=question, seconds=pause, default=default):
                 waiting = self._due(RunState.WAITING, now, pause, **changes)
-                return waiting._moved(question=question, default=default) if waiting.due_at else waiting  # noqa: SLF001 - a run too
+                if waiting.due_at is None:
+                    return waiting
+                return waiting._moved(question=question, default=default)  # noqa: SLF001 - a run too
             case _:
                 assert_never(decision)
 

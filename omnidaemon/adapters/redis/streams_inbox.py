@@ -186,7 +186,8 @@ class StreamsInbox(Inbox):
 
     async def _tend(self, credits: Mapping[Subscription, int]) -> None:
         """Take over what was left by others, and by this inbox's own lost replies; see what is missing."""
-        self._tend_at = asyncio.get_running_loop().time() + _TEND_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        pause = _TEND_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        self._tend_at = asyncio.get_running_loop().time() + pause
         idle = int(HOLD_SECONDS * 1000)
         mine = Counter((topic, agent) for topic, agent, _ in self._held)
         words: list[Any] = []

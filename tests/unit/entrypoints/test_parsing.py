@@ -31,7 +31,8 @@ names = st.text("aZ9._-", min_size=1, max_size=5)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 counts = st.integers(0, 2**40)
 seconds = st.floats(0, 1e9)
-moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds it
+FIRST, LAST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001 - hypothesis adds the zone
+moments = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),

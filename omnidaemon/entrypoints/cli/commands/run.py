@@ -54,7 +54,7 @@ def run(
     return _serve(target, options, None) if processes == 1 else _supervise(target, options, processes)
 
 
-def serve_options(api: bool | None, host: str | None, port: int | None) -> ServeOptions:  # noqa: FBT001 - an option's value
+def serve_options(api: bool | None, host: str | None, port: int | None) -> ServeOptions:  # noqa: FBT001 - an option
     """What the options say of the API."""
     from omnidaemon.bootstrap.setting_kinds import HOST, PORT
     from omnidaemon.entrypoints.http.serve_options import ServeOptions

@@ -75,7 +75,7 @@ _GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "config": ("See the settings.", {"show": "Show each setting and where it came from."}),
 }
 _BEGIN, _ACT, _LOOK, _REST = map(
-    Group.create_ordered, ("Begin and run", "Tasks and agents", "The whole", "The command itself")
+    Group.create_ordered, ("Begin and run", "Tasks and agents", "The system", "The command itself")
 )
 _SINGLES: tuple[tuple[str, Group, str], ...] = (
     ("init", _BEGIN, "Write an example project into this folder."),

@@ -76,6 +76,11 @@ class Program:
         self.send(number)
         return self.wait()
 
+    def kill(self) -> None:
+        """kill -9, as the machine does when it runs out of memory. Idempotent."""
+        self.process.kill()
+        self.process.wait()
+
     def close(self) -> None:
         """End it, by force if need be: what it has started drains when its line breaks. Idempotent."""
         with contextlib.suppress(ProcessLookupError):
@@ -83,5 +88,4 @@ class Program:
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()

@@ -33,7 +33,7 @@ async def test_each_chain_of_five_comes_to_one_result_under_kill_9(site: Site) -
     for _ in range(KILLS):
         await eventually(sdk.list_workers, lambda found: any(worker.is_alive for worker in found), 60)
         await asyncio.sleep(chance.uniform(0.2, 1.0))
-        site.kill(workers.pop(0))
+        workers.pop(0).kill()
         workers.append(site.worker())
     done = await eventually(
         finals, lambda found: len(found) == CHAINS and all(task.status == "succeeded" for task in found), 100

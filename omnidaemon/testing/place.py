@@ -13,8 +13,10 @@ import attrs
 
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.backend import BackendContext, SharedObjects
+from omnidaemon.ports.bus import BusCapabilities
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
+from omnidaemon.ports.storage import StorageCapabilities
 from omnidaemon.testing.clock import ManualClock, SequentialIds
 
 TOPIC = "greet.user"
@@ -52,6 +54,10 @@ class Place:
             shared=self._processes.setdefault(process, SharedObjects()),
             option=self.options.get,
         )
+
+    def peer_context(self, capabilities: BusCapabilities | StorageCapabilities) -> BackendContext:
+        """What a factory gets in a second process; in the first one again for an adapter that reaches no further."""
+        return self.context("main" if capabilities.is_process_local else "peer")
 
     def now(self) -> datetime:
         """The wall time by which the adapter judges, as near as can be known."""

@@ -41,7 +41,7 @@ def redis_limit(port: int, count: int) -> float:
             if not found:
                 break
             commands: list[tuple[object, ...]] = [("MULTI",)]
-            for entry, words in found[0][1]:  # type: ignore[index]
+            for entry, words in found[0][1]:  # type: ignore[index]  # hiredis calls a reply an object
                 result = json.dumps(json.loads(words[1])["number"])
                 commands += [
                     ("SET", b"result:" + entry, result, "EX", 86_400),

@@ -118,7 +118,7 @@ def main() -> None:
         print("5. Another worker starts. The task was not lost: it is run again once the dead worker's lease is over.")
         with stage.worker() as worker:
             result = stage.omni("task", "result", report["task_id"], "--wait")
-            check(result["status"] == "succeeded" and result["attempts"] == 2, f"the result is {result}")  # noqa: PLR2004
+            check((result["status"], result["attempts"]) == ("succeeded", 2), f"the result is {result}")
             show(result)
             print(f"   $ kill {worker.pid}")
             worker.terminate()

@@ -104,4 +104,5 @@ def _is_async(handler: Handler) -> bool:
     target = handler
     while isinstance(target, functools.partial):
         target = target.func
-    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004
+    # Not whether it can be called is asked, but how its class defines the call.
+    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(type(target).__call__)

@@ -1,4 +1,4 @@
-"""What people ask about tasks, agents and the whole, put together from the store and the bus."""
+"""What people ask about tasks, agents and the system, put together from the store and the bus."""
 
 from __future__ import annotations
 

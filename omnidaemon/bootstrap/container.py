@@ -11,9 +11,8 @@ from omnidaemon.bootstrap.notifying import made_notifier
 from omnidaemon.bootstrap.plugins import load_bus_factory, load_notifier_factory, load_storage_factory
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.settings import Settings
-from omnidaemon.bootstrap.shared import SharedObjects
 from omnidaemon.domain.webhook_policy import WebhookPolicy
-from omnidaemon.ports.backend import BackendContext, BusFactory, StorageFactory
+from omnidaemon.ports.backend import BackendContext, BusFactory, SharedObjects, StorageFactory
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.clock import Clock, IdSource
 from omnidaemon.ports.codec import Codec

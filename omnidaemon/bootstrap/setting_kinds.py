@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -20,21 +20,23 @@ from omnidaemon.domain.errors import InvalidSetting
 from omnidaemon.domain.names import checked_name
 from omnidaemon.domain.secret import Secret
 
+T = TypeVar("T")
+
 _LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 _LAST_PORT = 65535
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 @attrs.frozen(kw_only=True)
-class Kind:
+class Kind(Generic[T]):
     """`parse` turns what was given, text or a value, into the value or raises; `expected` tells a person what it takes.
     What `is_secret` is shown to nobody, a mistake in it neither."""
 
-    parse: Callable[[Any], object]
+    parse: Callable[[Any], T]
     expected: str
     is_secret: bool = False
 
-    def read(self, variable: str, given: object, origin: str) -> object:
+    def read(self, variable: str, given: object, origin: str) -> T:
         """The value, or `InvalidSetting` that names the variable and the origin."""
         try:
             return self.parse(given)

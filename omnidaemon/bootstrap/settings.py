@@ -51,7 +51,7 @@ class Shown:
     origin: str
 
 
-def _setting(variable: str, kind: Kind, **default: Any) -> Any:
+def _setting(variable: str, kind: Kind[Any], **default: Any) -> Any:
     def read(given: object) -> object:
         return kind.read(variable, given, _MADE_HERE)
 
@@ -136,7 +136,7 @@ class Settings:
 
 _DECLARED = {field.name: field.metadata for field in attrs.fields(Settings) if field.metadata}
 _VARIABLES: Mapping[str, str] = {name: metadata["variable"] for name, metadata in _DECLARED.items()}
-_KINDS: Mapping[str, Kind] = {name: metadata["kind"] for name, metadata in _DECLARED.items()}
+_KINDS: Mapping[str, Kind[Any]] = {name: metadata["kind"] for name, metadata in _DECLARED.items()}
 
 
 def load_settings(

@@ -17,9 +17,9 @@ from omnidaemon.app.engine import Engine
 from omnidaemon.app.executor import Executor
 from omnidaemon.app.loops import EngineOptions
 from omnidaemon.app.notifications import NotifyingTerms
-from omnidaemon.bootstrap.beside import Beside
 from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.runtime import Runtime
+from omnidaemon.bootstrap.sidecars import Sidecars
 from omnidaemon.bootstrap.switch_interval import shortened_switch_interval
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.reply_policy import ReplyPolicy
@@ -29,22 +29,22 @@ from omnidaemon.ports.notifier import Notifier
 class Worker:
     """Start it on the loop that the agents shall run on. Used once: a new incarnation is a new worker. `left` is set,
     whatever the agents' loop does, once the engine has left and the agents' threads are let go of; `has_begun`: there
-    is an engine that start() has begun. What was handed over to `beside` is done on the engine's loop."""
+    is an engine that start() has begun. What was handed over to `sidecars` is done on the engine's loop."""
 
     def __init__(
-        self, container: Container, agents: Mapping[Subscription, Agent], publish: PublishFrom, beside: Beside
+        self, container: Container, agents: Mapping[Subscription, Agent], publish: PublishFrom, sidecars: Sidecars
     ) -> None:
         self.left = threading.Event()
         self._container = container
         self._agents = agents
         self._publish = publish
-        self._beside = beside
+        self._sidecars = sidecars
         self._ready: Future[None] = Future()
         self._finished: Future[int] = Future()
         self.has_begun = False
         self._is_asked = False
-        self._wishes: deque[None] = deque()
-        self._pass_wishes_on: Callable[[], object] = lambda: None
+        self._stop_requests: deque[None] = deque()
+        self._pass_requests_on: Callable[[], object] = lambda: None
 
     async def start(self) -> None:
         """Return once the engine is ready, or has left since it was asked to stop meanwhile. Raises what keeps it from
@@ -79,9 +79,9 @@ class Worker:
         """Begin to drain; at a second call, give back at once what still runs. From any thread or signal handler, also
         before the engine can hear of it."""
         self._is_asked = True
-        self._wishes.append(None)
+        self._stop_requests.append(None)
         with contextlib.suppress(RuntimeError):  # the engine's loop is closed: it has left already
-            self._pass_wishes_on()
+            self._pass_requests_on()
 
     def drain(self) -> None:
         """Begin to drain, unless it was asked to already."""
@@ -107,7 +107,7 @@ class Worker:
             failure = error
         # Not before: attempts that wait for a thread would fail under an engine that still records.
         executor.close()
-        self._beside.engine_has_left()
+        self._sidecars.engine_has_left()
         self.left.set()
         if failure is None:
             self._finished.set_result(given_back)
@@ -121,14 +121,14 @@ class Worker:
         engine: Engine | None = None
 
         def hear() -> None:
-            while self._wishes:
-                self._wishes.popleft()
+            while self._stop_requests:
+                self._stop_requests.popleft()
                 if engine is not None and self._ready.done():
                     engine.request_stop()
                 elif starting is not None and not starting.cancelling():
                     starting.cancel()
 
-        self._pass_wishes_on = lambda: loop.call_soon_threadsafe(hear)
+        self._pass_requests_on = lambda: loop.call_soon_threadsafe(hear)
         hear()
         async with (
             self._container.runtime() as runtime,
@@ -143,7 +143,7 @@ class Worker:
 
             executor.on_reports(take_reports)
             await engine.start()
-            async with self._beside.engine(runtime):
+            async with self._sidecars.engine(runtime):
                 self._ready.set_result(None)
                 await engine.asked_to_stop()
                 return await engine.stop()

@@ -74,7 +74,7 @@ class OutboxEntry:
 
     @property
     def notification_id(self) -> str:
-        """The notification's."""
+        """The id of what is told, the same at each attempt."""
         return self.notification.notification_id
 
     def failed_in_a_row(self, error: str) -> int:

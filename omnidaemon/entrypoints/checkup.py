@@ -1,4 +1,4 @@
-"""Looking the whole over: whether it can work, and for `omni doctor` also what is weak and what to do about it."""
+"""Looking the system over: whether it can work, and for `omni doctor` also what is weak and what to do about it."""
 
 from __future__ import annotations
 

@@ -17,13 +17,16 @@ from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.task import Task
-from omnidaemon.entrypoints.checks import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
+from omnidaemon.entrypoints.validation import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.ports.bus import Depth
 
 
 class Client:
-    """Works on bus and store directly. Opens them when first needed, a set for each event loop."""
+    """Works on bus and store directly. Opens them when first needed, a set for each event loop.
+
+    Every call may raise `BackendUnavailable`, which may pass, and `BackendUnusable`, which somebody has to mend.
+    """
 
     def __init__(self, container: Container) -> None:
         self._container = container
@@ -81,7 +84,7 @@ class Client:
     ) -> list[str]:
         """Publish many `(topic, payload)` in one round trip; their ids, in order. All are checked before any is sent.
 
-        `webhook` and `reply_to` are for each of them.
+        `webhook` and `reply_to` are for each of them; errors as of `publish_task`.
         """
         drafts = [Draft(topic=topic, payload=payload, webhook=webhook, reply_to=reply_to) for topic, payload in tasks]
         return await (await self.runtime()).publisher.publish(drafts) if drafts else []
@@ -124,7 +127,11 @@ class Client:
         cursor: str | None = None,
         limit: int = 100,
     ) -> ResultPage:
-        """Tasks that match, newest first, and a cursor for the next page."""
+        """At most `limit` (1 to 1,000) tasks that match, newest first, and a cursor for the next page, None at the end.
+
+        `status` is a state of runs, or `scheduled`; with `agent`, that agent's part of a task alone counts.
+        `InvalidInput` for what cannot be looked for.
+        """
         wanted = task_filter(status, topic, agent, cursor, limit)
         return await (await self.runtime()).queries.find(wanted, cursor, limit)
 
@@ -158,7 +165,8 @@ class Client:
         limit: int = 100,
     ) -> WebhookPage:
         """What has to be told of ended runs and what was, newest first: webhooks, and replies too, each with the log of
-        its attempts. `status` is `pending`, `delivered` or `failed`, `kind` is `webhook` or `reply`."""
+        its attempts. `status` is `pending`, `delivered` or `failed`, `kind` is `webhook` or `reply`; `cursor`, `limit`
+        and errors as of `list_tasks`."""
         wanted = outbox_filter(status, kind, topic, task_id, cursor, limit)
         return await (await self.runtime()).queries.webhooks(wanted, cursor, limit)
 
@@ -214,19 +222,19 @@ class Client:
         control = (await self.runtime()).control
         await control.drain(await control.all_workers())
 
-    # --- the whole ----------------------------------------------------------------------------------------------------
+    # --- the system ---------------------------------------------------------------------------------------------------
 
     async def metrics(self) -> Mapping[Subscription, Metrics]:
-        """What each agent has done so far."""
+        """What each agent has done since the store was made; durations in seconds."""
         return await (await self.runtime()).queries.metrics()
 
     async def topics(self) -> Sequence[Depth]:
-        """What waits on the bus, by topic and agent."""
+        """What waits on the bus, by topic and agent; empty for a bus that cannot tell."""
         return await (await self.runtime()).queries.depths()
 
     async def purge_topic(self, topic: str) -> int:
         """Drop what waits on a topic: its tasks are cancelled for the agents that have not begun them. How many
-        deliveries were dropped."""
+        deliveries were dropped. `InvalidInput` for what no topic is called."""
         return await (await self.runtime()).control.purge(checked_name("topic", topic))
 
     def events(self, *, after: int | None = None, task_id: str | None = None, topic: str | None = None) -> EventStream:
@@ -234,7 +242,8 @@ class Client:
 
         `after`: the position of the last event that was seen, to go on from there; 0 for all that is kept; None for
         what happens from now on. `task_id`: of one task only. `topic`: of the topics that match a pattern with the
-        wildcards of a shell. Each event comes once and in order; while the store is away it waits.
+        wildcards of a shell. Each event comes once and in order; while the store is away it waits. `InvalidInput` for a
+        position or a text that cannot be meant.
         """
         check_events(after, task_id, topic)
         return FeedStream(self.runtime, after, task_id, topic)

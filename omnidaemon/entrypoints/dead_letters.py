@@ -36,7 +36,7 @@ class NoChoice(InvalidInput):
 
 
 @attrs.frozen(kw_only=True)
-class Failed:
+class BulkFailure:
     """A run that could not be dealt with, since it has changed meanwhile."""
 
     run: TaskResult
@@ -44,11 +44,12 @@ class Failed:
 
 
 @attrs.frozen(kw_only=True)
-class Dealt:
-    """What was done: each run, or why not."""
+class BulkResult:
+    """What came of a command upon several dead letters: the runs it was done to, and those that it was not, each with
+    the reason."""
 
     done: tuple[TaskResult, ...]
-    failed: tuple[Failed, ...]
+    failed: tuple[BulkFailure, ...]
 
 
 def dead_runs(task: TaskResult) -> list[TaskResult]:
@@ -56,7 +57,7 @@ def dead_runs(task: TaskResult) -> list[TaskResult]:
     return [run for run in task.runs if run.status is Status.DEAD]
 
 
-async def requeue(client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt:
+async def requeue(client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> BulkResult:
     """Run dead letters again, from their first attempt on: those named, or all of the topic.
 
     Raises `NoDeadLetter` and `NoChoice`, before anything is done.
@@ -68,7 +69,7 @@ async def requeue(client: Operations, topic: str, task_ids: Sequence[str], *, is
     return await _each(await _chosen(client, topic, task_ids, is_all=is_all), requeue_one)
 
 
-async def purge(client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt:
+async def purge(client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> BulkResult:
     """Remove dead letters for good, likewise. What other agents made of the same task stays."""
 
     async def purge_one(run: TaskResult) -> None:
@@ -104,16 +105,16 @@ async def _all_of(client: Operations, topic: str) -> list[TaskResult]:
             return found
 
 
-async def _each(tasks: Sequence[TaskResult], act: Callable[[TaskResult], Awaitable[None]]) -> Dealt:
+async def _each(tasks: Sequence[TaskResult], act: Callable[[TaskResult], Awaitable[None]]) -> BulkResult:
     """Do it to every dead run; one that cannot be done, since it has changed meanwhile, keeps none of the others.
     A store that is away does: asked again, the rest is done."""
     done: list[TaskResult] = []
-    failed: list[Failed] = []
+    failed: list[BulkFailure] = []
     for run in (run for task in tasks for run in dead_runs(task)):
         try:
             await act(run)
         except (NotFound, Conflict) as error:
-            failed.append(Failed(run=run, error=error))
+            failed.append(BulkFailure(run=run, error=error))
         else:
             done.append(run)
-    return Dealt(done=tuple(done), failed=tuple(failed))
+    return BulkResult(done=tuple(done), failed=tuple(failed))

@@ -12,7 +12,7 @@ import attrs
 from omnidaemon.app.queries import AgentStatus, Health
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.names import Subscription
-from omnidaemon.entrypoints.spans import relative, span
+from omnidaemon.entrypoints.time_texts import duration_text, relative_time
 from omnidaemon.ports.backend import Weakness
 from omnidaemon.ports.bus import Depth
 
@@ -158,7 +158,7 @@ def of_workers(workers: Iterable[WorkerRecord], now: datetime) -> Iterator[Findi
         if not worker.is_alive and not is_replaced:
             yield _weak(
                 about,
-                f"last heard {relative(worker.seen_at, now)}: it died or is cut off; others take over what it ran",
+                f"last heard {relative_time(worker.seen_at, now)}: it died or is cut off; others take over what it ran",
                 "look at its log; start it again",
             )
         if worker.seen_at - now > _CLOCK_TOLERANCE:
@@ -178,6 +178,6 @@ def of_clock(now: datetime, newest_task_at: datetime | None) -> Iterator[Finding
 def _ahead(what: str, at: datetime, now: datetime) -> Finding:
     return _wrong(
         "clock",
-        f"{what} lies {span((at - now).total_seconds())} in the future: two machines disagree about the time",
+        f"{what} lies {duration_text((at - now).total_seconds())} in the future: two machines disagree about the time",
         "have both synchronised by NTP: delays and retries depend on it",
     )

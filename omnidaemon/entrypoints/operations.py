@@ -98,7 +98,7 @@ class Operations(Protocol):
 
     async def drain_all_workers(self) -> None: ...
 
-    # --- the whole ----------------------------------------------------------------------------------------------------
+    # --- the system ---------------------------------------------------------------------------------------------------
 
     async def metrics(self) -> Mapping[Subscription, Metrics]: ...
 

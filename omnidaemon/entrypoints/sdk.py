@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 
 from omnidaemon.app.agents import Handler
-from omnidaemon.bootstrap.beside import Beside
 from omnidaemon.bootstrap.overrides import container_with
 from omnidaemon.bootstrap.settings import Settings, load_settings
+from omnidaemon.bootstrap.sidecars import Sidecars
 from omnidaemon.bootstrap.worker import Worker
 from omnidaemon.domain.errors import AlreadyStarted, InvalidValue
 from omnidaemon.domain.policy import DeliveryPolicy
@@ -59,7 +59,7 @@ class OmniDaemonSDK(Client):
         self.container = container_with(settings or load_settings(), event_bus, result_store)
         super().__init__(self.container)
         self.registration = Registration()
-        self.beside = Beside(self._runtimes)
+        self.sidecars = Sidecars(self._runtimes)
         self.worker: Worker | None = None
         self.sync = SyncSDK(self)
 
@@ -130,11 +130,11 @@ class OmniDaemonSDK(Client):
         its address is taken. Raises `UnguardedAddress` for one beyond this machine without keys.
         """
         from omnidaemon.entrypoints.http.binding import AddressUnavailable  # noqa: PLC0415 - for this call alone
-        from omnidaemon.entrypoints.http.wish import ApiWish  # noqa: PLC0415
+        from omnidaemon.entrypoints.http.serve_options import ServeOptions  # noqa: PLC0415 - likewise
         from omnidaemon.entrypoints.serving import run_sdks  # noqa: PLC0415 - sets logging up
 
         try:
-            run_sdks([self], api=ApiWish())
+            run_sdks([self], api=ServeOptions())
         except AddressUnavailable as error:
             sys.exit(f"omnidaemon: {error}")
 
@@ -145,9 +145,9 @@ class OmniDaemonSDK(Client):
         """
         if self.worker is not None:
             raise AlreadyStarted("this SDK runs already")
-        self.worker = worker = Worker(self.container, dict(self.registration.agents), self.publish_from, self.beside)
+        self.worker = worker = Worker(self.container, dict(self.registration.agents), self.publish_from, self.sidecars)
         try:
-            await self.beside.start_begins()
+            await self.sidecars.start_begins()
             await run_hooks(self.registration.startup)
             try:
                 await worker.start()
@@ -157,7 +157,7 @@ class OmniDaemonSDK(Client):
                 raise
         except BaseException:
             self.worker = None
-            self.beside.worker_is_forgotten()
+            self.sidecars.worker_is_forgotten()
             raise
 
     async def stop(self) -> None:
@@ -170,7 +170,7 @@ class OmniDaemonSDK(Client):
             stack.push_async_callback(self.close)
             stack.push_async_callback(self.sync.close_from_loop)
             if worker is not None:
-                stack.callback(self.beside.worker_is_forgotten)
+                stack.callback(self.sidecars.worker_is_forgotten)
                 stack.push_async_callback(self._shut_down)
                 await worker.stop()
 

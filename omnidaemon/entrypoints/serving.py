@@ -19,9 +19,9 @@ from omnidaemon.entrypoints.importing import is_importing
 from omnidaemon.entrypoints.logs import configure_logs
 
 if TYPE_CHECKING:
-    from omnidaemon.bootstrap.beside import Companion
+    from omnidaemon.bootstrap.sidecars import Sidecar
     from omnidaemon.bootstrap.worker import Worker
-    from omnidaemon.entrypoints.http.wish import ApiWish
+    from omnidaemon.entrypoints.http.serve_options import ServeOptions
     from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
 
@@ -29,7 +29,7 @@ def run_sdks(
     sdks: Sequence[OmniDaemonSDK],
     on_ready: Callable[[], object] | None = None,
     on_drained: Callable[[], object] | None = None,
-    api: ApiWish | None = None,
+    api: ServeOptions | None = None,
 ) -> None:
     """Run the agents of these SDKs until SIGTERM or Ctrl-C: the first drains, a second one gives back what still runs.
     Also until somebody wants their workers drained, and they have left.
@@ -42,15 +42,15 @@ def run_sdks(
         return
     configure_logs(sdks[0].settings.log_level)
     listener = None if api is None else api.opened(sdks[0].settings)
-    companions: list[Companion] = []
+    sidecars: list[Sidecar] = []
     if listener is not None:
         from omnidaemon.entrypoints.http.server import serving as serving_api  # noqa: PLC0415 - brings FastAPI along
 
         # Before the start: from then on it depends on the engine's loop alone.
-        companions.append(sdks[0].beside.hand_over(serving_api(sdks[0], listener)))
+        sidecars.append(sdks[0].sidecars.hand_over(serving_api(sdks[0], listener)))
     watch = ExitWatch()
     try:
-        serving = _Serving(sdks, on_ready, watch, companions)
+        serving = _Serving(sdks, on_ready, watch, sidecars)
         asyncio.run(serving.serve())
         if on_drained is not None and not serving.was_told:
             on_drained()
@@ -69,10 +69,10 @@ class _Serving:
         sdks: Sequence[OmniDaemonSDK],
         on_ready: Callable[[], object] | None,
         watch: ExitWatch,
-        companions: Sequence[Companion],
+        sidecars: Sequence[Sidecar],
     ) -> None:
         self._sdks = sdks
-        self._companions = companions
+        self._sidecars = sidecars
         self._on_ready = on_ready
         self._watch = watch
         self._signals = 0
@@ -130,7 +130,7 @@ class _Serving:
         """Return once all engines have left; when one fails, or what is done beside, all others are told to drain."""
         workers = self._workers()
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(worker.wait()) for worker in workers]
-        waits += [asyncio.ensure_future(companion.wait()) for companion in self._companions]
+        waits += [asyncio.ensure_future(sidecar.wait()) for sidecar in self._sidecars]
         try:
             if self._on_ready is not None:
                 self._on_ready()

@@ -19,7 +19,7 @@ from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.webhook_url import shown_webhook
-from omnidaemon.entrypoints.dead_letters import Dealt
+from omnidaemon.entrypoints.dead_letters import BulkResult
 from omnidaemon.entrypoints.diagnosis import Finding, Severity
 from omnidaemon.ports.bus import Depth
 
@@ -80,12 +80,12 @@ def journal_event(event: JournalEvent) -> Shape:
     }
 
 
-def dealt(deal: Dealt) -> Shape:
+def bulk_result(result: BulkResult) -> Shape:
     """What was done to dead letters: their tasks, their runs one by one, and those that had changed meanwhile."""
     return {
-        "task_ids": list(dict.fromkeys(run.task_id for run in deal.done)),
-        "runs": [_dead_run(run) for run in deal.done],
-        "failed": [{**_dead_run(failed.run), **failure(failed.error)} for failed in deal.failed],
+        "task_ids": list(dict.fromkeys(run.task_id for run in result.done)),
+        "runs": [_dead_run(run) for run in result.done],
+        "failed": [{**_dead_run(failed.run), **failure(failed.error)} for failed in result.failed],
     }
 
 
@@ -139,7 +139,7 @@ def redelivered(webhook_id: str) -> Shape:
     return {"id": webhook_id, "status": OutboxStatus.PENDING.value}
 
 
-# --- agents, workers, the whole ---------------------------------------------------------------------------------------
+# --- agents, workers, the system --------------------------------------------------------------------------------------
 
 
 def agent(status: AgentStatus) -> Shape:

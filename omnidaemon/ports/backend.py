@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -17,12 +18,20 @@ from omnidaemon.ports.storage import Storage
 T = TypeVar("T")
 
 
-class Shared(Protocol):
+class SharedObjects:
     """What the adapters of one container have in common, such as the one writer of a SQLite file."""
 
+    def __init__(self) -> None:
+        self._objects: dict[str, Any] = {}
+        self._lock = threading.RLock()  # one object may be made of others
+
     def get(self, key: str, make: Callable[[], T]) -> T:
-        """The object under this key, made at the first call. Callable from any thread."""
-        ...
+        """The object under this key, made at the first call. Callable from any thread, and from `make`."""
+        with self._lock:
+            if key not in self._objects:
+                self._objects[key] = make()
+            found: T = self._objects[key]
+            return found
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +46,7 @@ class BackendContext:
     clock: Clock
     ids: IdSource
     codec: Codec
-    shared: Shared
+    shared: SharedObjects
     option: Callable[[str], str | None]
 
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import timedelta
+
+from omnidaemon.domain.changes import Changes
+from omnidaemon.domain.instant import Instant
+from omnidaemon.domain.record import TaskRecord
+
+Decision = Callable[[TaskRecord, Instant], Changes]
+"""What follows from a task as it stands at this time."""
 
 
 class RunCommands(ABC):
@@ -42,3 +50,29 @@ class RunCommands(ABC):
         ack is not known leaves a tombstone for seven days. Journal entries go with the same age, and what the outbox
         settled that long ago.
         """
+
+
+class RecordCommands(RunCommands):
+    """The commands of a store that can read a task, decide, and write what was decided: it says only how."""
+
+    @abstractmethod
+    async def _apply(self, task_id: str, decide: Decision) -> None:
+        """Write what is decided upon the task as it stands, in one transaction; `TaskNotFound` when there is none.
+        Whatever the decision raises is raised, and nothing is changed then. It may be called again, with the task as
+        others have changed it meanwhile."""
+
+    async def cancel(self, task_id: str, agent: str | None = None) -> None:
+        """As the port says."""
+        await self._apply(task_id, lambda record, now: record.cancel(agent, now))
+
+    async def requeue(self, task_id: str, agent: str | None = None) -> None:
+        """As the port says."""
+        await self._apply(task_id, lambda record, now: record.requeue(agent, now))
+
+    async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
+        """As the port says."""
+        await self._apply(task_id, lambda record, now: record.answer(agent, question, answer, now))
+
+    async def delete(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
+        """As the port says."""
+        await self._apply(task_id, lambda record, now: record.delete(agent, now, only_dead=only_dead))

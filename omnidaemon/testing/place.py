@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, cast
 
 import attrs
 
 from omnidaemon.domain.task import Task
-from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.backend import BackendContext, SharedObjects
+from omnidaemon.ports.bus import BusCapabilities
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
+from omnidaemon.ports.storage import StorageCapabilities
 from omnidaemon.testing.clock import ManualClock, SequentialIds
 
-T = TypeVar("T")
-
 TOPIC = "greet.user"
-
-
-class SharedObjects:
-    """What the adapters of one simulated process have in common."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._objects: dict[str, Any] = {}
-
-    def get(self, key: str, make: Callable[[], T]) -> T:
-        """The object under this key, made at the first call."""
-        with self._lock:
-            if key not in self._objects:
-                self._objects[key] = make()
-            found: T = self._objects[key]
-            return found
 
 
 class _NoCodec:
@@ -71,6 +54,10 @@ class Place:
             shared=self._processes.setdefault(process, SharedObjects()),
             option=self.options.get,
         )
+
+    def peer_context(self, capabilities: BusCapabilities | StorageCapabilities) -> BackendContext:
+        """What a factory gets in a second process; in the first one again for an adapter that reaches no further."""
+        return self.context("main" if capabilities.is_process_local else "peer")
 
     def now(self) -> datetime:
         """The wall time by which the adapter judges, as near as can be known."""

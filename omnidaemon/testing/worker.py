@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.policy import Decision, End
 from omnidaemon.domain.requests import ClaimLimit, Claims, Finish, Grant, Held, Intake, Renewals, Request, StartRun
 from omnidaemon.domain.run import Run
@@ -19,6 +20,11 @@ CRASH_LIMIT = 3
 def succeeded(result: bytes = b'"done"') -> End:
     """The decision after a handler that returned a value."""
     return End(state=RunState.SUCCEEDED, result=result)
+
+
+def given_up(message: str = "boom") -> End:
+    """The decision after a handler that failed for good."""
+    return End(state=RunState.DEAD, error=AttemptError(type="ValueError", message=message))
 
 
 def held(grant: Grant, *, is_acked: bool = True) -> Held:

@@ -43,7 +43,7 @@ class AnsweringErrors(TCPFakeRequestHandler):
             except ResponseError as error:
                 return error
 
-        self.current_client.read_response = read_or_error  # type: ignore[method-assign]  # its handler asks for no other
+        self.current_client.read_response = read_or_error  # type: ignore[method-assign]  # nobody asks for another
 
 
 async def no_info(section):

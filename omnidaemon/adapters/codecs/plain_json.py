@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date, time
+from typing import cast
 
 import orjson
 
@@ -45,7 +46,9 @@ def checked_text_of(value: object) -> bytes:
 
 def _extended(value: object) -> object:
     # orjson takes subclasses of dict, list, str and int for what they extend, but not those of these two.
-    return list(value) if isinstance(value, tuple) else float(value)  # type: ignore[arg-type]
+    if isinstance(value, float):
+        return float(value)
+    return list(cast("tuple[object, ...]", value))
 
 
 def flaw_in(value: object, depth: int = 0) -> str | None:

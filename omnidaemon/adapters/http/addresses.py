@@ -26,12 +26,12 @@ _REFUSED = (
 )
 
 
-class Refused(Exception):
+class AddressRefused(Exception):
     """An address that may not be reached."""
 
 
 @attrs.frozen
-class Doorman:
+class AddressFilter:
     """Judges addresses. `allowed` are names of hosts and networks."""
 
     allowed: Sequence[str] = ()
@@ -39,8 +39,8 @@ class Doorman:
     names: Lookups = attrs.field(factory=Lookups, eq=False)
 
     async def admitted(self, host: str, port: int) -> list[str]:
-        """The addresses of the host, in the order in which to try them. Raises `Refused` if one of them may not be
-        reached, `OSError` when there are none."""
+        """The addresses of the host, in the order in which to try them. Raises `AddressRefused` if one of them may not
+        be reached, `OSError` when there are none."""
         addresses = [host] if _is_address(host) else await self.names.addresses(host, port)
         if host.lower().rstrip(".") not in {name.lower() for name in self.allowed}:
             for address in addresses:
@@ -50,11 +50,11 @@ class Doorman:
     def _judge(self, host: str, text: str) -> None:
         address = ip_address(text.partition("%")[0])
         for meant in (address, *_within(address)):
-            if not self._is_welcome(meant):
+            if not self._is_allowed(meant):
                 shown = text if text == host else f"{host} ({text})"
-                raise Refused(f"{shown} is {_described(meant)}: OMNIDAEMON_WEBHOOK_ALLOW does not name it")
+                raise AddressRefused(f"{shown} is {_described(meant)}: OMNIDAEMON_WEBHOOK_ALLOW does not name it")
 
-    def _is_welcome(self, address: Address) -> bool:
+    def _is_allowed(self, address: Address) -> bool:
         if any(_is_in(address, network) for network in self.allowed):
             return True
         if address.is_loopback:

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import httpx
 
-from omnidaemon.adapters.http.addresses import Doorman, Refused
+from omnidaemon.adapters.http.addresses import AddressFilter, AddressRefused
 from omnidaemon.adapters.http.signing import key_of, signed
 from omnidaemon.domain.webhook_policy import Answer
 from omnidaemon.ports.notifier import LONGEST_SEND_SECONDS, Notifier, NotifierContext, WebhookMessage
@@ -35,7 +35,7 @@ class HttpNotifier(Notifier):
         tls: ssl.SSLContext | None = None,
         deadline_seconds: float = LONGEST_SEND_SECONDS,
     ) -> None:
-        self._doorman = Doorman(tuple(context.allowed), context.is_loopback_allowed)
+        self._addresses = AddressFilter(tuple(context.allowed), context.is_loopback_allowed)
         self._keys = [key_of(secret) for secret in context.secrets]
         self._tls = tls
         self._deadline_seconds = deadline_seconds
@@ -60,7 +60,7 @@ class HttpNotifier(Notifier):
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 status, retry_after = await self._post(message)
-        except Refused as error:
+        except AddressRefused as error:
             return Answer(error=str(error), seconds=time.monotonic() - began, is_final=True)
         except TimeoutError:
             return Answer(error=f"no answer within {self._deadline_seconds:g} s", seconds=time.monotonic() - began)
@@ -72,9 +72,9 @@ class HttpNotifier(Notifier):
     async def _post(self, message: WebhookMessage) -> tuple[int, float | None]:
         url = httpx.URL(message.url)
         if url.scheme not in _SCHEMES or not url.host or url.userinfo:
-            raise Refused("this is no URL of a webhook")
+            raise AddressRefused("this is no URL of a webhook")
         host = url.raw_host.decode("ascii")
-        addresses = await self._doorman.admitted(host, url.port or (443 if url.scheme == "https" else 80))
+        addresses = await self._addresses.admitted(host, url.port or (443 if url.scheme == "https" else 80))
         for address in addresses[:-1]:
             with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
                 return await self._exchange(message, url, host, address)

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import islice
 
 from omnidaemon.adapters.memory.space import MemorySpace
-from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.errors import TaskNotFound
-from omnidaemon.domain.instant import Instant
-from omnidaemon.domain.record import TaskRecord, expired, is_expired
-from omnidaemon.ports.run_commands import RunCommands
+from omnidaemon.domain.record import expired, is_expired
+from omnidaemon.ports.run_commands import Decision, RecordCommands
 
 
-class MemoryRunCommands(RunCommands):
+class MemoryRunCommands(RecordCommands):
     """Each command: read the record, decide, write."""
 
     def __init__(self, space: MemorySpace) -> None:
         self._space = space
 
-    async def cancel(self, task_id: str, agent: str | None = None) -> None:
-        self._order(task_id, lambda record, now: record.cancel(agent, now))
-
-    async def requeue(self, task_id: str, agent: str | None = None) -> None:
-        self._order(task_id, lambda record, now: record.requeue(agent, now))
-
-    async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
-        self._order(task_id, lambda record, now: record.answer(agent, question, answer, now))
-
-    async def delete(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
-        self._order(task_id, lambda record, now: record.delete(agent, now, only_dead=only_dead))
-
-    def _order(self, task_id: str, decide: Callable[[TaskRecord, Instant], Changes]) -> None:
+    async def _apply(self, task_id: str, decide: Decision) -> None:
         with self._space.transaction() as now:
             record = self._space.record(task_id)
             if record is None:

@@ -71,7 +71,7 @@ class RedisConnection:
             policy = (await self.info("memory")).get("maxmemory_policy", "")
             if policy not in ("noeviction", ""):
                 reason = f"its maxmemory-policy is {policy}"
-                raise BackendUnusable(BACKEND, self.location, reason, _EVICTION_HINT)  # noqa: TRY301
+                raise BackendUnusable(BACKEND, self.location, reason, _EVICTION_HINT)  # noqa: TRY301 - as any failure
         except BaseException:
             await self.close()
             raise
@@ -182,7 +182,7 @@ async def _exchange(client: redis.Redis, words: tuple[Any, ...]) -> Any:
     all the rest; this leaves it to hiredis. Both halves close the connection when they are cancelled.
     """
     packed = hiredis.pack_command(words)
-    connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+    connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py's
     try:
         await connection.send_packed_command(packed)
         return await connection.read_response()

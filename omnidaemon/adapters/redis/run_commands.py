@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
 from omnidaemon.adapters.redis.reading import read
 from omnidaemon.adapters.redis.retention import Retention
 from omnidaemon.adapters.redis.space import Outdated, RedisSpace
-from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.errors import TaskNotFound
-from omnidaemon.domain.instant import Instant
-from omnidaemon.domain.record import TaskRecord
-from omnidaemon.ports.run_commands import RunCommands
+from omnidaemon.ports.run_commands import Decision, RecordCommands
 
 _MOST_ROUNDS: Final = 30
 
 
-class RedisRunCommands(RunCommands):
+class RedisRunCommands(RecordCommands):
     """Two round trips each, more where a worker changes the task in between."""
 
     def __init__(self, space: RedisSpace) -> None:
         self._space = space
 
-    async def cancel(self, task_id: str, agent: str | None = None) -> None:
-        await self._order(task_id, lambda record, now: record.cancel(agent, now))
-
-    async def requeue(self, task_id: str, agent: str | None = None) -> None:
-        await self._order(task_id, lambda record, now: record.requeue(agent, now))
-
-    async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
-        await self._order(task_id, lambda record, now: record.answer(agent, question, answer, now))
-
-    async def delete(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
-        await self._order(task_id, lambda record, now: record.delete(agent, now, only_dead=only_dead))
-
-    async def _order(self, task_id: str, decide: Callable[[TaskRecord, Instant], Changes]) -> None:
+    async def _apply(self, task_id: str, decide: Decision) -> None:
         space = self._space
         for round_ in range(_MOST_ROUNDS):
             reading = await read(space, [task_id])

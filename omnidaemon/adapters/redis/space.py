@@ -146,7 +146,7 @@ class RedisSpace:
 
     async def pause(self, round_: int) -> None:
         """Step aside for those who decide upon the same."""
-        await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**round_)))  # noqa: S311
+        await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**round_)))  # noqa: S311 - jitter
 
     def too_busy(self) -> BackendUnavailable:
         """The error after so many rounds, each of which somebody else has won."""

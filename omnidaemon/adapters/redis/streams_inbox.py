@@ -8,7 +8,7 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from omnidaemon.adapters.redis.blocking_reader import BlockingReader, QueuesGone
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
@@ -189,7 +189,8 @@ class StreamsInbox(Inbox):
 
     async def _tend(self, credits: Mapping[Subscription, int]) -> None:
         """Take over what was left by others, and by this inbox's own lost replies; see what is missing."""
-        self._tend_at = asyncio.get_running_loop().time() + _TEND_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311
+        pause = _TEND_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        self._tend_at = asyncio.get_running_loop().time() + pause
         idle = int(HOLD_SECONDS * 1000)
         mine = Counter((topic, agent) for topic, agent, _ in self._held)
         words: list[Any] = []
@@ -255,5 +256,4 @@ class StreamsInbox(Inbox):
 
     @staticmethod
     def _token(delivery: Delivery) -> Token:
-        token: Any = delivery.token
-        return token  # type: ignore[no-any-return]
+        return cast("Token", delivery.token)

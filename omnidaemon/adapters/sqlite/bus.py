@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -77,7 +78,7 @@ class SqliteBus(EventBus, BusInspector):
         """What waited is moved in steps; should this process die meanwhile, the repeated call goes on with it."""
         await self._repeat(lambda cursor: _declare(cursor, subscriptions))
         for topic in sorted({subscription.topic for subscription in subscriptions}):
-            await self._repeat(lambda cursor, topic=topic: _move_backlog(cursor, topic))  # type: ignore[misc]
+            await self._repeat(partial(_move_backlog, topic=topic))
 
     async def retire(self, subscription: Subscription) -> None:
         key = (subscription.topic, subscription.agent)
@@ -140,7 +141,7 @@ class SqliteBus(EventBus, BusInspector):
             terms = {"topic": topic, "agent": agent, "latest": latest, **free_terms(self._clock.now())}
             step = _AT_ONCE
             while step == _AT_ONCE:
-                step = await self._database.write(lambda cursor, terms=terms: _changed(cursor, _DROP_FREE, terms))  # type: ignore[misc]
+                step = await self._database.write(partial(_changed, statement=_DROP_FREE, bindings=terms))
                 dropped += step
         return dropped
 

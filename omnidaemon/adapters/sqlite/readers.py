@@ -52,7 +52,7 @@ class Readers:
                 cursor.close(True)  # noqa: FBT003 - also in the middle of a statement
         except BaseException as error:
             if connection is not None and isinstance(error, apsw.Error) and leaves_connection_in_doubt(error):
-                connection.close(True)  # noqa: FBT003
+                connection.close(True)  # noqa: FBT003 - as above
                 connection = None
             raise passed_on(error, self._file.path) from error
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import attrs
@@ -126,7 +127,7 @@ class SqliteRegistry(AgentRegistry):
         killed in between has cancelled some of its runs, and asks again."""
         place: int | None = 0
         while place is not None:
-            place = await self._space.write(lambda ledger, place=place: _abandon_some(ledger, subscription, place))  # type: ignore[misc]
+            place = await self._space.write(partial(_abandon_some, subscription=subscription, place=place))
         while not await self._space.write(lambda ledger: _remove_some(ledger, subscription, heir), rings=True):
             pass
 

@@ -75,7 +75,7 @@ _GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "config": ("See the settings.", {"show": "Show each setting and where it came from."}),
 }
 _BEGIN, _ACT, _LOOK, _REST = map(
-    Group.create_ordered, ("Begin and run", "Tasks and agents", "The whole", "The command itself")
+    Group.create_ordered, ("Begin and run", "Tasks and agents", "The system", "The command itself")
 )
 _SINGLES: tuple[tuple[str, Group, str], ...] = (
     ("init", _BEGIN, "Write an example project into this folder."),
@@ -119,7 +119,7 @@ def build_app() -> App:
 
 
 def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - for `--version` alone
+    from importlib.metadata import version
 
     return version("omnidaemon")
 
@@ -146,8 +146,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _ended_by(error: BaseException, *, as_json: bool) -> int:
-    from omnidaemon.entrypoints.cli.exit_codes import ExitCode, exit_code  # noqa: PLC0415 - for failures alone
-    from omnidaemon.entrypoints.cli.failures import report  # noqa: PLC0415
+    from omnidaemon.entrypoints.cli.exit_codes import ExitCode, exit_code
+    from omnidaemon.entrypoints.cli.failures import report
 
     if isinstance(error, SystemExit):
         raise error

@@ -15,7 +15,7 @@ from omnidaemon.domain.errors import (
     PublishFailed,
     WaitTimedOut,
 )
-from omnidaemon.entrypoints.http.refusals import Forbidden, Unauthorized
+from omnidaemon.entrypoints.http.request_errors import Forbidden, Unauthorized
 
 
 class ExitCode(IntEnum):

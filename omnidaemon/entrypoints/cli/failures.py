@@ -24,7 +24,7 @@ from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli.payloads import QUOTING
 from omnidaemon.entrypoints.cli.screen import note
 from omnidaemon.entrypoints.cli.values import json_text
-from omnidaemon.entrypoints.http.refusals import Unauthorized
+from omnidaemon.entrypoints.http.request_errors import Unauthorized
 
 
 def report(error: BaseException, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""How agents, workers, the bus and the whole look to a person."""
+"""How agents, workers, the bus and the system look to a person."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ _EVENT_STYLES = {
 
 
 def health_card(health: Health) -> Card:
-    """The state of the whole."""
+    """The state of the system."""
     return Card(
         title=health.status,
         style=views.STATUS_STYLES.get(health.status, "cyan"),

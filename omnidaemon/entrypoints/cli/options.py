@@ -34,7 +34,7 @@ class WrongUse(InvalidInput):
 
 def seconds(name: str, text: str) -> float:
     """The seconds that a text such as `10s` or `1.5h` means; `InvalidValue` under the name given."""
-    from omnidaemon.bootstrap.durations import parse_duration  # noqa: PLC0415 - not for `--help`
+    from omnidaemon.bootstrap.durations import parse_duration
 
     return parse_duration(text, name).total_seconds()
 

@@ -36,7 +36,7 @@ def screen(*, as_json: bool) -> Screen:
         return JsonScreen()
     if not sys.stdout.isatty():
         return PlainScreen()
-    from omnidaemon.entrypoints.cli.terminal import TerminalScreen  # noqa: PLC0415 - rich, for terminals alone
+    from omnidaemon.entrypoints.cli.terminal import TerminalScreen
 
     return TerminalScreen()
 

@@ -82,13 +82,13 @@ class DirectSession(Session):
 
     async def health(self) -> Health:
         """As it looks from here."""
-        from omnidaemon.entrypoints import checkup  # noqa: PLC0415 - for two commands alone
+        from omnidaemon.entrypoints import checkup
 
         return await checkup.health(self._client, self._settings)
 
     async def findings(self) -> list[Finding]:
         """As it looks from here."""
-        from omnidaemon.entrypoints import checkup  # noqa: PLC0415 - likewise
+        from omnidaemon.entrypoints import checkup
 
         return await checkup.examine(self._client, self._settings)
 
@@ -117,7 +117,7 @@ class ApiSession(Session):
 
     async def findings(self) -> list[Finding]:
         """As it looks from the server; that it cannot be reached is one."""
-        from omnidaemon.entrypoints import diagnosis  # noqa: PLC0415 - for one command alone
+        from omnidaemon.entrypoints import diagnosis
 
         try:
             return await self._client.examine()
@@ -133,15 +133,15 @@ class ApiSession(Session):
 async def session() -> AsyncIterator[Session]:
     """A session by what was given to the command and by the settings of this process: through an API where one is
     named, else direct. Raises `ConfigurationError`; nothing is opened before the first call."""
-    from omnidaemon.bootstrap.api_address import load_api_address  # noqa: PLC0415 - not for `omni --help`
+    from omnidaemon.bootstrap.api_address import load_api_address
 
     address = load_api_address(given())
     async with contextlib.AsyncExitStack() as stack:
         if address is None:
             opened: Session = _direct()
         else:
-            from omnidaemon.entrypoints.http_client.client import HttpClient  # noqa: PLC0415 - for the API alone
-            from omnidaemon.entrypoints.http_client.connection import ApiConnection  # noqa: PLC0415
+            from omnidaemon.entrypoints.http_client.client import HttpClient
+            from omnidaemon.entrypoints.http_client.connection import ApiConnection
 
             connection = ApiConnection(address)
             opened = ApiSession(HttpClient(connection), connection.location)
@@ -152,10 +152,10 @@ async def session() -> AsyncIterator[Session]:
 def _direct() -> Session:
     # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
     with unused_web_framework():
-        from omnidaemon.bootstrap.container import Container  # noqa: PLC0415
-    from omnidaemon.bootstrap.settings import load_settings  # noqa: PLC0415
-    from omnidaemon.entrypoints.client import Client  # noqa: PLC0415
-    from omnidaemon.entrypoints.logs import configure_logs  # noqa: PLC0415
+        from omnidaemon.bootstrap.container import Container
+    from omnidaemon.bootstrap.settings import load_settings
+    from omnidaemon.entrypoints.client import Client
+    from omnidaemon.entrypoints.logs import configure_logs
 
     settings = load_settings()
     configure_logs("DEBUG" if settings.log_level in {"DEBUG", "TRACE"} else "WARNING")

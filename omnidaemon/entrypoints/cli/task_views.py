@@ -18,7 +18,7 @@ from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.values import readable, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
 from omnidaemon.entrypoints.dead_letters import dead_runs
-from omnidaemon.entrypoints.spans import relative, span
+from omnidaemon.entrypoints.time_texts import duration_text, relative_time
 
 _SIGNS = {Status.SUCCEEDED: "✓", Status.DEAD: "✗", Status.CANCELLED: "✗", Status.SKIPPED: "✗"}
 
@@ -52,7 +52,7 @@ def _result_card(result: TaskResult) -> Card:
         ("created", views.when(result.created_at)),
         ("took", views.lasting(result.duration_seconds)),
     ]
-    published = relative(result.created_at, datetime.now(UTC))
+    published = relative_time(result.created_at, datetime.now(UTC))
     return Card(
         title=" · ".join(filter(None, (f"{_sign(result)} {status}", result.agent, _took(result)))),
         style=views.STATUS_STYLES.get(status, "cyan"),
@@ -72,7 +72,7 @@ def _tried(result: TaskResult) -> str:
 
 
 def _took(result: TaskResult) -> str:
-    return "" if result.duration_seconds is None else span(result.duration_seconds)
+    return "" if result.duration_seconds is None else duration_text(result.duration_seconds)
 
 
 def _outcome(result: TaskResult) -> Cell | None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import attrs
 
 from omnidaemon.entrypoints.safe_text import one_line, printable
-from omnidaemon.entrypoints.spans import relative, span
+from omnidaemon.entrypoints.time_texts import duration_text, relative_time
 
 
 @attrs.frozen(kw_only=True)
@@ -123,7 +123,7 @@ def when(at: datetime | None, now: datetime | None = None) -> Cell:
     """A time: ISO for programs, relative for people."""
     if at is None:
         return Cell(text="", shown="-", style="dim")
-    return Cell(text=at.isoformat(), shown=relative(at, now or datetime.now(UTC)), style="dim")
+    return Cell(text=at.isoformat(), shown=relative_time(at, now or datetime.now(UTC)), style="dim")
 
 
 def exactly(at: datetime) -> Cell:
@@ -142,7 +142,7 @@ def lasting(seconds: float | None) -> Cell:
     """A duration: seconds for programs, in fitting units for people."""
     if seconds is None:
         return Cell(text="", shown="-", style="dim", unit="seconds")
-    return Cell(text=f"{seconds:.6g}", shown=span(seconds), unit="seconds")
+    return Cell(text=f"{seconds:.6g}", shown=duration_text(seconds), unit="seconds")
 
 
 def count(number: int, style: str = "") -> Cell:

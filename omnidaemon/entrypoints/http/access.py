@@ -17,7 +17,7 @@ from omnidaemon.adapters.codecs.plain_json import MAX_DEPTH, is_too_deep
 from omnidaemon.bootstrap.api_keys import ApiKey, matching
 from omnidaemon.bootstrap.host_names import host_name
 from omnidaemon.entrypoints.http.problems import problem_of
-from omnidaemon.entrypoints.http.refusals import (
+from omnidaemon.entrypoints.http.request_errors import (
     BodyNotJson,
     BodyTooLarge,
     Forbidden,
@@ -32,7 +32,7 @@ from omnidaemon.entrypoints.http.scopes import SCOPES
 
 _ALWAYS_ALLOWED = frozenset({"localhost", "127.0.0.1", "::1"})
 _USUAL_PORTS = {"http": 80, "https": 443}
-_PLACE = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{0,5}))?")
+_AUTHORITY = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{0,5}))?")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _BESIDE_THE_PAYLOAD_BYTES = 64 * 1024
 
@@ -51,11 +51,11 @@ class Access:
         """A payload, and what stands around it."""
         return self.payload_max_bytes + _BESIDE_THE_PAYLOAD_BYTES
 
-    def check_place(self, method: str, headers: Headers) -> None:
+    def check_origin(self, method: str, headers: Headers) -> None:
         """Raise `HostNotAllowed` for a name that is none of ours, `ForeignOrigin` for a change that another origin's
         page asks for."""
         host = headers.get("host", "")
-        name, port = _place(host)
+        name, port = _authority(host)
         if name is None or name not in self.hosts | _ALWAYS_ALLOWED:
             raise HostNotAllowed(host)
         origin = headers.get("origin")
@@ -63,7 +63,7 @@ class Access:
             # The scheme is not compared: behind a proxy that ends TLS it is another one here.
             scheme, _, place = origin.partition("://")
             usual = _USUAL_PORTS.get(scheme.lower())
-            its_name, its_port = _place(place)
+            its_name, its_port = _authority(place)
             if usual is None or (its_name, its_port or usual) != (name, port or usual):
                 raise ForeignOrigin(origin)
 
@@ -82,15 +82,15 @@ class Access:
             raise InsufficientScope(scope.value, key.name)
 
 
-def _place(text: str) -> tuple[str | None, int | None]:
+def _authority(text: str) -> tuple[str | None, int | None]:
     """The name and the port, as a `Host` has them; no name where it is malformed, or says more than that."""
-    found = _PLACE.fullmatch(text)
+    found = _AUTHORITY.fullmatch(text)
     if found is None:
         return None, None
     return host_name(found["name"]), int(found["port"]) if found["port"] else None
 
 
-class PlaceGuard:
+class OriginGuard:
     """Middleware: no request gets further that comes by a foreign name or from a foreign page, whatever its path."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
@@ -101,7 +101,7 @@ class PlaceGuard:
         """Answer or pass on."""
         if scope["type"] == "http":
             try:
-                self._access.check_place(scope["method"], Headers(scope=scope))
+                self._access.check_origin(scope["method"], Headers(scope=scope))
             except Forbidden as error:
                 await problem_of(error)(scope, receive, send)
                 return

@@ -14,17 +14,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omnidaemon.bootstrap.setting_kinds import HOSTS
 from omnidaemon.entrypoints.http import schemas
-from omnidaemon.entrypoints.http.access import Access, PlaceGuard
-from omnidaemon.entrypoints.http.places import Places
+from omnidaemon.entrypoints.http.access import Access, OriginGuard
 from omnidaemon.entrypoints.http.problems import add_handlers, problem
 from omnidaemon.entrypoints.http.routes.agents import agents
 from omnidaemon.entrypoints.http.routes.dead_letters import dead_letters, topics
 from omnidaemon.entrypoints.http.routes.events import events
+from omnidaemon.entrypoints.http.routes.system import system
 from omnidaemon.entrypoints.http.routes.tasks import tasks
 from omnidaemon.entrypoints.http.routes.webhooks import webhooks
-from omnidaemon.entrypoints.http.routes.whole import whole
 from omnidaemon.entrypoints.http.scopes import SCOPES
 from omnidaemon.entrypoints.http.streams import Streams
+from omnidaemon.entrypoints.http.wait_limit import WaitLimit
 from omnidaemon.ports.telemetry import Level, Telemetry
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
     `sdk.stop()` on that loop closes them. `hosts` are names that it may be called by, beside those of the settings;
     `InvalidSetting` for what is none."""
     settings = sdk.settings
-    named: tuple[str, ...] = HOSTS.read("hosts", hosts, "arguments")  # type: ignore[assignment]
+    named = HOSTS.read("hosts", hosts, "arguments")
     app = FastAPI(
         title="OmniDaemon",
         version=version("omnidaemon"),
@@ -64,11 +64,11 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
         payload_max_bytes=settings.payload_max_bytes,
     )
     app.state.streams = Streams()
-    app.state.waits = Places(_MOST_WAITS)
+    app.state.waits = WaitLimit(_MOST_WAITS)
     add_handlers(app)
-    app.add_middleware(PlaceGuard, access=access)
+    app.add_middleware(OriginGuard, access=access)
     app.add_middleware(_LastResort, telemetry=sdk.container.telemetry())
-    for routes in (tasks, events, agents, dead_letters, topics, webhooks, whole):
+    for routes in (tasks, events, agents, dead_letters, topics, webhooks, system):
         app.include_router(routes)
     _complete(app)
     return app
@@ -83,7 +83,7 @@ def _complete(app: FastAPI) -> None:
             _complement(generate())
         return generate()  # which keeps what it has made
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
 
 
 def _complement(document: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from omnidaemon.domain.errors import (
     PublishFailed,
     WaitTimedOut,
 )
-from omnidaemon.entrypoints.http.refusals import (
+from omnidaemon.entrypoints.http.request_errors import (
     Forbidden,
     InsufficientScope,
     NotJsonContent,

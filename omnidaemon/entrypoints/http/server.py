@@ -19,7 +19,7 @@ from omnidaemon.entrypoints.http.binding import Listener, listen
 from omnidaemon.ports.telemetry import Level
 
 if TYPE_CHECKING:
-    from omnidaemon.bootstrap.beside import Companion, Work
+    from omnidaemon.bootstrap.sidecars import Sidecar, Work
     from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
 _GRACE_SECONDS = 1
@@ -47,10 +47,10 @@ async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: in
     host, port = settings.api_host if host is None else host, settings.api_port if port is None else port
     listener = await asyncio.to_thread(listen, host, port, has_keys=bool(settings.api_keys))
     try:
-        with_engine = sdk.beside.hand_over(serving(sdk, listener))
+        with_engine = sdk.sidecars.hand_over(serving(sdk, listener))
         ended = asyncio.create_task(with_engine.wait())
         try:
-            if sdk.worker is None and sdk.beside.awaits_engine:
+            if sdk.worker is None and sdk.sidecars.awaits_engine:
                 await _serve_before(sdk, with_engine, _Served(sdk, listener))
             await ended
         finally:
@@ -60,11 +60,11 @@ async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: in
         listener.close()
 
 
-async def _serve_before(sdk: OmniDaemonSDK, with_engine: Companion, serve: Work) -> None:
+async def _serve_before(sdk: OmniDaemonSDK, with_engine: Sidecar, serve: Work) -> None:
     """Serve here until the SDK starts, on whichever loop. Whoever connects after that waits in the listener's queue."""
     serving_here, begun = asyncio.create_task(serve()), asyncio.create_task(with_engine.begun())
     try:
-        with sdk.beside.until_start(serving_here):
+        with sdk.sidecars.until_start(serving_here):
             await asyncio.wait([serving_here, begun], return_when=asyncio.FIRST_COMPLETED)
             if serving_here.done() and not serving_here.cancelled():
                 serving_here.result()

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.entrypoints import shapes
-from omnidaemon.entrypoints.http.refusals import TooBusy
+from omnidaemon.entrypoints.http.request_errors import TooBusy
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE_SECONDS = 15.0

@@ -6,12 +6,12 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import orjson
 
 from omnidaemon.adapters.codecs.plain_json import payload_text
-from omnidaemon.app.publisher import Draft, task_of
+from omnidaemon.app.publisher import Draft, PublishOptions, task_of
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord
@@ -26,13 +26,13 @@ from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
-from omnidaemon.entrypoints import readings
-from omnidaemon.entrypoints.checks import check_events, known_task, outbox_filter, task_filter
+from omnidaemon.entrypoints import parsing
 from omnidaemon.entrypoints.diagnosis import Finding
 from omnidaemon.entrypoints.event_stream import EventStream
-from omnidaemon.entrypoints.http.refusals import TooBusy
+from omnidaemon.entrypoints.http.request_errors import TooBusy
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
 from omnidaemon.entrypoints.http_client.event_stream import SseStream
+from omnidaemon.entrypoints.validation import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.ports.bus import Depth
 
 _LONGEST_ASK_SECONDS: Final = 30.0
@@ -58,46 +58,18 @@ class HttpClient:
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
-    async def publish_task(
-        self,
-        topic: str,
-        payload: object,
-        *,
-        delay: float | timedelta | None = None,
-        due_at: datetime | None = None,
-        idempotency_key: str | None = None,
-        correlation_id: str | None = None,
-        causation_id: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        webhook: str | None = None,
-        reply_to: str | None = None,
-    ) -> str:
+    async def publish_task(self, topic: str, payload: object, **options: Unpack[PublishOptions]) -> str:
         """The id of the published task. What is wrong with it is found here, as a publisher would find it."""
-        draft = Draft(
-            topic=topic,
-            payload=payload,
-            webhook=webhook,
-            reply_to=reply_to,
-            delay=delay,
-            due_at=due_at,
-            idempotency_key=idempotency_key,
-            correlation_id=correlation_id,
-            causation_id=causation_id,
-            headers=headers,
-        )
         text = payload_text(payload)
+        draft = Draft(topic=topic, payload=payload, **options)
         task = task_of(draft, text, task_id=_NOT_YET, now=datetime.now(UTC))
-        given = {
-            "delay": delay.total_seconds() if isinstance(delay, timedelta) else delay,
-            "due_at": None if due_at is None else task.due_at,
-            "idempotency_key": idempotency_key,
-            "correlation_id": correlation_id,
-            "causation_id": causation_id,
-            "headers": None if headers is None else dict(task.headers),
-            "webhook": webhook,
-            "reply_to": reply_to,
-        }
-        told = {name: value for name, value in given.items() if value is not None}
+        told = {name: value for name, value in options.items() if value is not None}
+        if isinstance(draft.delay, timedelta):
+            told["delay"] = draft.delay.total_seconds()
+        if draft.due_at is not None:
+            told["due_at"] = task.due_at
+        if draft.headers is not None:
+            told["headers"] = dict(task.headers)
         body = orjson.dumps({"topic": topic, "payload": orjson.Fragment(text), **told})
         return await self._ask(lambda shape: str(shape["task_id"]), "POST", "tasks", body=body)
 
@@ -131,7 +103,7 @@ class HttpClient:
     async def _standing(self, task_id: str, agent: str | None, wait: float = 0.0) -> TaskResult | None:
         path, params = ("tasks", known_task(task_id, agent)), {"agent": agent, "wait": wait or None}
         try:
-            return await self._ask(readings.task_result, "GET", *path, params=params, wait_seconds=wait)
+            return await self._ask(parsing.task_result, "GET", *path, params=params, wait_seconds=wait)
         except TaskNotFound as error:
             if error.agent is not None:
                 raise
@@ -149,14 +121,14 @@ class HttpClient:
         """A page of tasks, newest first."""
         wanted = task_filter(status, topic, agent, cursor, limit)
         params = {"status": wanted.status, "topic": topic, "agent": agent, "cursor": cursor, "limit": limit}
-        return await self._ask(readings.task_page, "GET", "tasks", params=params)
+        return await self._ask(parsing.task_page, "GET", "tasks", params=params)
 
     async def get_task(self, task_id: str) -> TaskDetails | None:
         """Everything about one task; None when it is unknown."""
         if not is_name(task_id):
             return None
         try:
-            return await self._ask(readings.task_details, "GET", "tasks", task_id, "details")
+            return await self._ask(parsing.task_details, "GET", "tasks", task_id, "details")
         except TaskNotFound:
             return None
 
@@ -189,7 +161,7 @@ class HttpClient:
         wanted = outbox_filter(status, kind, topic, task_id, cursor, limit)
         params = {"status": wanted.status, "kind": wanted.kind, "topic": topic, "task": task_id}
         return await self._ask(
-            readings.webhook_page, "GET", "webhooks", params={**params, "cursor": cursor, "limit": limit}
+            parsing.webhook_page, "GET", "webhooks", params={**params, "cursor": cursor, "limit": limit}
         )
 
     async def redeliver_webhook(self, webhook_id: str) -> None:
@@ -202,11 +174,11 @@ class HttpClient:
 
     async def list_agents(self) -> list[AgentStatus]:
         """All agents."""
-        return await self._ask(lambda shapes: [readings.agent(shape) for shape in shapes], "GET", "agents")
+        return await self._ask(lambda shapes: [parsing.agent(shape) for shape in shapes], "GET", "agents")
 
     async def get_agent(self, topic: str, name: str) -> AgentStatus:
         """One agent."""
-        return await self._ask(readings.agent, "GET", *_agent(topic, name))
+        return await self._ask(parsing.agent, "GET", *_agent(topic, name))
 
     async def start_agent(self, topic: str, name: str) -> None:
         """Have a stopped agent take work again."""
@@ -231,7 +203,7 @@ class HttpClient:
 
     async def list_workers(self) -> list[WorkerRecord]:
         """All workers that were heard within the last hour."""
-        return await self._ask(lambda shapes: [readings.worker(shape) for shape in shapes], "GET", "workers")
+        return await self._ask(lambda shapes: [parsing.worker(shape) for shape in shapes], "GET", "workers")
 
     async def drain_worker(self, worker_id: str) -> None:
         """Have a worker leave."""
@@ -243,15 +215,15 @@ class HttpClient:
         """Have every worker leave."""
         await self._order("POST", "workers", "drain")
 
-    # --- the whole ----------------------------------------------------------------------------------------------------
+    # --- the system ---------------------------------------------------------------------------------------------------
 
     async def metrics(self) -> Mapping[Subscription, Metrics]:
         """What each agent has done so far."""
-        return await self._ask(readings.metrics, "GET", "metrics")
+        return await self._ask(parsing.metrics, "GET", "metrics")
 
     async def topics(self) -> Sequence[Depth]:
         """What waits on the bus."""
-        return await self._ask(lambda shapes: [readings.depth(shape) for shape in shapes], "GET", "topics")
+        return await self._ask(lambda shapes: [parsing.depth(shape) for shape in shapes], "GET", "topics")
 
     async def purge_topic(self, topic: str) -> int:
         """Drop what waits on a topic; how many deliveries that were."""
@@ -265,15 +237,15 @@ class HttpClient:
 
     async def health(self) -> Health:
         """Whether the server's bus and store answer."""
-        return await self._ask(readings.health, "GET", "health", besides=(_UNAVAILABLE,))
+        return await self._ask(parsing.health, "GET", "health", besides=(_UNAVAILABLE,))
 
     async def settings(self) -> tuple[Shown, ...]:
         """The server's settings."""
-        return await self._ask(readings.settings, "GET", "config")
+        return await self._ask(parsing.settings, "GET", "config")
 
     async def examine(self) -> list[Finding]:
         """What is wrong or weak, as it looks from the server."""
-        return await self._ask(readings.checkup, "GET", "doctor")
+        return await self._ask(parsing.checkup, "GET", "doctor")
 
     async def _order(self, method: str, *path: str, **options: Any) -> None:
         await self._ask(lambda _: None, method, *path, **options)

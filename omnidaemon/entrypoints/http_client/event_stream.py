@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from omnidaemon.domain.errors import BackendUnavailable, OmniDaemonError
 from omnidaemon.domain.journal import JournalEvent
-from omnidaemon.entrypoints import readings
+from omnidaemon.entrypoints import parsing
 from omnidaemon.entrypoints.event_stream import EventStream
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
 from omnidaemon.entrypoints.http_client.problems import API
@@ -81,7 +81,7 @@ class SseStream(EventStream):
 
     def _event(self, data: str) -> JournalEvent:
         try:
-            return readings.journal_event(json.loads(data))
+            return parsing.journal_event(json.loads(data))
         except (KeyError, TypeError, ValueError) as error:
             raise self._connection.strange("it tells of something else than events") from error
 

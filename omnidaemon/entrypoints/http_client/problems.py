@@ -9,7 +9,7 @@ from typing import Any
 
 from omnidaemon import errors
 from omnidaemon.domain.errors import BackendUnusable, Conflict, InvalidInput, NotFound, OmniDaemonError
-from omnidaemon.entrypoints.http import refusals
+from omnidaemon.entrypoints.http import request_errors
 
 MEDIA_TYPE = "application/problem+json"
 API = "API"
@@ -18,7 +18,7 @@ API = "API"
 _KINDS: Mapping[str, type[OmniDaemonError]] = MappingProxyType(
     {
         name: kind
-        for module in (errors, refusals)
+        for module in (errors, request_errors)
         for name, kind in vars(module).items()
         if isinstance(kind, type) and issubclass(kind, OmniDaemonError)
     }

@@ -54,6 +54,5 @@ class BusOpening(AdapterContract):
     @pytest_asyncio.fixture
     async def peer_bus(self, place: Place, bus: EventBus) -> AsyncIterator[EventBus]:
         """A second connection to the same queues: of another process where the bus reaches that far."""
-        process = "main" if bus.capabilities.is_process_local else "peer"
-        async with self.make_bus(place.context(process)) as peer:
+        async with self.make_bus(place.peer_context(bus.capabilities)) as peer:
             yield peer

@@ -56,8 +56,7 @@ class StorageOpening(AdapterContract):
     @pytest_asyncio.fixture
     async def peer(self, place: Place, storage: Storage) -> AsyncIterator[Storage]:
         """A second connection to the same data: of another process where the storage reaches that far."""
-        process = "main" if storage.capabilities.is_process_local else "peer"
-        async with self.make_storage(place.context(process)) as peer:
+        async with self.make_storage(place.peer_context(storage.capabilities)) as peer:
             yield peer
 
     @pytest.fixture

@@ -8,17 +8,14 @@ import pytest
 
 from omnidaemon.domain.agent import AgentProfile
 from omnidaemon.domain.errors import TaskNotFound, WrongState
-from omnidaemon.domain.outcome import AttemptError
-from omnidaemon.domain.policy import End, RetryAfter, Wait
+from omnidaemon.domain.policy import RetryAfter, Wait
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts.opening import GREETER, LOGGER, StorageOpening
+from omnidaemon.testing.contracts.pruning import PruneContract
 from omnidaemon.testing.place import Place
-from omnidaemon.testing.worker import ScriptedWorker, states, succeeded
-
-DEAD = End(state=RunState.DEAD, error=AttemptError(type="ValueError", message="boom"))
-SECOND = timedelta(seconds=1)
+from omnidaemon.testing.worker import ScriptedWorker, given_up, states, succeeded
 
 
 async def states_of(storage: Storage, task_id: str = "t1") -> dict[str, RunState]:
@@ -104,7 +101,7 @@ class RequeueContract(StorageOpening):
     async def test_requeue_begins_a_new_life(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
         """With nothing held against it; the fence goes on, so that the old life's grant stays void."""
         old = await worker.begun(place.task(), GREETER)
-        await worker.settle(old, DEAD)
+        await worker.settle(old, given_up())
         await storage.commands.requeue("t1")
         new = await worker.claimed(GREETER)
         assert (new.run.life, new.run.attempt, new.run.errors, new.run.crashes) == (2, 1, (), 0)
@@ -118,7 +115,7 @@ class RequeueContract(StorageOpening):
         """Without an agent, succeeded runs rest; with one, its run lives again whatever its end was."""
         task = place.task()
         await worker.settle(await worker.begun(task, GREETER), succeeded())
-        await worker.settle(await worker.begun(task, LOGGER), DEAD)
+        await worker.settle(await worker.begun(task, LOGGER), given_up())
         await storage.commands.requeue("t1")
         assert await states_of(storage) == {"greeter": "succeeded", "logger": "queued"}
         await storage.commands.requeue("t1", "greeter")
@@ -128,7 +125,7 @@ class RequeueContract(StorageOpening):
         self, place: Place, storage: Storage
     ) -> None:
         """Whether it was scheduled or published: it comes from the schedules, at its own time, and is not lost."""
-        await storage.schedules.put([place.task("delayed", due_at=place.now() + 0.2 * SECOND)])
+        await storage.schedules.put([place.task("delayed", due_at=place.now() + timedelta(seconds=0.2))])
         await storage.log.add([place.task("published")])
         for task_id in ("delayed", "published"):
             await storage.commands.cancel(task_id)
@@ -179,7 +176,7 @@ class RequeueContract(StorageOpening):
 
 
 class DeleteContract(StorageOpening):
-    """delete() and prune()."""
+    """delete()."""
 
     pytestmark = pytest.mark.asyncio
 
@@ -217,7 +214,7 @@ class DeleteContract(StorageOpening):
         await storage.registry.register([AgentProfile(subscription=GREETER), AgentProfile(subscription=LOGGER)])
         await place.pass_time(0.01)
         await storage.log.add([task])
-        await worker.settle(await worker.begun(task, GREETER), DEAD)
+        await worker.settle(await worker.begun(task, GREETER), given_up())
         await worker.settle(await worker.begun(task, LOGGER), succeeded())
         await storage.commands.delete("t1", "greeter")
         assert await states_of(storage) == {"logger": "succeeded"}
@@ -227,12 +224,12 @@ class DeleteContract(StorageOpening):
 
     async def test_delete_of_dead_letters_alone(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
         """What was requeued since somebody saw it dead is not lost."""
-        await worker.settle(await worker.begun(place.task(), GREETER), DEAD)
+        await worker.settle(await worker.begun(place.task(), GREETER), given_up())
         await storage.commands.requeue("t1", "greeter")
         with pytest.raises(WrongState):
             await storage.commands.delete("t1", "greeter", only_dead=True)
         (grant,) = (await worker.claim(worker.limit(GREETER))).grants
-        await worker.settle(grant, DEAD)
+        await worker.settle(grant, given_up())
         await storage.commands.delete("t1", "greeter", only_dead=True)
         assert await storage.queries.records(["t1"]) == {}
 
@@ -244,65 +241,12 @@ class DeleteContract(StorageOpening):
         await storage.registry.register([AgentProfile(subscription=GREETER)])
         await place.pass_time(0.01)
         await storage.log.add([task])
-        await worker.settle(await worker.begun(task, GREETER), DEAD)
+        await worker.settle(await worker.begun(task, GREETER), given_up())
         await worker.settle(await worker.begun(task, LOGGER), succeeded())
         await storage.commands.delete("t1", "greeter")
         (record,) = (await storage.queries.records(["t1"])).values()
         assert (record.agents, record.status) == ((), Status.SUCCEEDED)
 
-    async def test_prune_removes_what_ended_long_ago(
-        self, place: Place, storage: Storage, worker: ScriptedWorker
-    ) -> None:
-        """Not what ended lately, and never what has not ended, however old it is."""
-        await worker.settle(await worker.begun(place.task("old"), GREETER), succeeded())
-        await worker.begun(place.task("running"), GREETER)
-        await worker.begin(HoldRun(task=place.task("held"), subscription=GREETER))
-        await storage.log.add([place.task("queued")])
-        await place.pass_time(1.5)
-        await worker.settle(await worker.begun(place.task("new"), GREETER), succeeded())
-        assert await storage.commands.prune(SECOND, SECOND, 100) == 1
-        left = await storage.queries.records(["old", "running", "held", "queued", "new"])
-        assert sorted(left) == ["held", "new", "queued", "running"]
 
-    async def test_prune_keeps_dead_letters_for_their_own_time(
-        self, place: Place, storage: Storage, worker: ScriptedWorker
-    ) -> None:
-        """None keeps them until somebody purges them."""
-        await worker.settle(await worker.begun(place.task(), GREETER), DEAD)
-        await place.pass_time(1.5)
-        assert await storage.commands.prune(SECOND, None, 100) == 0
-        assert await storage.commands.prune(SECOND, timedelta(hours=1), 100) == 0
-        assert await storage.commands.prune(SECOND, SECOND, 100) == 1
-
-    async def test_prune_goes_in_bounded_steps(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
-        """Up to the limit each time, until nothing is left, also past old tasks that have to stay."""
-        for number in range(3):
-            await worker.begun(place.task(f"running{number}"), GREETER)
-        for number in range(5):
-            await worker.settle(await worker.begun(place.task(f"t{number}"), GREETER), succeeded())
-        await place.pass_time(1.5)
-        removed = [await storage.commands.prune(SECOND, SECOND, 2) for _ in range(5)]
-        assert sum(removed) == 5
-        assert max(removed) <= 2
-
-    async def test_prune_leaves_a_tombstone_where_the_ack_is_unknown(
-        self, place: Place, storage: Storage, worker: ScriptedWorker
-    ) -> None:
-        """So that a delivery which comes even later does not begin the task anew."""
-        task = place.task()
-        await worker.settle(await worker.begun(task, GREETER), succeeded(), is_acked=False)
-        await place.pass_time(1.5)
-        assert await storage.commands.prune(SECOND, SECOND, 100) == 1
-        assert list(await worker.begin(worker.start_of(task, GREETER))) == [None]
-
-    async def test_prune_takes_old_journal_entries_along(self, place: Place, storage: Storage) -> None:
-        """The journal is as long as the results are kept."""
-        await storage.log.add([place.task("old")])
-        await place.pass_time(1.5)
-        await storage.log.add([place.task("new")])
-        await storage.commands.prune(SECOND, SECOND, 100)
-        assert [event.task_id for event in await storage.journal.read()] == ["new"]
-
-
-class RunCommandsContract(CancelContract, RequeueContract, DeleteContract):
+class RunCommandsContract(CancelContract, RequeueContract, DeleteContract, PruneContract):
     """All commands of a RunCommands."""

@@ -10,13 +10,10 @@ import io
 import json
 import os
 import pty
-import re
-import signal
 import struct
 import subprocess
 import sys
 import termios
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,9 +21,8 @@ import pytest
 
 from omnidaemon.entrypoints.cli.api_options import LOCAL_COMMANDS
 from omnidaemon.entrypoints.cli.app import run
+from tests.integration.programs import OMNI, PATIENCE_SECONDS, Program, until
 
-PATIENCE_SECONDS = 120
-OMNI = [sys.executable, "-m", "omnidaemon.entrypoints.cli"]
 SERVER = """
 import asyncio, sys
 from omnidaemon import OmniDaemonSDK
@@ -58,15 +54,6 @@ async def failing(payload):
 async def echo(payload):
     return payload
 '''
-
-
-def until(look, within=PATIENCE_SECONDS):
-    """What `look` gives once that is true; an AssertionError with the last answer otherwise."""
-    deadline = time.monotonic() + within
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"not so within {within} s: {seen!r}"
-        time.sleep(0.02)
-    return seen
 
 
 class Terminal(io.StringIO):
@@ -105,9 +92,8 @@ class Omni:
     def api_url(self, port=0):
         """The URL of a server over this folder's data, which runs no agents; started when it is first needed."""
         if self.server is None:
-            log = self.folder / "server.txt"
-            self.server = self._begin([sys.executable, "-c", SERVER, str(port)], log, self.env)
-        return self.until(lambda: re.search(r"API on (http://\S+)", self.server.said))[1]
+            self.server = self._begin([sys.executable, "-c", SERVER, str(port)], self.env)
+        return self.server.until_said(r"API on (http://\S+)")[1]
 
     def _environment(self, arguments, env):
         if not self.is_api or not arguments or arguments[0] in LOCAL_COMMANDS:
@@ -193,66 +179,23 @@ class Omni:
 
     def start(self, *arguments, **env):
         """Start it and leave it running; what it says goes to a file."""
-        log = self.folder / f"log-{len(self._running)}.txt"
-        return self._begin([*OMNI, *arguments], log, self._environment(arguments, env))
+        return self._begin([*OMNI, *arguments], self._environment(arguments, env))
 
-    def _begin(self, command, log, env):
-        with log.open("w") as stream:
-            process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-            )
-        running = Running(process, log)
-        self._running.append(running)
-        return running
+    def _begin(self, command, env):
+        self._running.append(Program(command, self.folder, env))
+        return self._running[-1]
 
     def worker(self, *arguments, content=AGENTS, **env):
         """A worker of these agents, ready."""
         (self.folder / "agents.py").write_text(content)
         running = self.start("run", "agents.py", *arguments, **env)
-        self.until(lambda: "ready" in running.said)
+        running.until_said("ready")
         return running
 
     def close(self):
         """End what is still running."""
         for running in self._running:
             running.close()
-
-
-class Running:
-    """A command that runs beside the test."""
-
-    def __init__(self, process, log):
-        self.process = process
-        self.pid = process.pid
-        self.log = log
-
-    @property
-    def said(self):
-        """All that it has written so far."""
-        return self.log.read_text()
-
-    def send(self, number):
-        """Send it a signal."""
-        self.process.send_signal(number)
-
-    def wait(self):
-        """Its exit code, once it has ended."""
-        return self.process.wait(PATIENCE_SECONDS)
-
-    def close(self):
-        """End it, by force if need be. What it has started drains when its line breaks."""
-        with contextlib.suppress(ProcessLookupError):
-            self.send(signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 @pytest.fixture(params=["direct", "api"])

@@ -76,6 +76,6 @@ def test_init_writes_a_project_that_works_and_overwrites_nothing(omni):
     assert (omni.folder / "omnidaemon.toml").read_text() == 'log_level = "DEBUG"\n'
 
     running = omni.start("run", "agents.py")
-    omni.until(lambda: "ready" in running.said)
+    running.until_said("ready")
     result = omni.json("task", "publish", "greet.user", '{"name": "Alice"}', "--wait")
     assert result["result"] == {"reply": "Hello, Alice!"}

@@ -68,7 +68,7 @@ def test_a_signal_drains_all_processes(omni, number):
     running = omni.worker("--processes", "2", content=SLOW.format(answer=1))
     omni.until(lambda: len(ready_pids(running)) == 2)
     task_id = omni.json("task", "publish", "slow", "1")["task_id"]
-    omni.until(lambda: "begun" in running.said)
+    running.until_said("begun")
     running.send(number)
     assert running.wait() == 0
     assert "finished" in running.said.splitlines()
@@ -80,9 +80,9 @@ def test_a_second_signal_gives_back_what_runs(omni):
     """The run is not finished and not lost: it waits for the next worker, with no attempt burnt."""
     running = omni.worker("--processes", "2", content=SLOW.format(answer=1))
     task_id = omni.json("task", "publish", "slow", "300")["task_id"]
-    omni.until(lambda: "begun" in running.said)
+    running.until_said("begun")
     running.send(signal.SIGTERM)
-    omni.until(lambda: "draining" in running.said)
+    running.until_said("draining")
     running.send(signal.SIGTERM)
     running.wait()
     assert "finished" not in running.said.splitlines()  # the agent's own word, alone on its line
@@ -94,7 +94,7 @@ def test_a_process_that_dies_is_replaced(omni):
     running = omni.worker("--processes", "2", content=COUNTING)
     omni.until(lambda: len(ready_pids(running)) == 2)
     assert omni("task", "publish", "die", "1", "--wait", "--timeout", "120s").returncode == 1
-    omni.until(lambda: "ended with exit code 7; starting it again in" in running.said)
+    running.until_said("ended with exit code 7; starting it again in")
     omni.until(lambda: len(ready_pids(running)) == 3)
     assert omni("task", "publish", "who", "1", "--wait", "--timeout", "120s").returncode == 0
 
@@ -115,7 +115,7 @@ def test_dev_drains_and_starts_anew_when_the_code_changes(omni):
     running = omni.start("dev", "agents.py")
     omni.until(lambda: len(ready_pids(running)) == 1)
     task_id = omni.json("task", "publish", "slow", "1")["task_id"]
-    omni.until(lambda: "begun" in running.said)
+    running.until_said("begun")
 
     agents.write_text(SLOW.format(answer="new"))
     omni.until(lambda: len(ready_pids(running)) == 2)
@@ -123,7 +123,7 @@ def test_dev_drains_and_starts_anew_when_the_code_changes(omni):
     assert omni.json("task", "publish", "slow", "0", "--wait")["result"] == "new"
 
     agents.write_text("x = (")
-    omni.until(lambda: "waiting for the next change" in running.said)
+    running.until_said("waiting for the next change")
     assert "agents.py: line 1" in running.said
 
     agents.write_text(SLOW.format(answer="mended"))

@@ -185,7 +185,7 @@ def test_a_watch_outlives_its_server(remote, direct):
     """It is ended and started again: what happened meanwhile is shown, each event once."""
     url = remote.api_url()
     watching = remote.start("bus", "watch", "--json")
-    remote.until(lambda: "watching" in watching.said)
+    watching.until_said("watching")
     before = remote.json("task", "publish", "echo", "1")["task_id"]
     remote.until(lambda: len(events_of(watching)) == 1)
     remote.server.send(signal.SIGINT)

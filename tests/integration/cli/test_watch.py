@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.integration.cli.conftest import OMNI
+from tests.integration.programs import OMNI
 
 pytestmark = pytest.mark.timeout(600)  # many processes, on a machine that may be busy
 
@@ -23,7 +23,7 @@ def test_what_happens_is_shown_as_it_happens(omni):
     """Of the topics that match; a line each, in order. Ctrl-C ends it, with how to go on; and that goes on there."""
     omni.worker()
     watching = omni.start("bus", "watch", "gr*", "--json")
-    omni.until(lambda: "watching gr*" in watching.said)
+    watching.until_said(r"watching gr\*")
     omni("task", "publish", "echo", "1", "--wait")
     task_id = omni.json("task", "publish", "greet.user", '{"name": "A"}', "--wait")["task_id"]
     told = omni.until(lambda: len(found := events_of(watching)) == 3 and found)
@@ -38,7 +38,7 @@ def test_what_happens_is_shown_as_it_happens(omni):
 
     omni("task", "publish", "greet.user", '{"name": "B"}', "--wait")
     resumed = omni.start("bus", "watch", "gr*", "--after", after)
-    omni.until(lambda: "\tsucceeded\t" in resumed.said)
+    resumed.until_said("\tsucceeded\t")
     head, *lines = [line.split("\t") for line in resumed.said.splitlines() if "\t" in line]
     assert head == ["POSITION", "AT", "EVENT", "TOPIC", "AGENT", "ATTEMPT", "TASK", "DETAIL"]
     assert all(int(line[0]) > int(after) for line in lines)

@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from tests.integration.cli.conftest import OMNI, project
+from tests.integration.cli.conftest import project
+from tests.integration.programs import OMNI
 
 # A command line, its exit code, and words that must be told.
 MISTAKES: list[tuple[list[str], int, list[str]]] = [
@@ -156,7 +157,7 @@ def test_with_json_an_error_is_one_object(omni):
 def test_ctrl_c_ends_a_wait_quietly(omni):
     """Exit 130, as shells have it, without a word."""
     waiting = omni.start("task", "publish", "greet.user", "1", "--wait")
-    omni.until(lambda: "task " in waiting.said)
+    waiting.until_said("task ")
     waiting.send(signal.SIGINT)
     assert waiting.wait() == 130
     assert len(waiting.said.splitlines()) == 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from omnidaemon.testing.chaos.servers import free_port
 from tests.unit.docs.pages import Block, blocks
 
 _PATIENCE_SECONDS = 60.0
@@ -58,7 +58,7 @@ class Theatre:
         self._variables = folder / "variables"
         self._log = folder / "background.log"
         # Pages are played at once, and with other things on the usual port.
-        self._port = _free_port()
+        self._port = str(free_port())
         self._environment = clean_environment(folder, OMNIDAEMON_API_PORT=self._port)
         self._background: subprocess.Popen[bytes] | None = None
 
@@ -129,8 +129,3 @@ class Theatre:
         if self._background is not None and self._background.poll() is None:
             self._background.kill()
             self._background.wait()
-
-
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import signal
-import subprocess
-import sys
-import time
 
 import httpx
 import pytest
 
-PATIENCE_SECONDS = 60.0
-OMNI = [sys.executable, "-m", "omnidaemon.entrypoints.cli"]
+from tests.integration.programs import OMNI, PATIENCE_SECONDS, Program
 
 AGENTS = """
 import asyncio, time
@@ -39,38 +32,8 @@ if __name__ == "__main__":
 """
 
 
-def until(look, within=PATIENCE_SECONDS):
-    """What `look` gives once that is true."""
-    deadline = time.monotonic() + within
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"not so within {within} s: {seen!r}"
-        time.sleep(0.02)
-    return seen
-
-
-class Program:
-    """A process, and all that it has said."""
-
-    def __init__(self, command, folder, env):
-        self.log = folder / f"log-{time.monotonic_ns()}.txt"
-        with self.log.open("w") as stream:
-            self.process = subprocess.Popen(
-                command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
-            )
-
-    @property
-    def said(self):
-        return self.log.read_text()
-
-    def until_said(self, pattern):
-        """What it has said that matches."""
-
-        def look():
-            found = re.search(pattern, self.said)
-            assert found or self.process.poll() is None, self.said
-            return found
-
-        return until(look)
+class Server(Program):
+    """A program that serves the API."""
 
     @property
     def url(self):
@@ -80,22 +43,6 @@ class Program:
     def api(self, **options):
         """A client of its API."""
         return httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, trust_env=False, **options)
-
-    def send(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-
-    def wait(self):
-        return self.process.wait(PATIENCE_SECONDS)
-
-    def close(self):
-        """End it, by force if need be."""
-        with contextlib.suppress(ProcessLookupError):
-            self.send()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 class Workshop:
@@ -111,7 +58,7 @@ class Workshop:
         """Start a command here."""
         clean = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         clean |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-        program = Program(command, self.folder, clean | env)
+        program = Server(command, self.folder, clean | env)
         self._programs.append(program)
         return program
 

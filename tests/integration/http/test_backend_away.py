@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.integration.http.conftest import until
+from tests.integration.programs import until
 
 
 def test_redis_killed_and_started_again(workshop, private_redis):

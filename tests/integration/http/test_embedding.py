@@ -15,6 +15,7 @@ import uvicorn
 
 from omnidaemon import OmniDaemonSDK, load_settings
 from omnidaemon.api import create_app, start_api_server
+from omnidaemon.testing.chaos.servers import free_port
 
 PATIENCE_SECONDS = 60
 
@@ -22,8 +23,7 @@ PATIENCE_SECONDS = 60
 @pytest.fixture
 def port():
     """One that is free."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture

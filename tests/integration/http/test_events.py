@@ -8,7 +8,7 @@ import threading
 
 import httpx
 
-from tests.integration.http.conftest import until
+from tests.integration.programs import until
 
 DROPS, TASKS = 50, 150
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 
 from omnidaemon import OmniDaemonSDK, load_settings
 from omnidaemon.api import create_app
-from omnidaemon.entrypoints.http.apart import served_apart
+from omnidaemon.entrypoints.http.background import served_in_background
 from omnidaemon.entrypoints.http.binding import listen
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis comes with the extra `dev`: make setup")
-hypothesis = pytest.importorskip("hypothesis")
 
 CASES = int(os.environ.get("OMNIDAEMON_TEST_API_CASES", "200"))
 
@@ -31,7 +31,7 @@ def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
     sdk = OmniDaemonSDK(settings=load_settings({"data_dir": folder}, directory=folder, environ={}))
     listener = listen("127.0.0.1", 0, has_keys=False)
-    with served_apart(sdk, listener):
+    with served_in_background(sdk, listener):
         yield listener.url
 
 

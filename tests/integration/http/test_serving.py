@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from tests.integration.http.conftest import OMNI, until
+from tests.integration.programs import OMNI, until
 
 PUBLISHED = {"topic": "greet.user", "payload": "Alice"}
 
@@ -60,14 +60,12 @@ def test_with_several_processes_the_supervisor_alone_serves(workshop):
     """One API, that knows both of them and outlives either."""
     program = workshop.run("--processes", "2")
     with program.api() as api:
-        alive = until(
-            lambda: (
-                workers
-                if len(workers := [w for w in api.get("/workers").json() if w["status"] == "alive"]) == 2
-                else None
-            )
-        )
-        assert program.process.pid not in {worker["pid"] for worker in alive}
+
+        def alive():
+            return {worker["pid"] for worker in api.get("/workers").json() if worker["status"] == "alive"}
+
+        until(lambda: len(alive()) == 2)
+        assert program.pid not in alive()
         assert program.said.count("API on") == 1
     program.send()
     assert program.wait() == 0

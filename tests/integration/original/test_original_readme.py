@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.integration.original.town import Town, until
+from tests.integration.original.town import Town
+from tests.integration.programs import until
 from tests.servers.redis_servers import forget, free_port
 
 BACKENDS = ["sqlite", "redis"]
@@ -151,7 +152,7 @@ def test_line_65_and_294_the_bus_is_watched(town: Town, line):
         task_ids.append(published(town, "greet.user", {"name": "Watched"}))
         return any(task_id in watch.said for task_id in task_ids)
 
-    until(seen, lambda: watch.said)
+    watch.until(seen)
     assert "greet.user" in watch.said
     assert watch.stop(signal.SIGINT) in (0, 130)
     assert "Traceback" not in watch.said
@@ -272,7 +273,7 @@ def test_line_116_the_api_has_its_port(town: Town):
     """`OMNIDAEMON_API_PORT`."""
     port = free_port()
     program = town.python("agents.py", OMNIDAEMON_API_ENABLED="true", OMNIDAEMON_API_PORT=str(port))
-    until(lambda: town.serves(port), lambda: program.said)
+    program.until(lambda: town.serves(port))
     assert program.stop() == 0
 
 
@@ -293,7 +294,7 @@ class Received(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.received.append((self.path, body))  # type: ignore[attr-defined]
+        self.server.received.append((self.path, body))  # type: ignore[attr-defined]  # the fixture's server has it
         self.send_response(204)
         self.end_headers()
 
@@ -325,14 +326,14 @@ def test_line_148_207_and_262_several_agents_and_a_publisher(town: Town, webhook
     port = free_port()
     runner = town.python("agents_runner.py", OMNIDAEMON_API_ENABLED="true", OMNIDAEMON_API_PORT=str(port))
     try:
-        until(lambda: town.serves(port), lambda: runner.said)
+        runner.until(lambda: town.serves(port))
         assert f"OmniDaemon API running on http://127.0.0.1:{port}" in runner.said
         publisher = town.python("publisher.py")
         assert publisher.wait() == 0, publisher.said
         task_ids = re.findall(r"Published task (\S+) → (\S+)", publisher.said)
         assert [topic for _, topic in task_ids] == ["document.conversion.tasks", "recipe.tasks"]
         assert "what can you do for me" in publisher.said.partition("Result for")[2]
-        (path, body), *more = until(lambda: list(webhook), lambda: runner.said)
+        (path, body), *more = runner.until(lambda: list(webhook))
         assert (path, body["task_id"], more) == ("/document_conversion_result", task_ids[0][0], [])
         assert body["result"] == {"status": "success", "data": "You asked: what can you do for me"}
     finally:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.sqlite import SqliteEventBus, SqliteResultStore
 from omnidaemon.adapters.system import SystemClock, Uuid7Ids
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.requests import StartRun
 from omnidaemon.domain.task import Task
-from omnidaemon.ports.backend import BackendContext
-from omnidaemon.ports.bus import EventBus
+from omnidaemon.ports.backend import BackendContext, SharedObjects
+from omnidaemon.ports.bus import Delivery, EventBus
 from omnidaemon.ports.storage import Storage
-from omnidaemon.testing.place import SharedObjects
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
 
 GREETER = Subscription("greet.user", "greeter")
@@ -58,13 +59,18 @@ async def publish(bus: EventBus, storage: Storage, prefix: str, count: int) -> N
     say("published")
 
 
+def intakes(worker: ScriptedWorker, deliveries: Sequence[Delivery]) -> list[StartRun]:
+    """What begins these deliveries."""
+    return [worker.start_of(each.task, GREETER) for each in deliveries if isinstance(each.task, Task)]
+
+
 async def work(bus: EventBus, storage: Storage, name: str) -> None:
     """Receive, begin, ack, finish, and claim what is due; say each outcome that was recorded."""
     worker = ScriptedWorker(storage.runs, name, lease_seconds=LEASE_SECONDS)
     inbox = await bus.subscribe([GREETER])
     while True:
         deliveries = await inbox.receive({GREETER: 7}, wait_seconds=0.2)
-        answers = await worker.begin(*(worker.start_of(each.task, GREETER) for each in deliveries))  # type: ignore[arg-type]
+        answers = await worker.begin(*intakes(worker, deliveries))
         await inbox.ack(deliveries)
         claims = await worker.claim(worker.limit(GREETER, slots=7, crash_limit=100))
         grants = [grant for grant in (*answers, *claims.grants) if grant is not None]
@@ -79,7 +85,7 @@ async def hold(bus: EventBus, storage: Storage, name: str) -> None:
     inbox = await bus.subscribe([GREETER])
     deliveries = await inbox.receive({GREETER: 5}, wait_seconds=10)
     worker = ScriptedWorker(storage.runs, name, lease_seconds=LEASE_SECONDS)
-    await worker.begin(*(worker.start_of(each.task, GREETER) for each in deliveries[:3]))  # type: ignore[arg-type]
+    await worker.begin(*intakes(worker, deliveries[:3]))
     say("holds", len(deliveries))
     await asyncio.Event().wait()
 

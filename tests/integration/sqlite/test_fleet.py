@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -18,29 +15,11 @@ from omnidaemon.domain.agent import AgentProfile, Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
-from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.backend import BackendContext, SharedObjects
 from omnidaemon.testing.patience import eventually
-from omnidaemon.testing.place import SharedObjects
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
 
 GREETER = Subscription("greet.user", "greeter")
-
-
-@pytest.fixture
-def fleet(tmp_path):
-    """Start a process of `fleet.py` on the file `omni.db` in the test's folder."""
-    processes = []
-
-    def start(mode, *arguments):
-        command = [sys.executable, str(Path(__file__).with_name("fleet.py")), str(tmp_path / "omni.db"), mode]
-        process = subprocess.Popen([*command, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from omnidaemon.adapters.sqlite.database import Database
 from omnidaemon.domain.errors import BackendUnavailable
+from tests.file_locks import is_free
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, flock and FIFOs")
 
@@ -140,17 +141,6 @@ def is_frozen(process):
     """Whether the kernel has stopped every thread of it."""
     threads = Path(f"/proc/{process.pid}/task").iterdir()
     return all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
-
-
-def is_free(file):
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    fcntl.flock(file, fcntl.LOCK_UN)
-    return True
 
 
 async def test_a_ring_from_another_process(start, database):

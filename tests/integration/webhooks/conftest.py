@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +11,7 @@ import attrs
 import pytest
 
 from omnidaemon import OmniDaemonSDK, Settings, load_settings
+from tests.integration.programs import OMNI, Program
 
 WORKER = Path(__file__).parent / "worker.py"
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ...").decode()
@@ -27,7 +24,7 @@ class Site:
 
     folder: Path
     environ: dict[str, str]
-    _processes: list[subprocess.Popen[bytes]] = attrs.field(factory=list)
+    _workers: list[Program] = attrs.field(factory=list)
 
     def settings(self) -> Settings:
         return load_settings(directory=self.folder, environ={"HOME": str(self.folder), **self.environ})
@@ -36,33 +33,21 @@ class Site:
         """To publish and to look."""
         return OmniDaemonSDK(settings=self.settings())
 
-    def worker(self, **environ: str) -> subprocess.Popen[bytes]:
-        """A worker process, begun; what it says is in `logs()`."""
+    def worker(self, **environ: str) -> Program:
+        """A worker process, begun."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        with (self.folder / f"worker-{len(self._processes):02}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "omnidaemon.entrypoints.cli", "run", str(WORKER)],
-                cwd=self.folder,
-                env={**clean, **self.environ, **environ},
-                stdout=log,
-                stderr=log,
-            )
-        self._processes.append(process)
-        return process
-
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
-        """As the machine does when it runs out of memory."""
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        command = (*OMNI, "run", str(WORKER))
+        self._workers.append(Program(command, self.folder, {**clean, **self.environ, **environ}))
+        return self._workers[-1]
 
     def logs(self) -> str:
-        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("worker-*.log")))
+        """What all workers have said."""
+        return "\n".join(worker.said for worker in self._workers)
 
     def close(self) -> None:
-        for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
+        """End what still runs."""
+        for worker in self._workers:
+            worker.kill()
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -78,7 +78,7 @@ async def test_a_worker_that_is_killed_before_it_tells_loses_nothing(site: Site)
         for task_id in ids:
             result = await sdk.wait_for_result(task_id, timeout=60)
             assert result.status == "succeeded", site.logs()
-        site.kill(worker)
+        worker.kill()
         pending = await sdk.list_webhooks(status="pending")
         assert len(pending.webhooks) == 40
         assert receiver.arrived == {}

@@ -54,4 +54,4 @@ if os.environ.get("NEVER_TELLS"):
     async def rest(self: Notifications) -> None:
         await asyncio.Event().wait()
 
-    Notifications.run = rest  # type: ignore[method-assign]
+    Notifications.run = rest  # type: ignore[method-assign]  # whoever is to be killed tells nobody anything

@@ -20,6 +20,16 @@ def blocker():
     handler.let_go.set()
 
 
+async def holding_all_threads(bench: ExecutorBench) -> list[Blocker]:
+    """Handlers that have begun, one in each thread of the bench."""
+    blockers = [Blocker(), Blocker()]
+    for each in blockers:
+        bench.give(each)
+    for each in blockers:
+        await has_begun(each)
+    return blockers
+
+
 async def test_a_stopped_plain_handler_is_told_by_its_context_and_reported(bench: ExecutorBench, blocker: Blocker):
     """A thread cannot be interrupted: the handler may look, else a warning names it and it keeps its slot."""
     assignment = bench.give(blocker)
@@ -38,11 +48,7 @@ async def test_a_stopped_plain_handler_is_told_by_its_context_and_reported(bench
 
 async def test_a_plain_handler_that_waits_for_a_thread_does_not_begin_once_stopped(bench: ExecutorBench):
     """Threads held by attempts that were lost leave newer ones waiting; those can be stopped before they begin."""
-    blockers = [Blocker(), Blocker()]
-    for each in blockers:
-        bench.give(each)
-    for each in blockers:
-        await has_begun(each)
+    blockers = await holding_all_threads(bench)
     late = Blocker()
     waiting = bench.give(late, limit=0.01)
     await bench.failure_of(Sleeper(), limit=0.05)
@@ -84,11 +90,7 @@ async def test_a_coroutine_that_comes_after_the_stop_is_not_begun(bench: Executo
 
 async def test_closing_ends_attempts_that_still_wait_for_a_thread(bench: ExecutorBench):
     """They are reported, not forgotten; nothing begins after the close."""
-    blockers = [Blocker(), Blocker()]
-    for each in blockers:
-        bench.give(each)
-    for each in blockers:
-        await has_begun(each)
+    blockers = await holding_all_threads(bench)
     late = Blocker()
     waiting = bench.give(late)
     await bench.turns()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from omnidaemon.app.feed import BACKSTOP_SECONDS, PAGE_EVENTS, TAIL_EVENTS
-from omnidaemon.app.story import TaskStory
+from omnidaemon.app.task_events import TaskEvents
 from omnidaemon.domain.errors import BackendUnavailable, BackendUnusable
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.entrypoints.event_stream import FeedStream
@@ -176,7 +176,7 @@ async def test_a_wait_that_is_cancelled_loses_nothing(shop: Workshop):
 FOLLOWINGS = {
     "feed": lambda shop, task_id, after: shop.feed.follow(after),
     "feed of one task": lambda shop, task_id, after: shop.feed.follow(after, task_id),
-    "story": lambda shop, task_id, after: TaskStory(shop.feed, shop.queries, task_id, after),
+    "task_events": lambda shop, task_id, after: TaskEvents(shop.feed, shop.queries, task_id, after),
     "stream": lambda shop, task_id, after: FeedStream(runtime_of(shop), after, task_id, None),
 }
 

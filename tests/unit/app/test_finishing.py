@@ -16,7 +16,7 @@ from omnidaemon.app.renewing import LeaseRenewals
 from omnidaemon.domain.gates import Gates
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Failed, Returned
 from omnidaemon.domain.requests import Grant, HoldRun
-from omnidaemon.domain.task import Unreadable
+from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.run_store import LeaseSpan
 from omnidaemon.testing.clock import ManualClock
 from omnidaemon.testing.worker import ScriptedWorker
@@ -72,7 +72,7 @@ class Desk:
         """Grants that were begun and handed to the crew."""
         task_ids = [await self.shop.publish(number) for number in range(count)]
         tasks = [self.shop.space.tasks[task_id].task for task_id in task_ids]
-        intakes = [self.scripted.start_of(task, self.agent.subscription) for task in tasks]  # type: ignore[arg-type]
+        intakes = [self.scripted.start_of(task, self.agent.subscription) for task in tasks if isinstance(task, Task)]
         grants = [grant for grant in await self.scripted.begin(*intakes) if grant is not None]
         holdings = self.custody.add(grants, self.clock.now().steady, is_fresh=True)
         self.finishes.dispatch(holdings)

@@ -12,6 +12,7 @@ import pytest
 from tests.unit.docs.pages import DOCS, PAGES, ROOT, blocks
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_PATH = re.compile(r"`((?:omnidaemon|tests|docs|examples|benchmarks)/[\w./-]*)`")
 
 
 def _anchors(page: Path) -> set[str]:
@@ -31,6 +32,11 @@ class TestPage:
             there = (page.parent / name).resolve() if name else page
             assert there.exists(), target
             assert not anchor or anchor in _anchors(there), target
+
+    def test_paths_lead_somewhere(self, page):
+        """What is named as a path of the repository, or of the folder that the page is about, is there."""
+        for path in _PATH.findall(page.read_text(encoding="utf-8")):
+            assert (ROOT / path).exists() or (page.parent / path).exists(), path
 
     def test_programs_are_programs(self, page):
         """Each Python and TOML block can be read by its language."""

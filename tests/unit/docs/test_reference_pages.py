@@ -19,6 +19,7 @@ from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.sync_sdk import SyncSDK
 from omnidaemon.harness import TestHarness
+from omnidaemon.runners import OmniAgentRunner
 from tests.unit.docs.pages import DOCS, code, rows
 
 _REFERENCE = DOCS / "reference"
@@ -43,7 +44,7 @@ def _public(kind: type) -> dict[str, object]:
     return {name: member for name, member in inspect.getmembers(kind) if not name.startswith("_")}
 
 
-_SECTIONS = ("Agents", "Running", "Publishing", "Tasks", "Webhooks and replies", "Agents and the whole")
+_SECTIONS = ("Agents", "Running", "Publishing", "Tasks", "Webhooks and replies", "Agents and the system")
 # Bridges to other parts of the project, not for users.
 _INTERNAL = {"publish_from", "runtime"}
 
@@ -67,7 +68,9 @@ def test_sync_has_what_the_page_says():
 
 
 @pytest.mark.parametrize(
-    ("kind", "internal"), [(Context, {"request_stop"}), (TestHarness, set())], ids=["Context", "TestHarness"]
+    ("kind", "internal"),
+    [(Context, {"request_stop"}), (OmniAgentRunner, set()), (TestHarness, set())],
+    ids=["Context", "OmniAgentRunner", "TestHarness"],
 )
 def test_members_stand_on_the_page(kind, internal):
     """Each public member stands under the heading of its class, a call with its parameters."""

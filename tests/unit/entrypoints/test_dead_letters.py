@@ -61,9 +61,9 @@ async def test_what_is_requeued_meanwhile_is_not_purged(sdk):
         await sdk.requeue_task(task_id, "failing")
 
     sdk.meanwhile = requeue
-    dealt = await dead_letters.purge(sdk, "both", [task_id], is_all=False)
-    assert [run.agent for run in dealt.done] == ["hopeless"]
-    ((kept, error),) = [(failed.run, failed.error) for failed in dealt.failed]
+    result = await dead_letters.purge(sdk, "both", [task_id], is_all=False)
+    assert [run.agent for run in result.done] == ["hopeless"]
+    ((kept, error),) = [(failed.run, failed.error) for failed in result.failed]
     assert (kept.agent, type(error)) == ("failing", WrongState)
     result = await sdk.wait_for_result(task_id, timeout=PATIENCE_SECONDS)
     assert [(run.agent, run.status) for run in result.runs] == [("failing", "succeeded")]
@@ -72,8 +72,8 @@ async def test_what_is_requeued_meanwhile_is_not_purged(sdk):
 async def test_a_task_of_which_all_is_dead_goes_as_a_whole(sdk):
     """Nothing of it is known afterwards."""
     task_id = await dead(sdk)
-    dealt = await dead_letters.purge(sdk, "both", [], is_all=True)
-    assert [run.agent for run in dealt.done] == ["failing", "hopeless"]
+    result = await dead_letters.purge(sdk, "both", [], is_all=True)
+    assert [run.agent for run in result.done] == ["failing", "hopeless"]
     assert await sdk.get_result(task_id) is None
 
 
@@ -92,5 +92,5 @@ async def test_a_store_that_goes_away_is_no_answer(sdk):
         raise TaskNotFound(task_id, agent)
 
     sdk.meanwhile = vanish
-    dealt = await dead_letters.purge(sdk, "both", [task_id], is_all=False)
-    assert (len(dealt.done), len(dealt.failed)) == (1, 1)
+    result = await dead_letters.purge(sdk, "both", [task_id], is_all=False)
+    assert (len(result.done), len(result.failed)) == (1, 1)

@@ -7,27 +7,17 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from omnidaemon.app.queries import AgentState, AgentStatus, Health
+from omnidaemon.app.queries import AgentState, Health
 from omnidaemon.bootstrap.settings import load_settings
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.names import Subscription
 from omnidaemon.entrypoints import diagnosis
 from omnidaemon.ports.backend import Weakness
 from omnidaemon.ports.bus import Depth
+from tests.unit.entrypoints.samples import IDLE_AGENT
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-IDLE = AgentStatus(
-    topic="greet",
-    name="greeter",
-    status=AgentState.RUNNING,
-    description="",
-    tools=(),
-    workers=1,
-    when_stopped="hold",
-    concurrency=100,
-    waiting=0,
-    counts={},
-)
+IDLE = attrs.evolve(IDLE_AGENT, topic="greet")
 
 
 def worker(**changes):

@@ -181,7 +181,7 @@ async def test_what_is_not_there(greeting: OmniDaemonSDK) -> None:
             with pytest.raises(InvalidName):
                 await sdk.list_tasks(topic=odd)
         with pytest.raises(InvalidValue, match="limit"):
-            await sdk.list_tasks(limit="5")  # type: ignore[arg-type]
+            await sdk.list_tasks(limit="5")  # type: ignore[arg-type]  # as somebody may write it
         with pytest.raises(InvalidValue, match="one of scheduled"):
             await sdk.list_tasks(status="finished")
 
@@ -278,7 +278,9 @@ async def test_workers_are_drained_and_the_program_goes_on(greeting: OmniDaemonS
         assert sdk.worker is not None
         assert await asyncio.wait_for(sdk.worker.wait(), 10) == 0
         task_id = await sdk.publish_task("greet", "Alice")
-        assert (await sdk.get_result(task_id)).status == "queued"  # type: ignore[union-attr]
+        result = await sdk.get_result(task_id)
+        assert result is not None
+        assert result.status == "queued"
         with pytest.raises(WorkerNotFound):
             await sdk.drain_worker(worker.report.incarnation)
 

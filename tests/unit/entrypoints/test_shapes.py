@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from omnidaemon.app.queries import AgentState, AgentStatus, Health, ResultPage, TaskDetails, WebhookPage, WebhookStatus
+from omnidaemon.app.queries import Health, ResultPage, TaskDetails, WebhookPage, WebhookStatus
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.journal import EventKind, JournalEvent
@@ -24,6 +24,7 @@ from omnidaemon.domain.states import RunState, Status
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.entrypoints import shapes
 from omnidaemon.ports.bus import Depth
+from tests.unit.entrypoints.samples import IDLE_AGENT
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 ISO = "2030-01-01T00:00:00+00:00"
@@ -129,20 +130,9 @@ def test_an_unreadable_task_keeps_its_bytes():
 
 def test_an_agent_is_told_as_the_registry_knows_it():
     """All attributes, as JSON lists and objects."""
-    status = AgentStatus(
-        topic="greet",
-        name="greeter",
-        status=AgentState.RUNNING,
-        description="greets",
-        tools=("search",),
-        workers=1,
-        when_stopped="hold",
-        concurrency=100,
-        waiting=None,
-        counts={"dead": 2},
-    )
+    status = attrs.evolve(IDLE_AGENT, description="greets", tools=("search",), waiting=None, counts={"dead": 2})
     assert shapes.agent(status) == {
-        "topic": "greet",
+        "topic": "greet.user",
         "name": "greeter",
         "status": "running",
         "description": "greets",

@@ -5,21 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from omnidaemon.app.queries import AgentState, AgentStatus
+from omnidaemon.app.queries import AgentState
 from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
+from tests.unit.entrypoints.samples import IDLE_AGENT as GREETER
 
-GREETER = AgentStatus(
-    topic="greet.user",
-    name="greeter",
-    status=AgentState.RUNNING,
-    description="",
-    tools=(),
-    workers=1,
-    when_stopped="hold",
-    concurrency=100,
-    waiting=0,
-    counts={},
-)
 UNMANNED = attrs.evolve(GREETER, status=AgentState.UNMANNED, workers=0)
 STOPPED = attrs.evolve(GREETER, name="other", status=AgentState.STOPPED)
 

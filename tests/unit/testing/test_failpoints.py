@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,8 +53,8 @@ def test_an_order_that_means_nothing_is_refused(text: str):
         parsed(text)
 
 
-async def test_before_nothing_is_done_and_after_all_is(space: MemorySpace):
-    task = Place(data_dir=None).task  # type: ignore[arg-type]
+async def test_before_nothing_is_done_and_after_all_is(space: MemorySpace, tmp_path: Path):
+    task = Place(data_dir=tmp_path).task
     storage = under_fire(MemoryStorage(space), parsed("before:TaskLog.add=raise@1 after:TaskLog.add=raise@2"))
     async with storage:
         with pytest.raises(BackendUnavailable, match=r"before:TaskLog\.add"):

@@ -30,9 +30,9 @@ async def bench(*, tasks: Tasks = 5000, slots: Slots = 100, as_json: Json = Fals
     """Measure how fast your bus and store are, with tasks that do nothing, in a namespace of its own that is removed
     afterwards. What else this machine and that server do at the time is measured too."""
     # They bring every library with them, which `omni --help` shall not pay for.
-    from omnidaemon.bootstrap.settings import load_settings  # noqa: PLC0415
-    from omnidaemon.entrypoints.benchmark import measure  # noqa: PLC0415
-    from omnidaemon.entrypoints.logs import configure_logs  # noqa: PLC0415
+    from omnidaemon.bootstrap.settings import load_settings
+    from omnidaemon.entrypoints.benchmark import measure
+    from omnidaemon.entrypoints.logs import configure_logs
 
     if not _FEWEST <= tasks <= _MOST:
         raise InvalidValue("--tasks", tasks, f"a number from {_FEWEST} to {_MOST:,}")

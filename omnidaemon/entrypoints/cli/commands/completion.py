@@ -18,7 +18,7 @@ _Output = Annotated[Path | None, Parameter(help="A file other than the one where
 
 def install_completion(*, shell: _Shell = None, output: _Output = None) -> None:
     """Install completion for this shell, and have its start-up file load it where that is needed."""
-    from omnidaemon.entrypoints.cli.app import build_app  # noqa: PLC0415 - which names this module
+    from omnidaemon.entrypoints.cli.app import build_app
 
     path = build_app().install_completion(shell=shell, output=output)
     screen(as_json=False).show(str(path), Lines.of(f"wrote {path}; it works in every new shell"))

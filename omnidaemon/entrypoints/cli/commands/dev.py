@@ -12,7 +12,7 @@ from types import FrameType
 from watchfiles import PythonFilter, watch
 
 from omnidaemon.entrypoints.cli.banner import print_banner
-from omnidaemon.entrypoints.cli.commands.run import Api, ApiHost, ApiPort, Target, source_folder, wish_of
+from omnidaemon.entrypoints.cli.commands.run import Api, ApiHost, ApiPort, Target, serve_options, source_folder
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.processes import Child, describe
 from omnidaemon.entrypoints.cli.screen import note
@@ -24,9 +24,9 @@ def dev(target: Target, /, *, api: Api = None, api_host: ApiHost = None, api_por
     """Run agents, and when their code changes drain the process and start it anew. A mistake in the code is shown, and
     the next change waited for."""
     folder = source_folder(target)
-    wish = wish_of(api, api_host, api_port)
+    options = serve_options(api, api_host, api_port)
     print_banner(sys.stderr)
-    return _Reloading(target, folder, wish.arguments()).run()
+    return _Reloading(target, folder, options.arguments()).run()
 
 
 class _Reloading:

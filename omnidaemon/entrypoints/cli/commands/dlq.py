@@ -16,7 +16,7 @@ from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, TaskId, Task
 from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import session
 from omnidaemon.entrypoints.cli.views import Lines
-from omnidaemon.entrypoints.dead_letters import Dealt, NoDeadLetter, dead_runs
+from omnidaemon.entrypoints.dead_letters import BulkResult, NoDeadLetter, dead_runs
 
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.operations import Operations
@@ -45,30 +45,32 @@ async def requeue(
     topic: TaskTopic, /, *task_ids: TaskId, all_: EveryDeadLetter = False, as_json: Json = False
 ) -> ExitCode:
     """Run dead letters again, from their first attempt on."""
-    return await _deal(dead_letters.requeue, "requeued", topic, task_ids, is_all=all_, as_json=as_json)
+    return await _carried_out(dead_letters.requeue, "requeued", topic, task_ids, is_all=all_, as_json=as_json)
 
 
 async def purge(
     topic: TaskTopic, /, *task_ids: TaskId, all_: EveryDeadLetter = False, as_json: Json = False
 ) -> ExitCode:
     """Remove dead letters for good. What other agents made of the same task stays."""
-    return await _deal(dead_letters.purge, "purged", topic, task_ids, is_all=all_, as_json=as_json)
+    return await _carried_out(dead_letters.purge, "purged", topic, task_ids, is_all=all_, as_json=as_json)
 
 
-class _Deal(Protocol):
-    async def __call__(self, client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool) -> Dealt: ...
+class _BulkCommand(Protocol):
+    async def __call__(
+        self, client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool
+    ) -> BulkResult: ...
 
 
-async def _deal(
-    deal: _Deal, deed: str, topic: str, task_ids: Sequence[str], *, is_all: bool, as_json: bool
+async def _carried_out(
+    command: _BulkCommand, deed: str, topic: str, task_ids: Sequence[str], *, is_all: bool, as_json: bool
 ) -> ExitCode:
     if is_all == bool(task_ids):
         raise WrongUse("name dead letters by their ids, or give --all" + (", not both" if is_all else ""))
     async with session() as opened:
-        dealt = await deal(opened.client, topic, task_ids, is_all=is_all)
-    for failed in dealt.failed:
+        result = await command(opened.client, topic, task_ids, is_all=is_all)
+    for failed in result.failed:
         note(f"omni: {failed.error}")
-    lines = [f"{deed} {run.task_id} of {run.agent}" for run in dealt.done] or [f"nothing to be {deed}"]
-    told = shapes.dealt(dealt)
+    lines = [f"{deed} {run.task_id} of {run.agent}" for run in result.done] or [f"nothing to be {deed}"]
+    told = shapes.bulk_result(result)
     screen(as_json=as_json).show({deed: told["runs"], "failed": told["failed"]}, Lines.of(*lines))
-    return ExitCode.FAILED if dealt.failed else ExitCode.DONE
+    return ExitCode.FAILED if result.failed else ExitCode.DONE

@@ -15,7 +15,7 @@ from omnidaemon.domain.errors import AgentFileError, InvalidValue
 from omnidaemon.entrypoints.cli.banner import print_banner
 
 if TYPE_CHECKING:
-    from omnidaemon.entrypoints.http.wish import ApiWish
+    from omnidaemon.entrypoints.http.serve_options import ServeOptions
 
 _MOST_PROCESSES = 1024
 
@@ -47,57 +47,58 @@ def run(
     """Run the agents of a file or module until SIGTERM or Ctrl-C: the first drains, a second one stops at once."""
     if not 1 <= processes <= _MOST_PROCESSES:
         raise InvalidValue("--processes", processes, f"1 to {_MOST_PROCESSES}")
-    wish = wish_of(api, api_host, api_port)
+    options = serve_options(api, api_host, api_port)
     if lifeline is not None:
-        return _serve(target, wish, lifeline)
+        return _serve(target, options, lifeline)
     print_banner(sys.stderr)
-    return _serve(target, wish, None) if processes == 1 else _supervise(target, wish, processes)
+    return _serve(target, options, None) if processes == 1 else _supervise(target, options, processes)
 
 
-def wish_of(api: bool | None, host: str | None, port: int | None) -> ApiWish:  # noqa: FBT001 - as the option has it
+def serve_options(api: bool | None, host: str | None, port: int | None) -> ServeOptions:  # noqa: FBT001 - an option
     """What the options say of the API."""
-    from omnidaemon.bootstrap.setting_kinds import HOST, PORT  # noqa: PLC0415 - not for `--help`
-    from omnidaemon.entrypoints.http.wish import ApiWish  # noqa: PLC0415
+    from omnidaemon.bootstrap.setting_kinds import HOST, PORT
+    from omnidaemon.entrypoints.http.serve_options import ServeOptions
 
     if host is not None:
         HOST.read("--api-host", host, "arguments")
     if port is not None:
         PORT.read("--api-port", port, "arguments")
-    return ApiWish(is_default=True, is_served=api, host=host, port=port)
+    return ServeOptions(is_default=True, is_served=api, host=host, port=port)
 
 
-def _serve(target: str, wish: ApiWish, lifeline: int | None) -> int:
-    from omnidaemon.entrypoints.loading import load_sdks  # noqa: PLC0415 - the SDK and all that it stands on
-    from omnidaemon.entrypoints.serving import run_sdks  # noqa: PLC0415
+def _serve(target: str, options: ServeOptions, lifeline: int | None) -> int:
+    from omnidaemon.entrypoints.loading import load_sdks
+    from omnidaemon.entrypoints.serving import run_sdks
 
     if lifeline is None:
-        run_sdks(load_sdks(target), api=wish)
+        run_sdks(load_sdks(target), api=options)
         return 0
-    from omnidaemon.entrypoints.cli.processes import Lifeline  # noqa: PLC0415 - for a supervised process alone
+    from omnidaemon.entrypoints.cli.processes import Lifeline
 
     line = Lifeline(lifeline)
-    run_sdks(load_sdks(target), on_ready=line.say_ready, on_drained=line.say_drained, api=wish)
+    run_sdks(load_sdks(target), on_ready=line.say_ready, on_drained=line.say_drained, api=options)
     return 0
 
 
-def _supervise(target: str, wish: ApiWish, processes: int) -> int:
+def _supervise(target: str, options: ServeOptions, processes: int) -> int:
     """The supervisor alone serves the API, by the settings of files and the environment."""
-    from omnidaemon.bootstrap.settings import load_settings  # noqa: PLC0415 - for several processes alone
-    from omnidaemon.entrypoints.cli.processes import Child  # noqa: PLC0415
-    from omnidaemon.entrypoints.cli.supervisor import Supervisor  # noqa: PLC0415
-    from omnidaemon.entrypoints.logs import configure_logs  # noqa: PLC0415
+    from omnidaemon.bootstrap.settings import load_settings
+    from omnidaemon.entrypoints.cli.processes import Child
+    from omnidaemon.entrypoints.cli.supervisor import Supervisor
+    from omnidaemon.entrypoints.logs import configure_logs
 
     settings = load_settings()
     configure_logs(settings.log_level)
     supervisor = Supervisor(processes, partial(Child, target, ["--no-api"]))
-    listener = wish.opened(settings)
+    listener = options.opened(settings)
     if listener is None:
         return supervisor.run()
-    from omnidaemon.entrypoints.http.apart import served_apart  # noqa: PLC0415 - brings FastAPI along
-    from omnidaemon.entrypoints.sdk import OmniDaemonSDK  # noqa: PLC0415
+    from omnidaemon.entrypoints.http.background import served_in_background
+    from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
     # Without its API it would look alive to nobody: it ends as if it were told to, and then with the error.
-    with served_apart(OmniDaemonSDK(settings=settings), listener, partial(os.kill, os.getpid(), signal.SIGTERM)):
+    end = partial(os.kill, os.getpid(), signal.SIGTERM)
+    with served_in_background(OmniDaemonSDK(settings=settings), listener, on_failure=end):
         return supervisor.run()
 
 

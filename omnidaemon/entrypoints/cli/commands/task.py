@@ -19,7 +19,7 @@ from omnidaemon.entrypoints.cli.options import Agent, Cursor, Json, Limit, TaskI
 from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
-from omnidaemon.entrypoints.spans import relative, span
+from omnidaemon.entrypoints.time_texts import duration_text, relative_time
 from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
 
 _Header = Annotated[
@@ -84,8 +84,8 @@ async def publish(
 
 def _due_later(pause: float | None, due: datetime | None) -> str:
     if due is not None:
-        return f", due {relative(due, datetime.now(UTC))}"
-    return "" if pause is None else f", due in {span(pause)}"
+        return f", due {relative_time(due, datetime.now(UTC))}"
+    return "" if pause is None else f", due in {duration_text(pause)}"
 
 
 async def _say_where(opened: Session, topic: str, task_id: str) -> None:

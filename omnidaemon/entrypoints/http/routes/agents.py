@@ -9,8 +9,8 @@ from fastapi import Path, Query, Response
 
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.routing import AgentName, Serving, Topic, problems, router
 from omnidaemon.entrypoints.http.schemas import Absent, Name
-from omnidaemon.entrypoints.http.surface import AgentName, Serving, Topic, problems, router
 from omnidaemon.entrypoints.shapes import Shape
 
 agents = router("agents")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from omnidaemon.domain.states import Status
-from omnidaemon.entrypoints import dead_letters as dealing
+from omnidaemon.entrypoints import dead_letters as bulk
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, Serving, Topic, problems, router
 from omnidaemon.entrypoints.http.schemas import ChosenDeadLetters
-from omnidaemon.entrypoints.http.surface import Cursor, Limit, OfTopic, Serving, Topic, problems, router
 from omnidaemon.entrypoints.shapes import Shape
 
 dead_letters = router("dead letters")
@@ -23,13 +23,13 @@ async def list_dead_letters(client: Serving, topic: OfTopic = None, cursor: Curs
 @dead_letters.post("/dead-letters/requeue", response_model=schemas.DeadLettersDone, responses=problems(404, 413))
 async def requeue_dead_letters(client: Serving, chosen: ChosenDeadLetters) -> Shape:
     """Run dead letters again, from their first attempt on. 404, and nothing done, when one named is none."""
-    return shapes.dealt(await dealing.requeue(client, chosen.topic, chosen.task_ids, is_all=chosen.all))
+    return shapes.bulk_result(await bulk.requeue(client, chosen.topic, chosen.task_ids, is_all=chosen.all))
 
 
 @dead_letters.post("/dead-letters/purge", response_model=schemas.DeadLettersDone, responses=problems(404, 413))
 async def purge_dead_letters(client: Serving, chosen: ChosenDeadLetters) -> Shape:
     """Remove dead letters for good; what other agents made of the same task stays. 404 likewise."""
-    return shapes.dealt(await dealing.purge(client, chosen.topic, chosen.task_ids, is_all=chosen.all))
+    return shapes.bulk_result(await bulk.purge(client, chosen.topic, chosen.task_ids, is_all=chosen.all))
 
 
 @topics.get("/topics", response_model=list[schemas.Topic], responses=problems())

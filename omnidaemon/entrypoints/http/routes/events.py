@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request, Response
 
-from omnidaemon.app.story import TaskStory
+from omnidaemon.app.task_events import TaskEvents
 from omnidaemon.domain.errors import TaskNotFound
+from omnidaemon.entrypoints.http.routing import Serving, TaskId, problems, router
 from omnidaemon.entrypoints.http.schemas import Absent, Pattern, Position
 from omnidaemon.entrypoints.http.streams import MEDIA_TYPE, Streams
-from omnidaemon.entrypoints.http.surface import Serving, TaskId, problems, router
 
 events = router("events")
 
@@ -60,10 +60,10 @@ async def follow_task(
         raise TaskNotFound(task_id)
     runtime = await client.runtime()
     seen = after if last_event_id is None else last_event_id
-    story = TaskStory(runtime.feed, runtime.queries, task_id, seen or 0)
-    if await story.is_over():
+    task_events = TaskEvents(runtime.feed, runtime.queries, task_id, seen or 0)
+    if await task_events.is_over():
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return streams.response(story, on_pause=story.look_again)
+    return streams.response(task_events, on_pause=task_events.look_again)
 
 
 @events.get("/events", response_class=Response, responses=problems() | _STREAM)

@@ -13,9 +13,9 @@ from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.http import schemas
-from omnidaemon.entrypoints.http.places import Places
+from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
 from omnidaemon.entrypoints.http.schemas import Absent, Name, NewTask, Text
-from omnidaemon.entrypoints.http.surface import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
+from omnidaemon.entrypoints.http.wait_limit import WaitLimit
 from omnidaemon.entrypoints.shapes import Shape
 
 tasks = router("tasks")
@@ -44,12 +44,12 @@ Wait = Annotated[
 ]
 
 
-def _waits(request: Request) -> Places:
-    waits: Places = request.app.state.waits
+def _waits(request: Request) -> WaitLimit:
+    waits: WaitLimit = request.app.state.waits
     return waits
 
 
-Waits = Annotated[Places, Depends(_waits)]
+Waits = Annotated[WaitLimit, Depends(_waits)]
 
 
 @tasks.post(
@@ -99,7 +99,7 @@ async def get_task_result(
 ) -> Shape:
     """A task as it stands, whatever its status; 404 only when it is unknown."""
     if wait:
-        with waits.taken(), contextlib.suppress(WaitTimedOut):  # as it stands, then
+        with waits.slot(), contextlib.suppress(WaitTimedOut):  # as it stands, then
             return shapes.task_result(await client.wait_for_result(task_id, timeout=wait, agent=agent))
     return await _standing(client, task_id, agent)
 

@@ -10,8 +10,8 @@ from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, Serving, problems, router
 from omnidaemon.entrypoints.http.schemas import Absent, Name
-from omnidaemon.entrypoints.http.surface import Cursor, Limit, OfTopic, Serving, problems, router
 from omnidaemon.entrypoints.shapes import Shape
 
 webhooks = router("webhooks")

@@ -3,6 +3,7 @@
 from omnidaemon.entrypoints.http.schemas.fleet import Agent, Moved, Purged, Topic, Worker, WorkersAgent
 from omnidaemon.entrypoints.http.schemas.inputs import ChosenDeadLetters, NewTask
 from omnidaemon.entrypoints.http.schemas.kinds import NAME_PATTERN, Absent, CursorText, Name, Pattern, Position, Text
+from omnidaemon.entrypoints.http.schemas.system import Checkup, Counted, Finding, Flaw, Health, Probe, Problem, Setting
 from omnidaemon.entrypoints.http.schemas.tasks import (
     AttemptError,
     DeadLettersDone,
@@ -19,7 +20,6 @@ from omnidaemon.entrypoints.http.schemas.tasks import (
     Unreadable,
 )
 from omnidaemon.entrypoints.http.schemas.webhooks import Redelivered, SendAttempt, Webhook, WebhookPage
-from omnidaemon.entrypoints.http.schemas.whole import Checkup, Counted, Finding, Flaw, Health, Probe, Problem, Setting
 
 __all__ = [
     "NAME_PATTERN",

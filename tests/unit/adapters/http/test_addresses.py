@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from omnidaemon.adapters.http.addresses import Doorman, Refused
+from omnidaemon.adapters.http.addresses import AddressFilter, AddressRefused
 
 PUBLIC = [
     "93.184.216.34",
@@ -76,39 +76,39 @@ def name_means(monkeypatch):
 @pytest.mark.parametrize("address", PUBLIC)
 async def test_public_addresses_are_reached(name_means, address):
     name_means(address)
-    assert await Doorman().admitted("example.org", 443) == [address]
+    assert await AddressFilter().admitted("example.org", 443) == [address]
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC + LOOPBACK)
 async def test_all_others_are_refused_whatever_they_are_wrapped_in(name_means, address):
     name_means(address)
-    with pytest.raises(Refused, match="OMNIDAEMON_WEBHOOK_ALLOW") as caught:
-        await Doorman().admitted("example.org", 443)
+    with pytest.raises(AddressRefused, match="OMNIDAEMON_WEBHOOK_ALLOW") as caught:
+        await AddressFilter().admitted("example.org", 443)
     assert f"example.org ({address})" in str(caught.value)
 
 
 @pytest.mark.parametrize("address", LOOPBACK)
 async def test_loopback_is_reached_while_it_may_be(name_means, address):
     name_means(address)
-    assert await Doorman(is_loopback_allowed=True).admitted("localhost", 80) == [address]
+    assert await AddressFilter(is_loopback_allowed=True).admitted("localhost", 80) == [address]
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 async def test_loopback_being_allowed_allows_nothing_else(name_means, address):
     name_means(address)
-    with pytest.raises(Refused):
-        await Doorman(is_loopback_allowed=True).admitted("example.org", 80)
+    with pytest.raises(AddressRefused):
+        await AddressFilter(is_loopback_allowed=True).admitted("example.org", 80)
 
 
 async def test_one_bad_address_spoils_the_name(name_means):
     """Else its owner could have the second one tried when the first does not answer."""
     name_means("93.184.216.34", "10.0.0.1")
-    with pytest.raises(Refused, match=r"10\.0\.0\.1"):
-        await Doorman().admitted("example.org", 443)
+    with pytest.raises(AddressRefused, match=r"10\.0\.0\.1"):
+        await AddressFilter().admitted("example.org", 443)
 
 
 @pytest.mark.parametrize(
-    ("allowed", "host", "address", "is_welcome"),
+    ("allowed", "host", "address", "is_allowed"),
     [
         ("10.0.0.0/8", "intern.example", "10.1.2.3", True),
         ("10.0.0.0/8", "intern.example", "::ffff:10.1.2.3", True),
@@ -123,19 +123,19 @@ async def test_one_bad_address_spoils_the_name(name_means):
         ("127.0.0.0/8", "localhost", "127.0.0.1", True),
     ],
 )
-async def test_private_ones_are_reached_if_somebody_allows_them(name_means, allowed, host, address, is_welcome):
+async def test_private_ones_are_reached_if_somebody_allows_them(name_means, allowed, host, address, is_allowed):
     """By a network, or by the very name of the host, whatever that means."""
     name_means(address)
-    doorman = Doorman((allowed,))
-    if is_welcome:
-        assert await doorman.admitted(host, 443) == [address]
+    addresses = AddressFilter((allowed,))
+    if is_allowed:
+        assert await addresses.admitted(host, 443) == [address]
     else:
-        with pytest.raises(Refused):
-            await doorman.admitted(host, 443)
+        with pytest.raises(AddressRefused):
+            await addresses.admitted(host, 443)
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "0177.0.0.1"])
 async def test_other_ways_to_write_an_address_are_seen_through(host):
     """The resolver knows them, so what it makes of them is judged."""
-    with pytest.raises((Refused, OSError)):
-        await Doorman().admitted(host, 80)
+    with pytest.raises((AddressRefused, OSError)):
+        await AddressFilter().admitted(host, 80)

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from omnidaemon.adapters.http.addresses import Doorman, Refused
+from omnidaemon.adapters.http.addresses import AddressFilter, AddressRefused
 from omnidaemon.adapters.http.lookups import Lookups
 
 
@@ -59,10 +59,10 @@ async def test_an_address_is_not_looked_up(monkeypatch):
     """Not even when it is refused."""
     monkeypatch.setattr(socket, "getaddrinfo", None)
     for address in ("93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"):
-        assert await Doorman().admitted(address, 80) == [address]
+        assert await AddressFilter().admitted(address, 80) == [address]
     for address in ("10.0.0.1", "::1", "fe80::1%lo"):
-        with pytest.raises(Refused):
-            await Doorman().admitted(address, 80)
+        with pytest.raises(AddressRefused):
+            await AddressFilter().admitted(address, 80)
 
 
 def test_a_lookup_keeps_no_process_and_no_loop():

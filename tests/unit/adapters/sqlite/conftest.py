@@ -1,4 +1,4 @@
-"""A database with one table, and a way to hold its writer up so that calls pile up behind it."""
+"""Places for adapters; a database with one table, and a way to hold its writer up so that calls pile up behind it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,24 @@ from typing import Any
 import apsw
 import pytest
 
+from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.ports.codec import Codec
+from omnidaemon.testing.clock import ManualClock
+from omnidaemon.testing.place import Place
 
 SCHEMA = ("CREATE TABLE words (word TEXT NOT NULL)",)
+
+
+@pytest.fixture
+def codec() -> Codec:
+    return JsonCodec()
+
+
+@pytest.fixture
+def place(tmp_path: Path, codec: Codec) -> Place:
+    """Fresh data, with a clock in the test's hand."""
+    return Place(data_dir=tmp_path, clock=ManualClock(), codec=codec)
 
 
 @pytest.fixture

@@ -8,24 +8,15 @@ import asyncio
 import attrs
 import pytest
 
-from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.sqlite import SqliteEventBus, sqlite_bus
 from omnidaemon.adapters.sqlite import bus as bus_module
 from omnidaemon.adapters.sqlite.bus import _declare
 from omnidaemon.domain.agent import Start
-from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.bus import Confirmation
 from omnidaemon.testing.clock import ManualClock
-from omnidaemon.testing.place import TOPIC, Place
-
-GREETER = Subscription(TOPIC, "greeter")
-LOGGER = Subscription(TOPIC, "logger")
-
-
-@pytest.fixture
-def place(tmp_path):
-    return Place(data_dir=tmp_path, clock=ManualClock(), codec=JsonCodec())
+from omnidaemon.testing.contracts.opening import GREETER, LOGGER
+from omnidaemon.testing.place import TOPIC
 
 
 @pytest.fixture

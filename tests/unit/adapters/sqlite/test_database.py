@@ -15,20 +15,7 @@ import pytest
 
 from omnidaemon.adapters.sqlite.database import Database
 from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUnusable
-
-
-async def settled(until):
-    """Let the loop turn until the condition holds."""
-    async with asyncio.timeout(10):
-        while not until():  # noqa: ASYNC110 - threads and descriptors set no event
-            await asyncio.sleep(0.001)
-
-
-async def queued(coroutines):
-    """Start calls, and let each of them get into the writer's line."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    await asyncio.sleep(0)
-    return tasks
+from tests.unit.adapters.sqlite.turns import queued, settled
 
 
 async def test_two_loops_in_two_threads(database, insert, words):
@@ -54,7 +41,7 @@ async def test_a_loop_that_ended_in_the_middle_of_a_call(database, hold_writer, 
 
     def other_thread():
         async def main():
-            asyncio.ensure_future(database.write(insert("other")))  # noqa: RUF006
+            asyncio.ensure_future(database.write(insert("other")))  # noqa: RUF006 - that nobody keeps it is the test
             await asyncio.sleep(0)
 
         loop = asyncio.new_event_loop()

@@ -12,20 +12,7 @@ import pytest
 from omnidaemon.adapters.sqlite.database import Database
 from omnidaemon.adapters.sqlite.writer import BatchLimits
 from omnidaemon.domain.errors import BackendError
-
-
-async def settled(until):
-    """Let the loop turn until the condition holds."""
-    async with asyncio.timeout(10):
-        while not until():  # noqa: ASYNC110 - threads and descriptors set no event
-            await asyncio.sleep(0.001)
-
-
-async def queued(coroutines):
-    """Start calls, and let each of them get into the writer's line."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    await asyncio.sleep(0)
-    return tasks
+from tests.unit.adapters.sqlite.turns import queued, settled
 
 
 async def test_pending_calls_share_one_transaction(database, hold_writer, insert, words, statements):
@@ -91,9 +78,9 @@ async def test_a_lone_failing_call_is_undone(database, insert, words):
 
     def work(cursor):
         insert("lost")(cursor)
-        raise ValueError
+        raise ValueError("undo this")
 
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError, match="undo this"):
         await database.write(work)
     await database.write(insert("kept"))
     assert await words() == ["kept"]

@@ -118,22 +118,26 @@ async def test_a_folder_in_its_place(path):
         await Database(path).open()
 
 
+def run(*command):
+    subprocess.run(command, check=True)
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount a file system")
 async def test_a_read_only_file_system(tmp_path):
     """With and without the file in it."""
     place = tmp_path / "place"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], check=True)  # noqa: ASYNC221
+    run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place)
     try:
         async with Database(place / "omni.db", migrations=STEPS):
             pass
-        subprocess.run(["mount", "-o", "remount,ro", place], check=True)  # noqa: ASYNC221
+        run("mount", "-o", "remount,ro", place)
         for name in ("omni.db", "new.db", "folder/new.db"):
             database = Database(place / name, migrations=STEPS)
             error = await refused(database, "(?i)read-only")
             assert "right to write" in error.hint
     finally:
-        subprocess.run(["umount", place], check=True)  # noqa: ASYNC221
+        run("umount", place)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")

@@ -10,16 +10,12 @@ from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.sqlite import retention as retention_module
 from omnidaemon.adapters.sqlite import sqlite_storage
 from omnidaemon.domain.agent import AgentProfile
-from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.requests import EndRun
 from omnidaemon.domain.states import RunState
-from omnidaemon.testing.clock import ManualClock
-from omnidaemon.testing.place import TOPIC, Place
+from omnidaemon.testing.contracts.opening import GREETER, LOGGER
 from omnidaemon.testing.worker import ScriptedWorker
 
-GREETER = Subscription(TOPIC, "greeter")
-LOGGER = Subscription(TOPIC, "logger")
 SECOND = timedelta(seconds=1)
 MANY = 300
 STEP = 20
@@ -45,11 +41,6 @@ class CountingCodec(JsonCodec):
 @pytest.fixture
 def codec():
     return CountingCodec()
-
-
-@pytest.fixture
-def place(tmp_path, codec):
-    return Place(data_dir=tmp_path, clock=ManualClock(), codec=codec)
 
 
 @pytest.fixture

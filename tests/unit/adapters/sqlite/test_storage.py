@@ -7,7 +7,6 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.sqlite import registry as registry_module
 from omnidaemon.adapters.sqlite import sqlite_storage
 from omnidaemon.domain.agent import AgentProfile
@@ -17,16 +16,9 @@ from omnidaemon.domain.requests import HoldRun
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.testing.clock import ManualClock
-from omnidaemon.testing.place import TOPIC, Place
+from omnidaemon.testing.contracts.opening import GREETER, LOGGER
+from omnidaemon.testing.place import TOPIC
 from omnidaemon.testing.worker import ScriptedWorker, states, succeeded
-
-GREETER = Subscription(TOPIC, "greeter")
-LOGGER = Subscription(TOPIC, "logger")
-
-
-@pytest.fixture
-def place(tmp_path):
-    return Place(data_dir=tmp_path, clock=ManualClock(), codec=JsonCodec())
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from omnidaemon.adapters.sqlite.turnstile import Turnstile
+from tests.file_locks import is_free
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no flock on Windows")
 
@@ -62,7 +63,7 @@ def test_whoever_leaves_lines_up_behind_those_who_wait(make):
 
     thread = threading.Thread(target=visit)
     thread.start()
-    while other._locks._thread is None or mine_can_have(mine._locks._queue):
+    while other._locks._thread is None or is_free(mine._locks._queue):
         time.sleep(0.001)
     mine.leave()
     mine.enter()
@@ -70,17 +71,6 @@ def test_whoever_leaves_lines_up_behind_those_who_wait(make):
     mine.leave()
     thread.join()
     assert order == ["other", "mine"]
-
-
-def mine_can_have(queue):
-    import fcntl
-
-    try:
-        fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    fcntl.flock(queue, fcntl.LOCK_UN)
-    return True
 
 
 def test_the_patience_ends_and_the_turn_given_up_is_passed_on(make):

@@ -9,7 +9,7 @@ from cyclopts import CycloptsError
 
 from omnidaemon.domain import errors
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode, exit_code
-from omnidaemon.entrypoints.http.refusals import HostNotAllowed, InsufficientScope, Unauthorized
+from omnidaemon.entrypoints.http.request_errors import HostNotAllowed, InsufficientScope, Unauthorized
 
 PUBLIC = {
     "OmniDaemonError": 1,

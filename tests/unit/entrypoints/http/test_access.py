@@ -12,8 +12,8 @@ from omnidaemon.api import create_app
 from omnidaemon.bootstrap.api_keys import Scope
 from omnidaemon.domain.errors import InvalidSetting
 from omnidaemon.entrypoints.http.access import GuardedRoute
+from omnidaemon.entrypoints.http.routing import router
 from omnidaemon.entrypoints.http.scopes import SCOPES
-from omnidaemon.entrypoints.http.surface import router
 from tests.unit.entrypoints.http.conftest import (
     KEYS,
     OPERATOR,
@@ -149,7 +149,7 @@ async def test_names_of_this_machine(api, host):
         "",
         ":80",
         "[::2]",
-        "0.0.0.0",  # noqa: S104
+        "0.0.0.0",  # noqa: S104 - nobody binds to it
         "[",
         "a b",
         "me@localhost",

@@ -11,7 +11,7 @@ from omnidaemon.api import start_api_server
 from omnidaemon.bootstrap.settings import Settings
 from omnidaemon.domain.errors import ConfigurationError
 from omnidaemon.entrypoints.http.binding import AddressUnavailable, UnguardedAddress, listen
-from omnidaemon.entrypoints.http.wish import ApiWish
+from omnidaemon.entrypoints.http.serve_options import ServeOptions
 from tests.unit.entrypoints.http.conftest import KEYS, made_sdk
 
 
@@ -79,19 +79,19 @@ class TestWish:
     """What settings and options make of it."""
 
     @pytest.mark.parametrize(
-        ("wish", "settings", "is_served"),
+        ("options", "settings", "is_served"),
         [
-            (ApiWish(), {}, False),
-            (ApiWish(), {"api_enabled": True}, True),
-            (ApiWish(is_default=True), {}, True),
-            (ApiWish(is_default=True, is_served=False), {"api_enabled": True}, False),
-            (ApiWish(is_served=True), {}, True),
-            (ApiWish(port=0), {}, True),
+            (ServeOptions(), {}, False),
+            (ServeOptions(), {"api_enabled": True}, True),
+            (ServeOptions(is_default=True), {}, True),
+            (ServeOptions(is_default=True, is_served=False), {"api_enabled": True}, False),
+            (ServeOptions(is_served=True), {}, True),
+            (ServeOptions(port=0), {}, True),
         ],
     )
-    def test_whether(self, wish, settings, is_served):
+    def test_whether(self, options, settings, is_served):
         """An option counts before a setting, that before what is usual."""
-        listener = wish.opened(Settings(**{"api_port": 0, **settings}))
+        listener = options.opened(Settings(**{"api_port": 0, **settings}))
         assert (listener is not None) is is_served
         if listener is not None:
             listener.close()
@@ -99,25 +99,25 @@ class TestWish:
     def test_a_setting_that_says_no(self):
         """Is told from one that was left alone."""
         settings = Settings(api_port=0, origins={"api_enabled": "environment OMNIDAEMON_API_ENABLED"})
-        assert ApiWish(is_default=True).opened(settings) is None
+        assert ServeOptions(is_default=True).opened(settings) is None
 
     def test_a_taken_port(self):
         """Is an error for who has asked for it, else a warning."""
         with contextlib.closing(listen("127.0.0.1", 0, has_keys=False)) as listener:
             port = listener.socket.getsockname()[1]
-            for wish, settings in (
-                (ApiWish(port=port), Settings()),
-                (ApiWish(is_default=True), Settings(api_port=port)),
-                (ApiWish(), Settings(api_enabled=True, api_port=port)),
+            for options, settings in (
+                (ServeOptions(port=port), Settings()),
+                (ServeOptions(is_default=True), Settings(api_port=port)),
+                (ServeOptions(), Settings(api_enabled=True, api_port=port)),
             ):
                 with pytest.raises(AddressUnavailable):
-                    wish.opened(settings)
+                    options.opened(settings)
 
     def test_as_options(self):
         """What a child process is told means the same."""
-        assert ApiWish(is_default=True).arguments() == []
-        assert ApiWish(is_served=False).arguments() == ["--no-api"]
-        assert ApiWish(is_served=True, host="::1", port=0).arguments() == [
+        assert ServeOptions(is_default=True).arguments() == []
+        assert ServeOptions(is_served=False).arguments() == ["--no-api"]
+        assert ServeOptions(is_served=True, host="::1", port=0).arguments() == [
             "--api",
             "--api-host",
             "::1",

@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from omnidaemon.api import create_app
-from omnidaemon.entrypoints.http.refusals import TooBusy
+from omnidaemon.entrypoints.http.request_errors import TooBusy
 from omnidaemon.entrypoints.http.streams import Streams
 from tests.unit.entrypoints.http.conftest import caller, made_sdk, problem
 

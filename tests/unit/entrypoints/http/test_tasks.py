@@ -9,8 +9,8 @@ import pytest
 
 from omnidaemon.api import create_app
 from omnidaemon.entrypoints import shapes
-from omnidaemon.entrypoints.http.places import Places
-from omnidaemon.entrypoints.http.refusals import TooBusy
+from omnidaemon.entrypoints.http.request_errors import TooBusy
+from omnidaemon.entrypoints.http.wait_limit import WaitLimit
 from omnidaemon.testing.patience import eventually
 from tests.unit.entrypoints.http.conftest import caller, calling, made_sdk, problem
 
@@ -173,7 +173,7 @@ async def test_lists_by_status_and_agent(api):
 async def test_no_more_wait_than_so_many(sdk):
     """Who comes then is told to come later, and whoever does not wait is answered; a place is free again afterwards."""
     app = create_app(sdk)
-    app.state.waits = Places(1)
+    app.state.waits = WaitLimit(1)
     async with caller(app) as api:
         held, other = [await published(api, topic="nowhere") for _ in range(2)]
         waiting = asyncio.create_task(api.get(f"/tasks/{held}?wait=20"))
@@ -191,9 +191,9 @@ async def test_no_more_wait_than_so_many(sdk):
         assert (await api.get(f"/tasks/{other}?wait=0.01")).status_code == 200
 
 
-def _is_full(places):
+def _is_full(waits):
     try:
-        with places.taken():
+        with waits.slot():
             return False
     except TooBusy:
         return True

@@ -29,7 +29,7 @@ from omnidaemon.domain.errors import (
 )
 from omnidaemon.domain.secret import Secret
 from omnidaemon.entrypoints.client import Client
-from omnidaemon.entrypoints.http.refusals import BodyTooLarge
+from omnidaemon.entrypoints.http.request_errors import BodyTooLarge
 from omnidaemon.entrypoints.http_client.client import HttpClient
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
 from omnidaemon.entrypoints.operations import Operations

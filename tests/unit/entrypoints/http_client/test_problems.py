@@ -10,7 +10,7 @@ import pytest
 
 from omnidaemon import errors
 from omnidaemon.domain.errors import BackendUnusable, Conflict, InvalidInput, NotFound, OmniDaemonError, TaskNotFound
-from omnidaemon.entrypoints.http import refusals
+from omnidaemon.entrypoints.http import request_errors
 from omnidaemon.entrypoints.http.problems import MEDIA_TYPE, problem_of
 from omnidaemon.entrypoints.http_client import problems
 from omnidaemon.entrypoints.http_client.problems import error_of
@@ -35,7 +35,7 @@ def sample(kind):
 KINDS = sorted(
     {
         kind
-        for module in (errors, refusals)
+        for module in (errors, request_errors)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, OmniDaemonError)
     },

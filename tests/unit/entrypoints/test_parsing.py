@@ -23,7 +23,7 @@ from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task, Unreadable
-from omnidaemon.entrypoints import readings, shapes
+from omnidaemon.entrypoints import parsing, shapes
 from omnidaemon.entrypoints.diagnosis import Finding, Severity
 from omnidaemon.ports.bus import Depth
 
@@ -31,7 +31,8 @@ names = st.text("aZ9._-", min_size=1, max_size=5)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 counts = st.integers(0, 2**40)
 seconds = st.floats(0, 1e9)
-moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds it
+FIRST, LAST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001 - hypothesis adds the zone
+moments = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -182,7 +183,7 @@ def test_what_is_told_can_be_read_back(name, data):
     """Through JSON, whatever the value is."""
     value = data.draw(PAIRS[name])
     told = json.loads(json.dumps(getattr(shapes, name)(value)))
-    assert getattr(readings, name)(told) == value
+    assert getattr(parsing, name)(told) == value
 
 
 tasks = st.builds(
@@ -221,13 +222,13 @@ def test_everything_about_a_task_can_be_read_back(drawn):
         told = attrs.evolve(
             drawn, task=attrs.evolve(drawn.task, payload=body, created_at=drawn.result.created_at, **own)
         )
-    assert readings.task_details(json.loads(json.dumps(shapes.task_details(told)))) == told
+    assert parsing.task_details(json.loads(json.dumps(shapes.task_details(told)))) == told
 
 
 def test_what_a_newer_version_tells_is_passed_over():
     """A key more is no mistake, a key less is one."""
     told = shapes.depth(Depth(topic="t", agent=None, waiting=1)) | {"new": 1}
-    assert readings.depth(told) == Depth(topic="t", agent=None, waiting=1)
+    assert parsing.depth(told) == Depth(topic="t", agent=None, waiting=1)
     del told["waiting"]
     with pytest.raises(KeyError):
-        readings.depth(told)
+        parsing.depth(told)

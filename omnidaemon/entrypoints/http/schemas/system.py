@@ -1,4 +1,4 @@
-"""The whole, and what went wrong, as it is answered."""
+"""The system, and what went wrong, as it is answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shapes of `shapes`, read back into the values that they were made of. Keys that are not known are passed over."""
+"""The shapes of `shapes`, parsed into the values that they were made of. Keys that are not known are passed over."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _send_attempt(shape: Shape) -> SendAttempt:
     )
 
 
-# --- agents, workers, the whole ---------------------------------------------------------------------------------------
+# --- agents, workers, the system --------------------------------------------------------------------------------------
 
 
 def agent(shape: Shape) -> AgentStatus:
@@ -239,5 +239,5 @@ def checkup(shape: Shape) -> list[Finding]:
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time."""
+    """The time of an ISO 8601 text; None of None."""
     return None if text is None else datetime.fromisoformat(text)

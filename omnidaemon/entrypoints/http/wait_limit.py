@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from omnidaemon.entrypoints.http.refusals import TooBusy
+from omnidaemon.entrypoints.http.request_errors import TooBusy
 
 
-class Places:
-    """Places for those who wait; on one loop."""
+class WaitLimit:
+    """A slot for each request that waits; of one event loop."""
 
     def __init__(self, most: int) -> None:
         self._free = most
 
     @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
-        """One of them, for as long as this lasts. Raises `TooBusy` when there is none."""
+    def slot(self) -> Iterator[None]:
+        """A slot for as long as the context lasts. Raises `TooBusy` when none is free."""
         if self._free <= 0:
             raise TooBusy
         self._free -= 1

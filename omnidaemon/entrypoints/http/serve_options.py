@@ -12,7 +12,7 @@ _DEFAULT = "default"
 
 
 @attrs.frozen(kw_only=True)
-class ApiWish:
+class ServeOptions:
     """What was said beside the settings. `is_served`: None leaves it to them; `is_default` is what they leave open."""
 
     is_default: bool = False
@@ -38,7 +38,7 @@ class ApiWish:
             return None
 
     def arguments(self) -> list[str]:
-        """The same wish, as arguments of `omni run`."""
+        """The same, as arguments of `omni run`."""
         told = [] if self.is_served is None else ["--api" if self.is_served else "--no-api"]
         told += [] if self.host is None else ["--api-host", self.host]
         return told + ([] if self.port is None else ["--api-port", str(self.port)])

@@ -7,7 +7,7 @@ from datetime import datetime
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
-def span(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A duration: `<1 ms`, `12 ms`, `1.3 s`, `42 s`, `2 min 5 s`, `3 h`, `1 d 4 h`."""
     if 0 < seconds < 0.0005:  # noqa: PLR2004 - what would round to nothing
         return "<1 ms"
@@ -24,7 +24,7 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
-def relative(at: datetime, now: datetime) -> str:
+def relative_time(at: datetime, now: datetime) -> str:
     """A time seen from now, in its largest unit: `3 s ago`, `in 2 min`, `just now`."""
     seconds = (now - at).total_seconds()
     distance = abs(seconds)

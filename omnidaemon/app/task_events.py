@@ -10,7 +10,7 @@ from omnidaemon.app.queries import Queries
 from omnidaemon.domain.journal import JournalEvent
 
 
-class TaskStory(AsyncIterator[JournalEvent]):
+class TaskEvents(AsyncIterator[JournalEvent]):
     """Each event of the task above position `after`, once and in order; it stops after the last one of a task that has
     ended, or is not known any more. One wait at a time; a wait that is cancelled loses nothing."""
 

@@ -1,5 +1,5 @@
-"""Work that the engine's loop does beside the engine, such as serving the HTTP API: it goes on while an agent blocks
-the agents' loop."""
+"""Sidecars: what the engine's loop does beside the engine, such as serving the HTTP API. They go on while an agent
+blocks the agents' loop."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from omnidaemon.bootstrap.runtimes import Runtimes
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Companion:
-    """A piece of work that was handed over. From any thread or loop."""
+class Sidecar:
+    """Work that was handed over to the engine's loop. To be asked from any thread or loop."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -31,7 +31,7 @@ class Companion:
         self._loop = asyncio.get_running_loop()
         if not self._ended.set_running_or_notify_cancel():
             return None
-        self._task = self._loop.create_task(self._work(), name="omnidaemon-companion")
+        self._task = self._loop.create_task(self._work(), name="omnidaemon-sidecar")
         self._task.add_done_callback(self._on_done)
         self._has_begun.set_result(True)
         return self._task
@@ -74,9 +74,10 @@ class Companion:
             self._task.cancel()
 
 
-class Beside:
-    """One SDK's. What is handed over while there is no engine is begun with the next one, and given up when that cannot
-    start; what runs when the engine leaves is cancelled, and waited for. It finds the engine's runtime as its own.
+class Sidecars:
+    """Those of one SDK. What is handed over while there is no engine is begun with the next one, and given up when that
+    cannot start; what runs when the engine leaves is cancelled, and waited for. Each finds the engine's runtime as its
+    own.
 
     A worker is used once: from when its engine has left until it is forgotten, nothing is begun any more.
     """
@@ -86,21 +87,21 @@ class Beside:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._has_left = False
-        self._waiting: list[Companion] = []
+        self._waiting: list[Sidecar] = []
         self._running: set[asyncio.Task[None]] = set()
         self._before_start: dict[asyncio.Task[None], asyncio.AbstractEventLoop] = {}
 
-    def hand_over(self, work: Work) -> Companion:
+    def hand_over(self, work: Work) -> Sidecar:
         """Have it done on the engine's loop, as soon as there is one. From any thread."""
-        companion = Companion(work)
+        sidecar = Sidecar(work)
         with self._lock:
             if not self._has_left:
-                self._waiting.append(companion)
+                self._waiting.append(sidecar)
                 if self._loop is not None:
                     self._loop.call_soon_threadsafe(self._begin)
-                return companion
-        companion.give_up()
-        return companion
+                return sidecar
+        sidecar.give_up()
+        return sidecar
 
     @contextlib.contextmanager
     def until_start(self, task: asyncio.Task[None]) -> Iterator[None]:
@@ -142,8 +143,8 @@ class Beside:
         with self._lock:
             self._has_left = has_left
             waiting, self._waiting = self._waiting, []
-        for companion in waiting:
-            companion.give_up()
+        for sidecar in waiting:
+            sidecar.give_up()
 
     @contextlib.asynccontextmanager
     async def engine(self, runtime: Runtime) -> AsyncIterator[None]:
@@ -166,7 +167,7 @@ class Beside:
     def _begin(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, []
-        for companion in waiting:
-            if (task := companion.begin()) is not None:
+        for sidecar in waiting:
+            if (task := sidecar.begin()) is not None:
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)

@@ -25,6 +25,21 @@ def agent_of(sdk):
         return payload
 
 
+class Endless:
+    """Work without an end, which takes a turn of the loop to let go."""
+
+    def __init__(self):
+        self.has_begun, self.is_over = threading.Event(), threading.Event()
+
+    async def __call__(self):
+        self.has_begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            self.is_over.set()
+
+
 async def test_it_stands_on_the_engines_runtime(sdk):
     """One set of opened adapters per loop: the SDK's calls find the engine's."""
     agent_of(sdk)
@@ -38,7 +53,7 @@ async def test_it_stands_on_the_engines_runtime(sdk):
         seen["agents"] = await sdk.list_agents()
 
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
-        await sdk.beside.hand_over(look).wait()
+        await sdk.sidecars.hand_over(look).wait()
         assert seen["runtime"] is not await sdk.runtime()
     assert seen["thread"] == "omnidaemon-engine"
     assert seen["again"] is seen["runtime"]
@@ -48,44 +63,27 @@ async def test_it_stands_on_the_engines_runtime(sdk):
 async def test_handed_over_before_the_start(sdk):
     """Begun once there is an engine, and ended with it."""
     agent_of(sdk)
-    has_begun, is_over = threading.Event(), threading.Event()
-
-    async def work():
-        has_begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            is_over.set()
-
-    companion = sdk.beside.hand_over(work)
-    assert not has_begun.is_set()
+    work = Endless()
+    sidecar = sdk.sidecars.hand_over(work)
+    assert not work.has_begun.is_set()
     async with sdk:
-        assert await asyncio.to_thread(has_begun.wait, PATIENCE_SECONDS)
-    assert is_over.is_set()
+        assert await asyncio.to_thread(work.has_begun.wait, PATIENCE_SECONDS)
+    assert work.is_over.is_set()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await companion.wait()
+        await sidecar.wait()
 
 
 async def test_cancelling_the_wait_ends_it(sdk):
     """And returns once it has let go of everything."""
     agent_of(sdk)
-    has_begun, is_over = threading.Event(), threading.Event()
-
-    async def work():
-        has_begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            is_over.set()
-
+    work = Endless()
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
-        waiting = asyncio.create_task(sdk.beside.hand_over(work).wait())
-        await asyncio.to_thread(has_begun.wait, PATIENCE_SECONDS)
+        waiting = asyncio.create_task(sdk.sidecars.hand_over(work).wait())
+        await asyncio.to_thread(work.has_begun.wait, PATIENCE_SECONDS)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert is_over.is_set()
+        assert work.is_over.is_set()
 
 
 async def test_what_it_raises_reaches_who_waits(sdk):
@@ -97,7 +95,7 @@ async def test_what_it_raises_reaches_who_waits(sdk):
 
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
         with pytest.raises(RuntimeError, match="no good"):
-            await sdk.beside.hand_over(work).wait()
+            await sdk.sidecars.hand_over(work).wait()
         task_id = await sdk.publish_task("greet.user", 1)
         assert (await sdk.wait_for_result(task_id, timeout=PATIENCE_SECONDS)).result == 1
 
@@ -110,7 +108,7 @@ async def test_cancelled_before_there_was_an_engine(sdk):
     async def work():
         begun.append(1)
 
-    waiting = asyncio.create_task(sdk.beside.hand_over(work).wait())
+    waiting = asyncio.create_task(sdk.sidecars.hand_over(work).wait())
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -130,9 +128,9 @@ async def test_handed_over_after_the_worker_has_left(sdk):
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
         sdk.worker.drain()
         await sdk.worker.wait()
-        companion = sdk.beside.hand_over(_never)
-        await companion.wait()
-        assert not await companion.begun()
+        sidecar = sdk.sidecars.hand_over(_never)
+        await sidecar.wait()
+        assert not await sidecar.begun()
 
 
 async def test_what_waits_for_a_start_that_fails(sdk):
@@ -145,20 +143,20 @@ async def test_what_waits_for_a_start_that_fails(sdk):
         if is_failing:
             raise RuntimeError("no pool")
 
-    companion = sdk.beside.hand_over(_never)
+    sidecar = sdk.sidecars.hand_over(_never)
     with pytest.raises(RuntimeError, match="no pool"):
         await sdk.start()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await companion.wait()
+        await sidecar.wait()
     is_failing = False
     begun = threading.Event()
 
     async def work():
         begun.set()
 
-    companion = sdk.beside.hand_over(work)
+    sidecar = sdk.sidecars.hand_over(work)
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
-        await companion.wait()
+        await sidecar.wait()
     assert begun.is_set()
 
 
@@ -170,6 +168,6 @@ async def test_what_waits_for_a_start_that_is_called_off(sdk):
     async def change_its_mind():
         sdk.worker.request_stop()
 
-    companion = sdk.beside.hand_over(asyncio.Event().wait)
+    sidecar = sdk.sidecars.hand_over(asyncio.Event().wait)
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
-        await companion.wait()
+        await sidecar.wait()

@@ -1,4 +1,4 @@
-"""The whole: health and probes, metrics, settings, a check-up, and what the API says of itself."""
+"""The system: health and probes, metrics, settings, a check-up, and what the API says of itself."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fastapi.responses import JSONResponse
 from omnidaemon.entrypoints import checkup, shapes
 from omnidaemon.entrypoints.http import schemas
 from omnidaemon.entrypoints.http.prometheus import JSON, exposition, wants_text
-from omnidaemon.entrypoints.http.surface import InForce, Serving, problems, router
+from omnidaemon.entrypoints.http.routing import InForce, Serving, problems, router
 from omnidaemon.entrypoints.shapes import Shape
 
-whole = router("the whole")
+system = router("system")
 
 _AWAY = HTTPStatus.SERVICE_UNAVAILABLE
 _VARIES = {"Vary": "Accept"}
 
 
-@whole.get(
+@system.get(
     "/health",
     response_model=schemas.Health,
     responses=problems() | {int(_AWAY): {"model": schemas.Health, "description": "It cannot work."}},
@@ -33,13 +33,13 @@ async def get_health(client: Serving, settings: InForce, response: Response) -> 
     return shapes.health(state)
 
 
-@whole.get("/livez", response_model=schemas.Probe, responses=problems())
+@system.get("/livez", response_model=schemas.Probe, responses=problems())
 async def get_livez() -> Shape:
     """For a liveness probe: the process answers. Needs no key."""
     return {"status": "ok"}
 
 
-@whole.get(
+@system.get(
     "/readyz",
     response_model=schemas.Probe,
     responses=problems() | {int(_AWAY): {"model": schemas.Probe, "description": "Not now."}},
@@ -52,7 +52,7 @@ async def get_readyz(client: Serving, settings: InForce, response: Response) -> 
     return {"status": "ok"}
 
 
-@whole.get(
+@system.get(
     "/metrics",
     response_model=dict[str, dict[str, schemas.Counted]],
     responses=problems()
@@ -73,19 +73,19 @@ async def get_metrics(request: Request, client: Serving) -> Response:
     return Response(text, media_type=media_type, headers=_VARIES)
 
 
-@whole.get("/config", response_model=dict[str, schemas.Setting], responses=problems())
+@system.get("/config", response_model=dict[str, schemas.Setting], responses=problems())
 async def get_config(settings: InForce) -> Shape:
     """The server's settings, each with where it came from. Secrets are left out."""
     return shapes.settings(settings.shown())
 
 
-@whole.get("/doctor", response_model=schemas.Checkup, responses=problems())
+@system.get("/doctor", response_model=schemas.Checkup, responses=problems())
 async def get_doctor(client: Serving, settings: InForce) -> Shape:
     """What is wrong or weakens durability, and what to do, as it looks from the server."""
     return shapes.checkup(await checkup.examine(client, settings))
 
 
-@whole.get("/openapi.json", include_in_schema=False)
+@system.get("/openapi.json", include_in_schema=False)
 async def get_openapi(request: Request) -> JSONResponse:
     """What the API says of itself."""
     document: dict[str, Any] = request.app.openapi()

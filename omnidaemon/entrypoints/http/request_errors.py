@@ -1,4 +1,4 @@
-"""What the HTTP API refuses before it asks anybody: typed errors, as everywhere."""
+"""What is wrong with a request itself, before anything is asked of bus or store: typed errors, as everywhere."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from omnidaemon.entrypoints.spans import relative, span
+from omnidaemon.entrypoints.time_texts import duration_text, relative_time
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 )
 def test_a_span_is_said_in_fitting_units(seconds, said):
     """Two units at most, the smaller one left out when it is zero."""
-    assert span(seconds) == said
+    assert duration_text(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -47,4 +47,4 @@ def test_a_span_is_said_in_fitting_units(seconds, said):
 )
 def test_a_time_is_seen_from_now(offset, said):
     """Past and future are told apart, and the present is now."""
-    assert relative(NOW - timedelta(seconds=offset), NOW) == said
+    assert relative_time(NOW - timedelta(seconds=offset), NOW) == said

@@ -1,4 +1,4 @@
-"""The HTTP API in a process that runs no agents itself, beside what that process does otherwise."""
+"""The HTTP API on a background thread, for a process that runs no agents itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_END_SECONDS = 10.0
 
 
 @contextlib.contextmanager
-def served_apart(
+def served_in_background(
     sdk: OmniDaemonSDK, listener: Listener, on_failure: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
     """Serve the API on a thread, from an SDK without agents, as long as the context lasts.

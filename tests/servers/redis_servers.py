@@ -38,13 +38,13 @@ def missing(what: str) -> str:
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory) -> Iterator[str]:
-    """The server of OMNIDAEMON_TEST_REDIS_URL, else the one on the standard port, else the wheel's, started for
-    this."""
+    """The server of OMNIDAEMON_TEST_REDIS_URL, else the one on the standard port, else the wheel's, started for this;
+    with OMNIDAEMON_TEST_OWN_SERVERS=1 one that happens to run is left alone."""
     named = os.environ.get("OMNIDAEMON_TEST_REDIS_URL")
     if named is not None:
         assert answers(named), "OMNIDAEMON_TEST_REDIS_URL is set, and no server answers there"
         yield named
-    elif answers(STANDARD_URL):
+    elif os.environ.get("OMNIDAEMON_TEST_OWN_SERVERS") != "1" and answers(STANDARD_URL):
         yield STANDARD_URL
     else:
         yield from _bundled(tmp_path_factory, "no Redis on the standard port: start one, or")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 import apsw
 import pytest
@@ -13,6 +15,7 @@ from omnidaemon.adapters.sqlite.database import Database
 from omnidaemon.adapters.sqlite.migrations import APPLICATION_ID
 from omnidaemon.domain.errors import BackendError, BackendUnusable
 
+_NOBODY = 65534
 STEPS = ("CREATE TABLE a (x); INSERT INTO a VALUES (1)", "ALTER TABLE a ADD COLUMN y", "CREATE INDEX i ON a (y)")
 
 
@@ -140,8 +143,23 @@ async def test_a_read_only_file_system(tmp_path):
         run("umount", place)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_read_only_file(path):
+@pytest.fixture
+def without_privileges(tmp_path):
+    """A folder in which this process may write what it owns, and nothing more: root may write everywhere."""
+    if os.geteuid() != 0:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory() as folder:  # those of pytest are closed to others
+        os.chown(folder, _NOBODY, _NOBODY)
+        os.seteuid(_NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
+async def test_a_read_only_file(without_privileges):
+    path = without_privileges / "omni.db"
     async with Database(path, migrations=STEPS):
         pass
     path.chmod(0o400)

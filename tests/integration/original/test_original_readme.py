@@ -103,7 +103,7 @@ def test_line_62_and_284_agents_are_listed(town: Town, line):
 
 def test_line_285_an_agent_is_stopped(town: Town):
     """`omni agent stop recipe.tasks RecipeBot`: it takes nothing more, until it is started again."""
-    town.omni("agent", "stop", "recipe.tasks", "RecipeBot")
+    town.stop_agent("recipe.tasks", "RecipeBot")
     try:
         task_id = town.json("task", "publish", "recipe.tasks", '{"query":"held"}')["task_id"]
         assert town.json("agent", "get", "recipe.tasks", "RecipeBot")["status"] == "stopped"
@@ -239,7 +239,7 @@ def test_line_343_to_347_what_is_counted(town: Town):
     published(town, "counted", "fine")
     failed = town.json("task", "publish", "counted", '"fail"')["task_id"]
     until(lambda: status(town, failed) == "dead")
-    town.omni("agent", "stop", "counted", "counted")
+    town.stop_agent("counted", "counted")
     skipped = town.json("task", "publish", "counted", '"late"')["task_id"]
     until(lambda: status(town, skipped) == "skipped")
     assert worker.stop() == 0
@@ -322,7 +322,7 @@ def webhook():
 
 def test_line_148_207_and_262_several_agents_and_a_publisher(town: Town, webhook):
     """`python agents_runner.py`, `python publisher.py`: two tasks, their results printed, one webhook delivered."""
-    town.omni("agent", "stop", "recipe.tasks", "RecipeBot")  # another agent's sample on the same topic
+    town.stop_agent("recipe.tasks", "RecipeBot")  # another agent's sample on the same topic
     port = free_port()
     runner = town.python("agents_runner.py", OMNIDAEMON_API_ENABLED="true", OMNIDAEMON_API_PORT=str(port))
     try:

@@ -53,6 +53,11 @@ class Town:
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return done.stdout
 
+    def stop_agent(self, topic: str, name: str) -> None:
+        """By `omni agent stop`, and wait until every worker has heard of it: they do within two seconds."""
+        self.omni("agent", "stop", topic, name)
+        time.sleep(3)
+
     def json(self, *arguments: str, environment: Mapping[str, str] = _NOTHING) -> Any:
         """What `omni … --json` prints, read."""
         return json.loads(self.omni(*arguments, "--json", environment=environment))

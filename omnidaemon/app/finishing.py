@@ -88,7 +88,7 @@ class OutcomeFinishes:
             # Nothing is let go of before it is recorded: a loop that failed is begun anew and finds it here.
             while batch := self._ready():
                 await self._record(batch)
-                done = set(batch)
+                done = {report for report, _ in batch}
                 self._reports = [report for report in self._reports if report not in done]
             await self._has_work.wait()
 
@@ -96,17 +96,16 @@ class OutcomeFinishes:
         """Called when it is known of deliveries whether the bus has forgotten them: their outcomes may be recorded."""
         self._has_work.set()
 
-    def _ready(self) -> list[Report]:
-        """The next batch. An outcome waits for the ack that is under way, which takes a moment: recorded without it,
-        the run would look as if its delivery might still come again."""
+    def _ready(self) -> list[tuple[Report, Holding | None]]:
+        """The next batch, each with the grant in custody, if there is one. An outcome waits for the ack that is under
+        way, which takes a moment: recorded without it, the run would look as if its delivery might still come again."""
         holdings = ((report, self._custody.get(report.grant.run.key)) for report in self._reports)
-        return list(islice((report for report, holding in holdings if not (holding and holding.awaits_ack)), _BATCH))
+        return list(islice((each for each in holdings if not (each[1] and each[1].awaits_ack)), _BATCH))
 
-    async def _record(self, reports: Sequence[Report]) -> None:
+    async def _record(self, reports: Sequence[tuple[Report, Holding | None]]) -> None:
         now = self._clock.now().steady
         current: list[tuple[Holding, Finish]] = []
-        for report in reports:
-            holding = self._custody.get(report.grant.run.key)
+        for report, holding in reports:
             if holding is None or holding.grant is not report.grant:
                 continue  # lost or given back meanwhile: it is somebody else's to record
             holding.is_recording = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from omnidaemon.app.custody import Custody, Holding
@@ -106,7 +106,8 @@ class FreshIntake:
             return
         async with self._custody.taking:
             free = {s: self._custody.free(s) if may_start else 0 for s in self._subscriptions}
-            intakes = [self._intake(delivery, free) for delivery in deliveries]
+            stopped = {s for s in self._subscriptions if self._custody.is_stopped(s)}
+            intakes = [self._intake(delivery, free, stopped) for delivery in deliveries]
             answers = await self._lane.call(lambda request: self._runs.begin(request, intakes))
             grants = [grant for grant in answers if grant is not None]
             holdings = self._custody.add(grants, self._clock.now().steady, is_fresh=True)
@@ -132,13 +133,13 @@ class FreshIntake:
             return False
         return True
 
-    def _intake(self, delivery: Delivery, free: dict[Subscription, int]) -> Intake:
+    def _intake(self, delivery: Delivery, free: dict[Subscription, int], stopped: Collection[Subscription]) -> Intake:
         subscription, task = delivery.subscription, delivery.task
         if isinstance(task, Unreadable):
             if task.is_newer:
                 return HoldRun(task=task, subscription=subscription, delay_seconds=NEWER_SCHEMA_PAUSE_SECONDS)
             return EndRun(task=task, subscription=subscription, state=RunState.DEAD, error=undecodable(task))
-        if self._custody.is_stopped(subscription):
+        if subscription in stopped:
             if self._when_stopped(subscription) is WhenStopped.SKIP:
                 return EndRun(task=task, subscription=subscription, state=RunState.SKIPPED)
             return HoldRun(task=task, subscription=subscription)

@@ -81,8 +81,9 @@ class Gates:
         answers: list[Grant | None] = []
         asked = str(request)
         likes: dict[tuple[Subscription, float], Run] = {}
+        tasks: dict[str, Task | Unreadable] = {}
         for intake in intakes:
-            key = _key(intake)
+            key = (intake.task.task_id, intake.subscription.agent)
             known = found.get(key) or moves.get(key)
             if known is not None:
                 is_mine = known.state is RunState.RUNNING and known.request == asked and key not in moves
@@ -95,9 +96,9 @@ class Gates:
                 run = moves[key] = self._started(request.incarnation, asked, intake, likes, now)
             else:
                 run = moves[key] = self._inserted(asked, intake, marks, now)
+            tasks[key[0]] = intake.task
             is_granted = run.state is RunState.RUNNING
             answers.append(Grant(run=run, task=intake.task, at=now.at) if is_granted else None)
-        tasks = {intake.task.task_id: intake.task for intake in intakes if _key(intake) in moves}
         return tuple(answers), changes_of(((None, run) for run in moves.values()), now.at, tasks.values())
 
     def _started(
@@ -261,7 +262,3 @@ def _fresh(asked: str, intake: Intake, now: Instant) -> Run:
 def _queued_at(task: Task | Unreadable, now: Instant) -> datetime:
     """Since when the task could have been begun: a delayed one has not been waiting before it was due."""
     return now.at if isinstance(task, Unreadable) else task.due_at or task.created_at
-
-
-def _key(intake: Intake) -> RunKey:
-    return (intake.task.task_id, intake.subscription.agent)

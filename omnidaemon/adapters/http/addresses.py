@@ -86,8 +86,9 @@ def _within(address: Address) -> Iterator[Address]:
 
 def _is_public(address: Address) -> bool:
     if isinstance(address, IPv6Address):
-        # What it carries is judged apart. Where there is nothing but IPv6, every IPv4 host has a NAT64 address.
-        if address.ipv4_mapped is not None or address in _NAT64:
+        # What it carries is judged apart, and patches of Python differ in what they say of 6to4. Where there is nothing
+        # but IPv6, every IPv4 host has a NAT64 address.
+        if address.ipv4_mapped is not None or address.sixtofour is not None or address in _NAT64:
             return True
         if any(address in network for network in _REFUSED):
             return False

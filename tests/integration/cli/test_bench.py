@@ -27,7 +27,7 @@ def own_settings(tmp_path, monkeypatch):
     return monkeypatch
 
 
-def figures(capsys, tasks=2000, slots=100):
+def figures(capsys, tasks=8000, slots=100):
     assert run(["bench", "--tasks", str(tasks), "--slots", str(slots), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
@@ -37,7 +37,7 @@ def test_what_is_set_is_measured_and_removed(own_settings, tmp_path, capsys, bac
     """Each figure is there, and the data directory is as it was."""
     own_settings.setenv("EVENT_BUS_TYPE", backend)
     told = figures(capsys)
-    assert (told["bus"], told["store"], told["tasks"], told["slots"]) == (backend, backend, 2000, 100)
+    assert (told["bus"], told["store"], told["tasks"], told["slots"]) == (backend, backend, 8000, 100)
     # In memory they may be drained before anything can be measured.
     assert all(told[name] > 0 for name in FIGURES if backend != "memory" or told[name] is not None)
     assert not (tmp_path / "data").exists() or list((tmp_path / "data").iterdir()) == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.integration.examples.theatre import Theatre, is_played
+from tests.servers.redis_servers import missing
 from tests.unit.docs.pages import PAGES, ROOT
 
 _PLAYED = [page for page in PAGES if is_played(page)]
@@ -19,6 +22,8 @@ def test_the_main_pages_are_played():
 @pytest.mark.parametrize("page", _PLAYED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_is_true(page, tmp_path):
     """Every file, program and command of the page does what the page says."""
+    if "curl" in page.read_text(encoding="utf-8") and shutil.which("curl") is None:
+        missing("the page uses curl, which is not installed")
     theatre = Theatre(tmp_path)
     try:
         theatre.play(page)

@@ -40,16 +40,26 @@ def place(private_redis, place_of):
     return place_of(private_redis.url)
 
 
-async def test_fresh_batch_costs_one_round_trip_at_each_gate(place, worker, trips):
+async def test_fresh_batch_costs_one_round_trip_at_each_gate(place, storage, worker, trips):
     """Begin, renew and finish of a hundred tasks: one each, since nobody else has touched the runs."""
+    published = tasks(place, 100)
+    await storage.log.add(published)
     await worker.renew()
     trips.clear()
-    grants = await worker.begin(*(worker.start_of(task, GREETER) for task in tasks(place, 100)))
+    grants = await worker.begin(*(worker.start_of(task, GREETER) for task in published))
     assert len(trips) == 1
     assert not (await worker.renew(*grants)).lost
     assert len(trips) == 2
     assert all(await worker.finish(*(outcome(grant, succeeded()) for grant in grants)))
     assert len(trips) == 3
+
+
+async def test_tasks_that_nobody_has_logged_cost_one_more(place, worker, trips):
+    """Those of foreign producers: they are sent once the server has said that it lacks them."""
+    await worker.renew()
+    trips.clear()
+    assert all(await worker.begin(*(worker.start_of(task, GREETER) for task in tasks(place, 100))))
+    assert len(trips) == 2
 
 
 async def test_renewal_is_not_refused_for_what_is_finished_beside_it(place, worker, trips):

@@ -26,7 +26,7 @@ Tasks = Annotated[
 Slots = Annotated[int, Parameter(help="How many run at once.", show_default=True)]
 
 
-async def bench(*, tasks: Tasks = 5000, slots: Slots = 100, as_json: Json = False) -> None:
+async def bench(*, tasks: Tasks = 10_000, slots: Slots = 100, as_json: Json = False) -> None:
     """Measure how fast your bus and store are, with tasks that do nothing, in a namespace of its own that is removed
     afterwards. What else this machine and that server do at the time is measured too."""
     # They bring every library with them, which `omni --help` shall not pay for.

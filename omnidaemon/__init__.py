@@ -6,8 +6,8 @@ of them, such as `omni --help`, does not pay for all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+# As `typing` has it; not from there, since `omni` cannot answer Ctrl-C before this module is loaded.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from omnidaemon.app.context import Context
     from omnidaemon.bootstrap.settings import Settings, load_settings

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 from omnidaemon.app.lanes import Lane
-from omnidaemon.domain.errors import AgentBusy, AgentNotFound, InvalidValue, TaskNotFound, WrongState
+from omnidaemon.domain.errors import AgentBusy, AgentInUse, AgentNotFound, InvalidValue, TaskNotFound, WrongState
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.domain.states import Status
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.clock import Clock, IdSource
+from omnidaemon.ports.registry import Census
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Telemetry
@@ -79,22 +81,28 @@ class Control:
                 await commands.cancel(task_id, agent)
         return len(record.held_agents)
 
-    async def remove(self, subscription: Subscription, heir: str | None = None) -> int:
+    async def remove(self, subscription: Subscription, heir: str | None = None, *, force: bool = False) -> int:
         """End a subscription. What waits for it goes to the heir, another agent of the same topic, or is dropped.
 
         How many tasks were handed over from the bus; those that wait in the store go along. `AgentNotFound` when
-        either does not exist; `AgentBusy`, with an heir, while runs are executed: whether they end well is not known.
+        either does not exist. `AgentInUse` while a live worker runs it, unless by `force`: then those workers take
+        nothing more for it, and register it anew when they start again. `AgentBusy`, with an heir, while runs are
+        executed: whether they end well is not known.
         """
-        known = set(await self.all_agents())
+        census = await self._storage.registry.census()
+        known = {record.profile.subscription for record in census.agents}
         if subscription not in known:
             raise AgentNotFound(subscription.topic, subscription.agent)
         target = None if heir is None else Subscription.checked(subscription.topic, heir)
-        moved = 0
         if target is not None:
             if target == subscription:
                 raise InvalidValue("to", heir, "another agent of the topic")
             if target not in known:
                 raise AgentNotFound(target.topic, target.agent)
+        if not force and (workers := _last_heard(census, subscription)):
+            raise AgentInUse(subscription.topic, subscription.agent, len(workers))
+        moved = 0
+        if target is not None:
             await self._storage.registry.desire([subscription], is_stopped=True)
             await self._heard_of(subscription)
             running = (await self._storage.queries.counts()).get((subscription, Status.RUNNING), 0)
@@ -110,15 +118,14 @@ class Control:
 
     async def _heard_of(self, subscription: Subscription) -> None:
         """Wait until every live worker that runs the agent has had a heartbeat since, and so begins nothing more."""
-        asked_at = self._clock.now()
-        while (self._clock.now().steady - asked_at.steady) < _HEARD_WITHIN_SECONDS:
-            workers = (await self._storage.registry.census()).workers
-            if not any(
-                worker.is_alive and subscription in worker.report.subscriptions and worker.seen_at <= asked_at.at
-                for worker in workers
-            ):
-                return
+        began = self._clock.now().steady
+        # Each by its own last heartbeat, not by the time here: heartbeats are dated by the store's clock.
+        before = _last_heard(await self._storage.registry.census(), subscription)
+        waited_for = set(before)
+        while waited_for and self._clock.now().steady - began < _HEARD_WITHIN_SECONDS:
             await self._clock.wait(asyncio.Event(), _LOOK_SECONDS)
+            now = _last_heard(await self._storage.registry.census(), subscription)
+            waited_for = {worker for worker in waited_for if now.get(worker) == before[worker]}
 
     async def _hand_over(self, subscription: Subscription, target: Subscription) -> int:
         """Take what the bus has for the one and hold it in the store for the other. Done again, it does no harm."""
@@ -134,3 +141,12 @@ class Control:
         finally:
             await inbox.close()
         return moved
+
+
+def _last_heard(census: Census, subscription: Subscription) -> Mapping[str, datetime]:
+    """The live workers that run an agent, each with the time of its last heartbeat."""
+    return {
+        worker.report.incarnation: worker.seen_at
+        for worker in census.workers
+        if worker.is_alive and subscription in worker.report.subscriptions
+    }

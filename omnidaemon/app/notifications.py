@@ -10,7 +10,7 @@ import attrs
 
 from omnidaemon.app.lanes import Persistence
 from omnidaemon.app.result_shape import task_result
-from omnidaemon.domain.errors import InvalidInput, OmniDaemonError, TaskNotFound
+from omnidaemon.domain.errors import InvalidInput, OmniDaemonError
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, SendAttempt, Settlement
 from omnidaemon.domain.reply_policy import UNHEARD, ReplyPolicy
@@ -218,8 +218,6 @@ class Notifications:
                     unheard=entry.failed_in_a_row(UNHEARD) + 1 if error == UNHEARD else 0,
                     chance=random.random(),  # noqa: S311 - jitter
                 )
-                if isinstance(verdict, GivenUp) and not await self._is_forgotten(entry.notification_id):
-                    continue  # comes again once its hold is over
                 self._note(entry, verdict, SendAttempt(error=error, seconds=seconds))
 
     def _task_of(self, entry: OutboxEntry) -> Task | GivenUp:
@@ -249,31 +247,21 @@ class Notifications:
         if not tasks:
             return {}
         try:
-            # Logged first, so that a reply which waits for its topic's first agent is listed as every task is.
-            await self._storage.log.add(tasks)
             receipts = await self._bus.publish(tasks)
+            failures = {
+                receipt.task_id: _why_not(receipt)
+                for receipt in receipts
+                if receipt.confirmation is not Confirmation.CONFIRMED
+            }
+            # Logged so that a reply which waits for its topic's first agent is listed as every task is; what nobody has
+            # heard waits nowhere. Where this fails both are done again, which does no harm.
+            if taken := [task for task in tasks if task.task_id not in failures]:
+                await self._storage.log.add(taken)
         except Exception as error:  # noqa: BLE001 - a bus that is broken is not to stop the webhooks
             if not (isinstance(error, OmniDaemonError) and error.is_transient):
                 self._telemetry.say(Level.ERROR, f"replies cannot be published: {type(error).__name__}: {error}")
             return {task.task_id: str(error) for task in tasks}
-        return {
-            receipt.task_id: _why_not(receipt)
-            for receipt in receipts
-            if receipt.confirmation is not Confirmation.CONFIRMED
-        }
-
-    async def _is_forgotten(self, task_id: str) -> bool:
-        """Take a reply that nobody will ever begin out of the log, where it would be queued for ever; whether the store
-        answered. It stays if an earlier attempt was heard after all."""
-        try:
-            record = (await self._storage.queries.records([task_id])).get(task_id)
-            if record is not None and not record.runs:
-                await self._storage.commands.delete(task_id)
-        except TaskNotFound:
-            return True
-        except OmniDaemonError:
-            return False
-        return True
+        return failures
 
 
 def _why_not(receipt: Receipt) -> str:

@@ -193,6 +193,12 @@ class Queries:
             last = events[-1].position
         return last
 
+    async def is_heard_of(self, task_id: str, after: int | None) -> bool:
+        """Whether a task is known, or the journal keeps events of it above a position: of one that was deleted."""
+        if task_id in await self._storage.queries.records([task_id]):
+            return True
+        return after is not None and bool(await self._storage.journal.read(after, task_id, 1))
+
     def _result(self, record: TaskRecord, agent: str | None) -> TaskResult:
         return TaskResult.of(record, agent, self._codec.decode_value)
 

@@ -105,10 +105,18 @@ class TaskRecord:
             events=changes.events or (self._event(EventKind.CANCELLED, now),),
         )
 
-    def requeue(self, agent: str | None, now: Instant) -> Changes:
-        """A new life for ended runs: of the agent named, whatever its end; else of all that did not succeed."""
+    def requeue(self, agent: str | None, now: Instant, *, only_dead: bool = False) -> Changes:
+        """A new life for ended runs: of the agent named, whatever its end; else of all that did not succeed.
+
+        With `only_dead` of those alone that are dead; `WrongState` when none is.
+        """
         runs = self._runs_of(agent)
-        chosen = [run for run in runs if run.state.is_end and (agent or run.state is not RunState.SUCCEEDED)]
+        if only_dead:
+            chosen = [run for run in runs if run.state is RunState.DEAD]
+            if not chosen:
+                raise self._no_dead_letter("requeue", runs)
+        else:
+            chosen = [run for run in runs if run.state.is_end and (agent or run.state is not RunState.SUCCEEDED)]
         if not chosen and not (self.is_cancelled and not self.runs):
             raise WrongState("requeue", self.task.task_id, self.status)
         changes = changes_of(((run, run.requeued(now)) for run in chosen), now.at)
@@ -119,6 +127,7 @@ class TaskRecord:
         return attrs.evolve(
             changes,
             cancel_marks={self.task.task_id: False},
+            events=changes.events or (self._event(EventKind.REQUEUED, now),),
             scheduled={} if self.runs else {self.task.task_id: self._due_at(now)},
         )
 
@@ -139,8 +148,7 @@ class TaskRecord:
         task_id = self.task.task_id
         runs = self._runs_of(agent)
         if only_dead and ({run.state for run in runs} != {RunState.DEAD} or (agent is None and self.pending_agents)):
-            alive = [run.state for run in runs if run.state is not RunState.DEAD]
-            raise WrongState("purge", task_id, f"{alive[0] if alive else RunState.QUEUED}, no dead letter")
+            raise self._no_dead_letter("purge", runs)
         if any(run.state is RunState.RUNNING or (agent and not run.state.is_end) for run in runs):
             raise WrongState("delete", task_id, f"{self.status}; cancel it first")
         event = attrs.evolve(self._event(EventKind.DELETED, now), agent=agent)
@@ -158,6 +166,10 @@ class TaskRecord:
         if agent is not None and not runs and agent not in self.agents:
             raise TaskNotFound(self.task.task_id, agent)
         return runs
+
+    def _no_dead_letter(self, command: str, runs: Iterable[Run]) -> WrongState:
+        alive = [run.state for run in runs if run.state is not RunState.DEAD]
+        return WrongState(command, self.task.task_id, f"{alive[0] if alive else RunState.QUEUED}, no dead letter")
 
     def _due_at(self, now: Instant) -> datetime:
         due_at = None if isinstance(self.task, Unreadable) else self.task.due_at

@@ -143,9 +143,10 @@ class Client:
         """End what has not begun; have what runs stopped. `TaskNotFound`; `WrongState` when all of it has ended."""
         await (await self.runtime()).storage.commands.cancel(known_task(task_id, agent), agent)
 
-    async def requeue_task(self, task_id: str, agent: str | None = None) -> None:
-        """Run an ended task again: the agent named, else all that did not succeed. `TaskNotFound`, `WrongState`."""
-        await (await self.runtime()).storage.commands.requeue(known_task(task_id, agent), agent)
+    async def requeue_task(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
+        """Run an ended task again: the agent named, else all that did not succeed; with `only_dead` those alone that
+        are dead. `TaskNotFound`; `WrongState` when there is nothing to run again."""
+        await (await self.runtime()).storage.commands.requeue(known_task(task_id, agent), agent, only_dead=only_dead)
 
     async def delete_task(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
         """Forget a task, or one agent's ended run of it. `TaskNotFound`; `WrongState` while it runs, and with
@@ -186,12 +187,12 @@ class Client:
         return await (await self.runtime()).queries.agent(Subscription.checked(topic, name))
 
     async def start_agent(self, topic: str, name: str) -> None:
-        """Have a stopped agent take work again, on every worker. `AgentNotFound`."""
+        """Want a stopped agent to take work again, on every worker; each hears of it likewise. `AgentNotFound`."""
         await (await self.runtime()).control.start([Subscription.checked(topic, name)])
 
     async def stop_agent(self, topic: str, name: str) -> None:
-        """Have an agent take nothing more, on every worker, also after restarts; what runs finishes.
-        `AgentNotFound`."""
+        """Want an agent to take nothing more, on every worker, also after restarts; what runs finishes. Each worker
+        hears of it within two seconds, while the store answers it. `AgentNotFound`."""
         await (await self.runtime()).control.stop([Subscription.checked(topic, name)])
 
     async def start_all_agents(self) -> None:
@@ -204,10 +205,14 @@ class Client:
         control = (await self.runtime()).control
         await control.stop(await control.all_agents())
 
-    async def remove_agent(self, topic: str, name: str, to: str | None = None) -> int:
+    async def remove_agent(self, topic: str, name: str, to: str | None = None, *, force: bool = False) -> int:
         """End a subscription; what waits for it goes to the agent `to`, or is dropped. How many tasks were handed
-        over."""
-        return await (await self.runtime()).control.remove(Subscription.checked(topic, name), to)
+        over. `AgentNotFound`.
+
+        `AgentInUse` while a live worker runs it, since each start of such a worker registers it anew. With `force` it
+        is removed all the same: those workers take nothing more for it, until they start again.
+        """
+        return await (await self.runtime()).control.remove(Subscription.checked(topic, name), to, force=force)
 
     async def list_workers(self) -> list[WorkerRecord]:
         """All workers that were heard within the last hour."""
@@ -241,9 +246,10 @@ class Client:
         """What happens, as it happens: `async for event in sdk.events(topic="document.*")`, without an end.
 
         `after`: the position of the last event that was seen, to go on from there; 0 for all that is kept; None for
-        what happens from now on. `task_id`: of one task only. `topic`: of the topics that match a pattern with the
-        wildcards of a shell. Each event comes once and in order; while the store is away it waits. `InvalidInput` for a
-        position or a text that cannot be meant.
+        what happens from now on. `task_id`: of one task only; the first wait raises `TaskNotFound` when it is unknown,
+        and nothing of it is kept after that position. `topic`: of the topics that match a pattern with the wildcards of
+        a shell. Each event comes once and in order; while the store is away it waits. `InvalidInput` for a position or
+        a text that cannot be meant.
         """
         check_events(after, task_id, topic)
         return FeedStream(self.runtime, after, task_id, topic)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Self
 
 from omnidaemon.bootstrap.runtime import Runtime
+from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.journal import JournalEvent
 
 
@@ -61,7 +62,10 @@ class FeedStream(EventStream):
 
     async def _following(self) -> AsyncIterator[JournalEvent]:
         if self._events is None:
-            feed = (await self._runtime()).feed
+            runtime = await self._runtime()
+            feed = runtime.feed
+            if self._task_id is not None and not await runtime.queries.is_heard_of(self._task_id, self._position):
+                raise TaskNotFound(self._task_id)
             if self._position is None:
                 self._position = await feed.latest()
             self._events = feed.follow(self._position, self._task_id, self._topic)

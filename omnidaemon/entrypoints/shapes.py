@@ -18,6 +18,7 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.states import Status
 from omnidaemon.domain.webhook_url import shown_webhook
 from omnidaemon.entrypoints.dead_letters import BulkResult
 from omnidaemon.entrypoints.diagnosis import Finding, Severity
@@ -32,9 +33,9 @@ task_result, attempt_error, moment = result_shape.task_result, result_shape.atte
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
-def receipt(task_id: str, *, is_delayed: bool) -> Shape:
+def receipt(task_id: str, status: Status) -> Shape:
     """The answer to a publication."""
-    return {"task_id": task_id, "status": "scheduled" if is_delayed else "queued"}
+    return {"task_id": task_id, "status": status.value}
 
 
 def task_page(page: ResultPage) -> Shape:
@@ -81,11 +82,13 @@ def journal_event(event: JournalEvent) -> Shape:
 
 
 def bulk_result(result: BulkResult) -> Shape:
-    """What was done to dead letters: their tasks, their runs one by one, and those that had changed meanwhile."""
+    """What was done to dead letters: their tasks, their runs one by one, and those that had changed meanwhile. `cursor`
+    is where to go on with the rest of all, null when there is none."""
     return {
         "task_ids": list(dict.fromkeys(run.task_id for run in result.done)),
         "runs": [_dead_run(run) for run in result.done],
         "failed": [{**_dead_run(failed.run), **failure(failed.error)} for failed in result.failed],
+        "cursor": result.cursor,
     }
 
 

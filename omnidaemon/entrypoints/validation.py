@@ -52,8 +52,8 @@ def outbox_filter(  # noqa: PLR0917 - in the order in which `list_webhooks` has 
 
 
 def check_events(after: int | None, task_id: str | None, topic: str | None) -> None:
-    """`InvalidInput` for a place or a choice of events that cannot be meant. What no task is called is heard of never,
-    which is no mistake."""
+    """`InvalidInput` for a place or a choice of events that cannot be meant. Whether there is such a task is found out
+    when the stream is opened."""
     if after is not None and (type(after) is not int or not 0 <= after <= _LAST_POSITION):
         raise InvalidValue("after", after, "the position of an event, or 0")
     for name, value in (("task_id", task_id), ("topic", topic)):

@@ -26,8 +26,12 @@ class RunCommands(ABC):
         """End what has not begun, at once and for good; flag what runs, for its worker to stop it."""
 
     @abstractmethod
-    async def requeue(self, task_id: str, agent: str | None = None) -> None:
-        """Begin a new life: for the agent named whatever its end was, else for all whose run did not succeed."""
+    async def requeue(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
+        """Begin a new life: for the agent named whatever its end was, else for all whose run did not succeed.
+
+        `only_dead`: only for what is a dead letter still, so that what somebody has requeued meanwhile, and has ended
+        otherwise since, is not run once more (`WrongState`).
+        """
 
     @abstractmethod
     async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
@@ -65,9 +69,9 @@ class RecordCommands(RunCommands):
         """As the port says."""
         await self._apply(task_id, lambda record, now: record.cancel(agent, now))
 
-    async def requeue(self, task_id: str, agent: str | None = None) -> None:
+    async def requeue(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
         """As the port says."""
-        await self._apply(task_id, lambda record, now: record.requeue(agent, now))
+        await self._apply(task_id, lambda record, now: record.requeue(agent, now, only_dead=only_dead))
 
     async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
         """As the port says."""

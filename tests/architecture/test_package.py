@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import omnidaemon
-from omnidaemon import errors
+from omnidaemon import api, errors
 from omnidaemon.domain import errors as domain_errors
 
 _PACKAGE = Path(omnidaemon.__file__).parent
@@ -70,7 +70,9 @@ def test_every_error_has_a_public_path() -> None:
     names = {
         name for name, kind in vars(domain_errors).items() if isinstance(kind, type) and issubclass(kind, Exception)
     }
-    assert names | {"NotAHandler"} == set(errors.__all__)
+    beside = {"NotAHandler", "AddressUnavailable", "ApiFailed", "UnguardedAddress"}
+    assert names | beside == set(errors.__all__)
+    assert {name for name in beside if name in api.__all__} == beside - {"NotAHandler"}
 
 
 def test_files_stay_small_and_say_what_they_are_for() -> None:

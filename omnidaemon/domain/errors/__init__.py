@@ -27,6 +27,7 @@ from omnidaemon.domain.errors.inputs import (
 from omnidaemon.domain.errors.root import OmniDaemonError
 from omnidaemon.domain.errors.states import (
     AgentBusy,
+    AgentInUse,
     AgentNotFound,
     AlreadyStarted,
     BlockingCall,
@@ -44,6 +45,7 @@ from omnidaemon.domain.errors.states import (
 __all__ = [
     "AgentBusy",
     "AgentFileError",
+    "AgentInUse",
     "AgentNotFound",
     "AlreadyStarted",
     "BackendError",

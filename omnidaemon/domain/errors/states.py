@@ -89,6 +89,22 @@ class AgentBusy(Conflict):
 
 
 @attrs.define(slots=False)
+class AgentInUse(Conflict):
+    """An agent cannot be removed while live workers run it: each of their starts would register it anew."""
+
+    topic: str
+    agent: str
+    workers: int
+
+    def __str__(self) -> str:
+        workers = "a live worker runs" if self.workers == 1 else f"{self.workers} live workers run"
+        return (
+            f"{workers} agent {self.agent!r} on topic {self.topic!r}, and would register it anew when started again: "
+            "stop or deploy them without it first (one that died counts for 10 s more), or force the removal"
+        )
+
+
+@attrs.define(slots=False)
 class IdempotencyConflict(Conflict):
     """An idempotency key was used before with another payload."""
 

@@ -1,6 +1,6 @@
 """Lets `python -m omnidaemon.entrypoints.cli` be `omni`."""
 
-from omnidaemon.entrypoints.cli.app import main
+from omnidaemon.entrypoints.cli.start import main
 
 if __name__ == "__main__":
     main()

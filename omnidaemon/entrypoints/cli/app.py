@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from io import TextIOWrapper
 
 from cyclopts import App, Group, Parameter
@@ -89,6 +90,10 @@ _SINGLES: tuple[tuple[str, Group, str], ...] = (
 )
 
 
+_GLANCES = frozenset({"--help", "-h", "--version"})
+"""With one of these nothing is done, and so nothing loaded."""
+
+
 def build_app() -> App:
     """The tree of commands. Makes none of them: cyclopts imports a command's module when it is called."""
     app = App(
@@ -124,9 +129,13 @@ def _version() -> str:
     return version("omnidaemon")
 
 
-def main() -> None:
-    """Run the command line of this process, and exit."""
-    sys.exit(run(sys.argv[1:]))
+def load(arguments: Sequence[str]) -> None:
+    """Load what the command needs that is probably meant, and would load itself."""
+    if _GLANCES.isdisjoint(arguments):
+        known = {*_GROUPS, *(name for name, _, _ in _SINGLES)}
+        for name in [argument for argument in arguments if argument in known][:1]:
+            with contextlib.suppress(ImportError):  # the command will say it
+                import_module(f"{_COMMANDS}.{name}")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from cyclopts import CycloptsError, UnusedCliTokensError
 
 from omnidaemon.domain.errors import (
     AgentFileError,
+    AgentInUse,
     ConfigurationError,
     IdempotencyConflict,
     InvalidSetting,
@@ -52,24 +53,26 @@ def _advice(error: BaseException) -> str:
         case CycloptsError():
             chain = " ".join(["omni", *(error.command_chain or ())])
             return f"`{chain} --help` shows how it is used"
-        case TaskNotFound():
-            return "`omni task list` shows those that are known; `omni config show` where they are looked for"
         case WaitTimedOut():
             return f"look later: omni task result {error.task_id}"
-        case Unauthorized():
-            return "give the key by --api-key or OMNIDAEMON_API_KEY"
         case IdempotencyConflict():
             return f"omni task show {error.task_id} shows that payload; another task needs another key"
-        case AgentFileError() | InvalidSetting() | UnknownSetting() | UnknownBackend():
-            # Each says where its value comes from, and with some of them `omni config show` cannot work either.
-            return ""
-        case ConfigurationError():
-            return "`omni config show` shows each setting and where it comes from"
-        case PublishFailed():
-            return "`omni health` shows the state of bus and store"
+        case OmniDaemonError() | OSError():
+            return next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "")
         case _:
-            is_known = isinstance(error, (OmniDaemonError, OSError))
-            return "" if is_known else "this should not happen; with OMNIDAEMON_LOG_LEVEL=DEBUG the traceback is shown"
+            return "this should not happen; with OMNIDAEMON_LOG_LEVEL=DEBUG the traceback is shown"
+
+
+# The first that fits is taken: the special before the general.
+_ADVICE: tuple[tuple[type[OmniDaemonError], str], ...] = (
+    (TaskNotFound, "`omni task list` shows those that are known; `omni config show` where they are looked for"),
+    (AgentInUse, "`omni worker list` shows them, `omni worker drain ID` has one leave; or give --force"),
+    (Unauthorized, "give the key by --api-key or OMNIDAEMON_API_KEY"),
+    # Each says where its value comes from, and with some of them `omni config show` cannot work either.
+    *((kind, "") for kind in (AgentFileError, InvalidSetting, UnknownSetting, UnknownBackend)),
+    (ConfigurationError, "`omni config show` shows each setting and where it comes from"),
+    (PublishFailed, "`omni health` shows the state of bus and store"),
+)
 
 
 def _report_bug(error: BaseException) -> None:

@@ -7,8 +7,8 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-from omnidaemon.entrypoints.http.binding import Listener
-from omnidaemon.entrypoints.http.server import ApiFailed, serving
+from omnidaemon.entrypoints.http.binding import ApiFailed, Listener
+from omnidaemon.entrypoints.http.server import serving
 from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
 _LONGEST_END_SECONDS = 10.0

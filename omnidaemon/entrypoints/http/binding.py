@@ -49,6 +49,16 @@ class AddressUnavailable(OmniDaemonError):
         )
 
 
+@attrs.define(slots=False)
+class ApiFailed(OmniDaemonError):
+    """What serves the API has ended by itself, which is a bug; nothing listens on its address any more."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the HTTP API has failed, and is not served any more: {self.reason}"
+
+
 @attrs.frozen(kw_only=True)
 class Listener:
     """A socket that listens, and what it was asked to be called."""

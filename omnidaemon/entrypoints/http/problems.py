@@ -25,6 +25,7 @@ from omnidaemon.domain.errors import (
     PublishFailed,
     WaitTimedOut,
 )
+from omnidaemon.entrypoints.http.flaws import flaws_of
 from omnidaemon.entrypoints.http.request_errors import (
     Forbidden,
     InsufficientScope,
@@ -126,11 +127,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        # Where and why, never the value: it may be a secret, or large.
-        flaws = [
-            {"where": ".".join(map(str, flaw["loc"]))[:_LONGEST_TOLD], "message": str(flaw["msg"])[:_LONGEST_TOLD]}
-            for flaw in error.errors()
-        ]
+        flaws = flaws_of(error.errors())
         detail = "; ".join(f"{flaw['where']}: {flaw['message']}" for flaw in flaws[:_FLAWS_IN_DETAIL])
         return problem(InvalidInput.__name__, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=flaws[:_MOST_FLAWS])
 

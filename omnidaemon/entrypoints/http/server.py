@@ -8,14 +8,14 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import attrs
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from omnidaemon.bootstrap.host_names import host_name
-from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.entrypoints.http.app import create_app
-from omnidaemon.entrypoints.http.binding import Listener, listen
+from omnidaemon.entrypoints.http.binding import ApiFailed, Listener, listen
+from omnidaemon.entrypoints.http.streams import HANG_UP
 from omnidaemon.ports.telemetry import Level
 
 if TYPE_CHECKING:
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS = 1
 _LONGEST_SHUTDOWN_SECONDS = 3.0
-
-
-@attrs.define(slots=False)
-class ApiFailed(OmniDaemonError):
-    """What serves the API has ended by itself, which is a bug; nothing listens on its address any more."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        return f"the HTTP API has failed, and is not served any more: {self.reason}"
 
 
 async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: int | None = None) -> None:
@@ -45,7 +35,7 @@ async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: in
     given. Raises `UnguardedAddress` for an address beyond loopback without keys, `AddressUnavailable`, `ApiFailed`."""
     settings = sdk.settings
     host, port = settings.api_host if host is None else host, settings.api_port if port is None else port
-    listener = await asyncio.to_thread(listen, host, port, has_keys=bool(settings.api_keys))
+    listener = await _listening(host, port, has_keys=bool(settings.api_keys))
     try:
         with_engine = sdk.sidecars.hand_over(serving(sdk, listener))
         ended = asyncio.create_task(with_engine.wait())
@@ -58,6 +48,21 @@ async def start_api_server(sdk: OmniDaemonSDK, host: str | None = None, port: in
             await asyncio.gather(ended, return_exceptions=True)
     finally:
         listener.close()
+
+
+async def _listening(host: str, port: int, *, has_keys: bool) -> Listener:
+    """A listener, which looks names up, and so on a thread. Cancelled meanwhile, nothing keeps listening."""
+    binding = asyncio.ensure_future(asyncio.to_thread(listen, host, port, has_keys=has_keys))
+    try:
+        return await asyncio.shield(binding)
+    except asyncio.CancelledError:
+        binding.add_done_callback(_let_go)
+        raise
+
+
+def _let_go(binding: asyncio.Future[Listener]) -> None:
+    if not binding.cancelled() and binding.exception() is None:
+        binding.result().close()
 
 
 async def _serve_before(sdk: OmniDaemonSDK, with_engine: Sidecar, serve: Work) -> None:
@@ -110,7 +115,7 @@ async def _serve(app: FastAPI, bound: socket.socket) -> None:
     server = _Server(
         uvicorn.Config(
             app,
-            http="h11",
+            http=_Connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -134,6 +139,18 @@ async def _serve(app: FastAPI, bound: socket.socket) -> None:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        # One that was accepted while the others were told to end has not heard of it, and would be answered from here
+        # for as long as it is kept alive.
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+
+
+class _Connection(H11Protocol):
+    """A connection that the application can end at once, whatever is still to be sent."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, HANG_UP: transport.abort}
 
 
 class _Server(uvicorn.Server):

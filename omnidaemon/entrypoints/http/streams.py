@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable
 import orjson
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
-from starlette.types import Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.entrypoints import shapes
@@ -17,17 +18,28 @@ from omnidaemon.entrypoints.http.request_errors import TooBusy
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE_SECONDS = 15.0
+STALL_SECONDS = 60.0
+HANG_UP = "omnidaemon_hang_up"
+"""Under this name the state of a request's scope may have a function that ends its connection at once."""
+
 _MOST_STREAMS = 500
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter for nginx, which would collect them
 
 
 class Streams:
     """The open streams of one server. A reader that is slow is waited for: what it has not taken stays in the journal,
-    and its place is all that it takes up here."""
+    and its place is all that it takes up here. One that has taken nothing for `stall_seconds` loses its place and its
+    connection; it may come back with the id of the last event."""
 
-    def __init__(self, keep_alive_seconds: float = KEEP_ALIVE_SECONDS, most: int = _MOST_STREAMS) -> None:
+    def __init__(
+        self,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        most: int = _MOST_STREAMS,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
         self._keep_alive_seconds = keep_alive_seconds
         self._most = most
+        self._stall_seconds = stall_seconds
         self._open = 0
         self._waits: set[asyncio.Timeout] = set()
         self._is_closing = False
@@ -42,7 +54,7 @@ class Streams:
             raise TooBusy
         lines = self._lines(events, on_pause, None if begins_at is None else str(begins_at))
         self._open += 1
-        return _Stream(lines, self._release)
+        return _Stream(lines, self._release, self._stall_seconds)
 
     def close(self) -> None:
         """End them all. On their loop."""
@@ -86,15 +98,33 @@ class Streams:
 class _Stream(StreamingResponse):
     """It holds a place from when it was admitted until it has been answered, however that ends."""
 
-    def __init__(self, lines: AsyncIterator[bytes], release: Callable[[], None]) -> None:
+    def __init__(self, lines: AsyncIterator[bytes], release: Callable[[], None], stall_seconds: float) -> None:
         super().__init__(lines, media_type=MEDIA_TYPE, headers=_HEADERS)
         self._release = release
+        self._stall_seconds = stall_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            await super().__call__(scope, receive, send)
+            async with asyncio.timeout(None) as patience:
+
+                async def patient_send(message: Message) -> None:
+                    """Only while something is to be sent does time count; waiting for events may take for ever."""
+                    patience.reschedule(loop.time() + self._stall_seconds)
+                    await send(message)
+                    patience.reschedule(None)
+
+                await super().__call__(scope, receive, patient_send)
+        except TimeoutError:
+            # Closing would wait for the reader to take what is still to be sent.
+            scope.get("state", {}).get(HANG_UP, _nothing)()
+            raise ClientDisconnect from None
         finally:
             self._release()
+
+
+def _nothing() -> None:
+    """Where the server does not say how to hang up, it closes the connection itself once this answer has ended."""
 
 
 def _told(event: JournalEvent) -> bytes:

@@ -136,13 +136,14 @@ class HttpClient:
         """End what has not begun; have what runs stopped."""
         await self._order("POST", "tasks", known_task(task_id, agent), "cancel", params={"agent": agent})
 
-    async def requeue_task(self, task_id: str, agent: str | None = None) -> None:
+    async def requeue_task(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
         """Run an ended task again."""
-        await self._order("POST", "tasks", known_task(task_id, agent), "requeue", params={"agent": agent})
+        params = {"agent": agent, "only_dead": _flag(is_set=only_dead)}
+        await self._order("POST", "tasks", known_task(task_id, agent), "requeue", params=params)
 
     async def delete_task(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
         """Forget a task, or one agent's ended run of it."""
-        params = {"agent": agent, "only_dead": "true" if only_dead else None}
+        params = {"agent": agent, "only_dead": _flag(is_set=only_dead)}
         await self._order("DELETE", "tasks", known_task(task_id, agent), params=params)
 
     # --- webhooks and replies -----------------------------------------------------------------------------------------
@@ -196,9 +197,9 @@ class HttpClient:
         """Stop every agent."""
         await self._order("POST", "agents", "stop")
 
-    async def remove_agent(self, topic: str, name: str, to: str | None = None) -> int:
+    async def remove_agent(self, topic: str, name: str, to: str | None = None, *, force: bool = False) -> int:
         """End a subscription; how many tasks were handed over."""
-        params = {"to": None if to is None else checked_name("agent name", to)}
+        params = {"to": None if to is None else checked_name("agent name", to), "force": _flag(is_set=force)}
         return await self._ask(lambda shape: int(shape["moved"]), "DELETE", *_agent(topic, name), params=params)
 
     async def list_workers(self) -> list[WorkerRecord]:
@@ -249,6 +250,11 @@ class HttpClient:
 
     async def _order(self, method: str, *path: str, **options: Any) -> None:
         await self._ask(lambda _: None, method, *path, **options)
+
+
+def _flag(*, is_set: bool) -> str | None:
+    """As a parameter, which is left out where it is not set."""
+    return "true" if is_set else None
 
 
 def _agent(topic: str, name: str) -> tuple[str, str, str]:

@@ -132,7 +132,7 @@ class AuditedProgram:
             with contextlib.suppress(OmniDaemonError):  # nobody has registered it yet
                 await sdk.stop_agent(SCRATCH, AGENT)
                 await sdk.start_agent(SCRATCH, AGENT)
-                await sdk.remove_agent(SCRATCH, AGENT)
+                await sdk.remove_agent(SCRATCH, AGENT, force=True)  # the scratch worker may be alive
         finally:
             await sdk.close()
 

@@ -222,12 +222,15 @@ class DeleteContract(StorageOpening):
         assert list(await worker.begin(worker.start_of(task, GREETER))) == [None]
         assert await states_of(storage) == {"logger": "succeeded"}
 
-    async def test_delete_of_dead_letters_alone(self, place: Place, storage: Storage, worker: ScriptedWorker) -> None:
-        """What was requeued since somebody saw it dead is not lost."""
+    async def test_commands_for_dead_letters_alone(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """What was requeued since somebody saw it dead is neither lost nor run once more."""
         await worker.settle(await worker.begun(place.task(), GREETER), given_up())
-        await storage.commands.requeue("t1", "greeter")
-        with pytest.raises(WrongState):
-            await storage.commands.delete("t1", "greeter", only_dead=True)
+        await storage.commands.requeue("t1", "greeter", only_dead=True)
+        for command in (storage.commands.requeue, storage.commands.delete):
+            with pytest.raises(WrongState):
+                await command("t1", "greeter", only_dead=True)
         (grant,) = (await worker.claim(worker.limit(GREETER))).grants
         await worker.settle(grant, given_up())
         await storage.commands.delete("t1", "greeter", only_dead=True)

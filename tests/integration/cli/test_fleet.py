@@ -28,7 +28,8 @@ def test_an_agent_is_stopped_and_started_from_elsewhere(omni):
     assert agents["greeter"]["status"] == "running"
     assert agents["greeter"]["workers"] == 1
 
-    assert omni.json("agent", "stop", "echo", "echo")["status"] == "stopped"
+    assert "workers that live hear of it within two seconds" in omni("agent", "stop", "echo", "echo").stderr
+    assert omni.json("agent", "get", "echo", "echo")["status"] == "stopped"
     # The worker hears of it a little later.
     stopped = omni.until(
         lambda: (done := omni("task", "publish", "echo", "1", "--wait", "--timeout", "1s")).returncode == 5 and done
@@ -56,6 +57,20 @@ def test_an_agent_is_removed_and_its_tasks_move(omni):
     assert [agent["name"] for agent in omni.json("agent", "list")] == ["new"]
     assert "waiting tasks were dropped" in omni("agent", "remove", "t", "new").stdout
     assert omni.json("agent", "list") == []
+
+
+def test_an_agent_that_a_live_worker_runs_is_removed_by_force_alone(omni):
+    """Its next start brings it back, which is said."""
+    omni.worker()
+    refused = omni("agent", "remove", "echo", "echo")
+    assert refused.returncode == 1
+    assert "a live worker runs agent 'echo' on topic 'echo', and would register it anew" in refused.stderr
+    assert "--force" in refused.stderr
+    assert omni.json("agent", "get", "echo", "echo")["status"] == "running"
+    forced = omni("agent", "remove", "echo", "echo", "--force")
+    assert forced.returncode == 0
+    assert "workers that run it: 1; they take nothing more for it, and start with it again" in forced.stderr
+    assert omni("agent", "get", "echo", "echo").returncode == 3
 
 
 def test_workers_bus_and_metrics_are_shown(omni):

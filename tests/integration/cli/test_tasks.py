@@ -149,7 +149,11 @@ def test_payload_headers_and_key_arrive(omni):
     assert [event["kind"] for event in shown["events"]] == ["published"]
 
     again = omni.json("task", "publish", "echo", "@payload.json", "--idempotency-key", "k")
-    assert again["task_id"] == task_id
+    assert again == {"task_id": task_id, "status": "queued"}
+    omni("task", "cancel", task_id)
+    delayed = ("task", "publish", "echo", "@payload.json", "--idempotency-key", "k", "--delay", "10s")
+    assert omni.json(*delayed) == {"task_id": task_id, "status": "cancelled"}
+    assert f"published {task_id} on echo; it is cancelled" in omni.terminal(*delayed).shown
     assert omni("task", "publish", "echo", "2", "--idempotency-key", "k").returncode == 1
 
     piped = omni("task", "publish", "echo", "-", "--json", stdin="[1]")

@@ -59,6 +59,24 @@ def test_one_task_is_watched(omni):
     ]
 
 
+@pytest.mark.parametrize("after", [(), ("--after", "0")])
+def test_an_unknown_task_is_not_watched(omni, after):
+    """It is not found, instead of waited for in silence."""
+    done = omni("bus", "watch", "--task", "nope", *after)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "no task 'nope'" in done.stderr
+
+
+def test_a_task_that_has_ended_is_said_to_have(omni):
+    """Who watches it sees at once that there may be nothing more."""
+    task_id = omni.json("task", "publish", "echo", "1")["task_id"]
+    omni("task", "cancel", task_id)
+    watching = omni.start("bus", "watch", "--task", task_id)
+    omni.until(lambda: f"{task_id} is cancelled: more comes if it is requeued" in watching.said)
+    omni("task", "requeue", task_id)
+    omni.until(lambda: "\trequeued\t" in watching.said)
+
+
 def test_it_ends_with_who_reads_it(omni):
     """Also when nothing happens any more: a broken pipe is no matter."""
     omni("task", "publish", "echo", "1")

@@ -1,4 +1,4 @@
-"""What people order of agents, how workers hear of it, and who may stand in for whom."""
+"""What people order of agents, how workers hear of it, and which pairs of bus and store there may be."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from omnidaemon.app.pairing import mismatch
 from omnidaemon.app.presence import Presence
 from omnidaemon.domain.agent import DesiredState, WorkerReport
 from omnidaemon.domain.errors import (
-    AgentBusy,
     AgentNotFound,
     BackendUnavailable,
-    InvalidName,
-    InvalidValue,
     WorkerNotFound,
 )
 from omnidaemon.domain.names import Subscription
@@ -24,22 +21,10 @@ from omnidaemon.ports.bus import BusCapabilities
 from omnidaemon.ports.registry import AgentRegistry
 from omnidaemon.ports.storage import StorageCapabilities
 from tests.unit.app.faults import Faulty, broken
-from tests.unit.app.workshop import TOPIC, Workshop, agent_of
+from tests.unit.app.workshop import TOPIC, Workshop, agent_of, declared
 
 GREETER, HEIR = Subscription(TOPIC, "greeter"), Subscription(TOPIC, "heir")
 STRANGER = Subscription(TOPIC, "stranger")
-
-
-async def declared(shop: Workshop, *names: str) -> None:
-    """Agents of the topic, subscribed one after the other, without a worker."""
-    for name in names:
-        starts = await shop.registry.register([agent_of(len, name).profile])
-        await shop.bus.declare(starts)
-        await shop.registry.declared(tuple(starts))
-
-
-def waiting_for(shop: Workshop, subscription: Subscription) -> int:
-    return len(shop.space.bus.queues.get(subscription, ()))
 
 
 async def test_all_agents_can_be_named(shop: Workshop):
@@ -71,127 +56,6 @@ async def test_stop_and_start_ten_thousand_times_lose_and_skip_nothing(shop: Wor
     for task_id in task_ids:
         assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
     assert len(calls) == 20
-
-
-# --- removing ---------------------------------------------------------------------------------------------------------
-
-
-async def test_a_removed_agent_drops_what_waits_for_it_and_answers_for_nothing_more(shop: Workshop):
-    """Its tasks end with the others."""
-    await declared(shop, "greeter", "heir")
-    task_id = await shop.publish("x")
-    assert await shop.control.remove(GREETER) == 0
-    assert GREETER not in shop.space.bus.queues
-    assert await shop.control.all_agents() == [HEIR]
-    await shop.start(agent_of(lambda payload: payload, "heir"))
-    assert (await shop.ended(task_id)).status == "succeeded"
-
-
-async def test_what_waits_goes_to_the_heir_and_is_executed_once(shop: Workshop):
-    """Also by a heir that had the same tasks already."""
-    await declared(shop, "greeter")
-    old = await shop.publish("old")
-    await declared(shop, "heir")
-    both = await shop.publish("both")
-    calls: list[object] = []
-    assert await shop.control.remove(GREETER, "heir") == 2
-    assert waiting_for(shop, GREETER) == 0
-    await shop.start(agent_of(calls.append, "heir"))
-    for task_id in (old, both):
-        assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
-    assert sorted(map(str, calls)) == ["both", "old"]
-
-
-async def test_more_than_a_batch_is_handed_over(shop: Workshop):
-    """All of it."""
-    await declared(shop, "greeter", "heir")
-    for number in range(450):
-        await shop.publish(number)
-    assert await shop.control.remove(GREETER, "heir") == 450
-    assert sum(run.subscription == HEIR for run in shop.space.runs.values()) == 450
-
-
-async def test_a_hand_over_that_fails_in_the_middle_can_be_done_again(shop: Workshop):
-    """What was taken and not acked is given back; the agent stays, stopped, until all of it is over."""
-    await declared(shop, "greeter", "heir")
-    for number in range(3):
-        await shop.publish(number)
-    shop.runs.fail("begin", error=broken)
-    with pytest.raises(type(broken())):
-        await shop.control.remove(GREETER, "heir")
-    assert waiting_for(shop, GREETER) == 3
-    assert shop.space.agents[GREETER].is_stopped
-    assert await shop.control.remove(GREETER, "heir") == 3
-
-
-async def removed(shop: Workshop, heir: str) -> int:
-    """What the removal answers, once every worker has had a heartbeat since it was ordered."""
-    removing = asyncio.ensure_future(shop.control.remove(GREETER, heir))
-    while not removing.done():
-        await shop.pass_time(0.5)
-    return removing.result()
-
-
-async def test_a_busy_agent_is_stopped_but_not_replaced(shop: Workshop):
-    """What it executes may end well; once it has, the heir gets the rest."""
-    goes_on = asyncio.Event()
-
-    async def handler(payload):
-        await goes_on.wait()
-        return payload
-
-    await declared(shop, "heir")
-    worker = await shop.start(agent_of(handler))
-    task_id = await shop.publish("x")
-    await shop.until(lambda: shop.space.running)
-    with pytest.raises(AgentBusy, match="executing 1 run"):
-        await removed(shop, "heir")
-    goes_on.set()
-    await shop.until(lambda: not shop.space.running)
-    assert await removed(shop, "heir") == 0
-    await worker.stop()
-    (run,) = (run for run in shop.space.runs.values() if run.subscription == GREETER)
-    assert (run.task_id, run.state) == (task_id, "succeeded")
-
-
-@pytest.mark.parametrize(
-    ("agent", "heir", "error"),
-    [
-        (STRANGER, None, AgentNotFound),
-        (GREETER, "stranger", AgentNotFound),
-        (GREETER, "greeter", InvalidValue),
-        (GREETER, "bad name", InvalidName),
-    ],
-)
-async def test_a_removal_that_makes_no_sense_changes_nothing(shop: Workshop, agent, heir, error):
-    """An unknown agent, an unknown heir, or the agent itself."""
-    await declared(shop, "greeter", "heir")
-    await shop.publish("x")
-    with pytest.raises(error):
-        await shop.control.remove(agent, heir)
-    assert waiting_for(shop, GREETER) == 1
-    assert not shop.space.agents[GREETER].is_stopped
-
-
-async def test_a_worker_stops_an_agent_that_was_removed(shop: Workshop):
-    """It hears of it by its heartbeat, says so once, and cancels what runs."""
-    began, cancelled = asyncio.Event(), asyncio.Event()
-
-    async def handler(payload):
-        began.set()
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
-
-    await shop.start(agent_of(handler))
-    await shop.publish("x")
-    await asyncio.wait_for(began.wait(), 5)
-    await shop.control.remove(GREETER)
-    await shop.pass_time(9.0)
-    assert cancelled.is_set()
-    assert len(shop.says.having("greet.user/greeter was removed")) == 1
 
 
 # --- draining and purging ---------------------------------------------------------------------------------------------
@@ -322,7 +186,7 @@ async def test_what_people_want_is_what_custody_keeps_to(shop: Workshop, presenc
         await getattr(shop.control, order)([GREETER])
         await presence.beat()
         heard.append(custody.is_stopped(GREETER))
-    await shop.control.remove(GREETER)
+    await shop.control.remove(GREETER, force=True)
     await presence.beat()
     assert [*heard, custody.is_stopped(GREETER)] == [True, False, True]
 

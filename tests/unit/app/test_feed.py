@@ -185,7 +185,7 @@ def runtime_of(shop: Workshop) -> Callable[[], Awaitable[Any]]:
     """What a stream asks for its feed."""
 
     async def runtime() -> Any:
-        return SimpleNamespace(feed=shop.feed)
+        return SimpleNamespace(feed=shop.feed, queries=shop.queries)
 
     return runtime
 

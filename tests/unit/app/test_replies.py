@@ -101,7 +101,7 @@ async def test_a_reply_that_nobody_can_ever_hear_is_given_up(shop: Workshop):
     deaf.topics.add("answers")
     await shop.publish("x", reply_to="answers")
     await shop.until(lambda: len(entries(shop)) == 1 and entries(shop)[0].attempts == 1, moving=0.1)
-    assert shop.space.tasks[entries(shop)[0].notification_id].is_logged
+    assert entries(shop)[0].notification_id not in shop.space.tasks
     await shop.pass_time(80.0, step=0.5)
     (entry,) = entries(shop)
     assert (entry.status.value, entry.attempts) == ("failed", 8)
@@ -111,6 +111,22 @@ async def test_a_reply_that_nobody_can_ever_hear_is_given_up(shop: Workshop):
     await shop.storage.outbox.redeliver([entry.notification_id])
     await all_settled(shop, "delivered")
     assert shop.space.tasks[entry.notification_id].is_logged
+
+
+async def test_a_reply_that_was_given_up_is_begun_once_somebody_sends_it_again(shop: Workshop):
+    """Nothing of the attempts that nobody heard forbids it."""
+    deaf = DeafBus(shop.real_bus)
+    shop.bus = Faulty(deaf)
+    await shop.start(agent_of(echo), agent_of(echo, "answered", topic="answers"))
+    deaf.topics.add("answers")
+    await shop.publish("x", reply_to="answers")
+    await shop.pass_time(80.0, step=0.5)
+    (entry,) = entries(shop)
+    assert entry.status is OutboxStatus.FAILED
+    deaf.topics.clear()
+    await shop.storage.outbox.redeliver([entry.notification_id])
+    await all_settled(shop, "delivered")
+    await shop.until(lambda: shop.state(entry.notification_id, "answered") == "succeeded", moving=0.1)
 
 
 async def test_a_bus_that_has_to_be_mended_is_told(shop: Workshop):

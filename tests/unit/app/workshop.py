@@ -261,3 +261,11 @@ class Workshop:
             return is_so()
 
         return await eventually(look)
+
+
+async def declared(shop: Workshop, *names: str) -> None:
+    """Agents of the topic, subscribed one after the other, without a worker."""
+    for name in names:
+        starts = await shop.registry.register([agent_of(len, name).profile])
+        await shop.bus.declare(starts)
+        await shop.registry.declared(tuple(starts))

@@ -60,6 +60,8 @@ MESSAGES = [
     (errors.WrongState("cancel", "t1", "dead"), "cannot cancel task 't1': it is dead"),
     (errors.AgentBusy("t", "a", 1), "is executing 1 run;"),
     (errors.AgentBusy("t", "a", 2), "is executing 2 runs;"),
+    (errors.AgentInUse("t", "a", 1), "a live worker runs agent 'a' on topic 't'"),
+    (errors.AgentInUse("t", "a", 2), "2 live workers run agent 'a'"),
     (errors.IdempotencyConflict("k", "t1"), "belongs to task 't1'"),
     (errors.StaleRequest("w:claim:1"), "w:claim:1 came after a later one"),
     (errors.AlreadyStarted("too late"), "too late"),

@@ -124,9 +124,10 @@ def test_requeue_chooses_what_did_not_succeed():
 
 
 def test_requeue_of_a_cancelled_task_that_nobody_began_clears_its_mark():
-    """So that its delivery begins it."""
+    """So that its delivery begins it; and the journal tells of it."""
     changes = record(agents=(), is_cancelled=True).requeue(None, LATER)
     assert (changes.runs, changes.cancel_marks) == ((), {"t1": False})
+    assert [(event.kind, event.agent) for event in changes.events] == [("requeued", None)]
 
 
 @pytest.mark.parametrize("states", [(), (S.RUNNING,), (S.QUEUED, S.WAITING), (S.SUCCEEDED,)])
@@ -199,6 +200,26 @@ def test_purging_what_is_dead_deletes_it():
     """The run, or all of the task."""
     assert record(S.DEAD).delete("greeter", LATER, only_dead=True).forgotten == (("t1", "greeter"),)
     assert record(S.DEAD, S.DEAD).delete(None, LATER, only_dead=True).deleted == ("t1",)
+
+
+@pytest.mark.parametrize("agent", ["greeter", None])
+@pytest.mark.parametrize("state", [S.QUEUED, S.RUNNING, S.RETRYING, S.SUCCEEDED, S.CANCELLED, S.SKIPPED])
+def test_requeueing_as_a_dead_letter_what_is_none_is_refused(state, agent):
+    """Somebody has requeued it meanwhile, or it was never one."""
+    with pytest.raises(WrongState, match=f"cannot requeue task 't1': it is {state}, no dead letter"):
+        record(state).requeue(agent, LATER, only_dead=True)
+
+
+def test_requeueing_as_a_dead_letter_what_nobody_has_begun_is_refused():
+    """Also when it was cancelled as a whole, which a plain requeue takes back."""
+    with pytest.raises(WrongState, match="no dead letter"):
+        record(is_cancelled=True).requeue(None, LATER, only_dead=True)
+
+
+def test_requeueing_dead_letters_leaves_all_other_ends():
+    """What was cancelled on purpose stays so."""
+    (again,) = record(S.DEAD, S.CANCELLED).requeue(None, LATER, only_dead=True).runs
+    assert (again.subscription.agent, again.state, again.life) == ("greeter", S.QUEUED, 2)
 
 
 # --- retention --------------------------------------------------------------------------------------------------------

@@ -293,3 +293,14 @@ def test_a_decorator_without_parentheses_is_an_error():
         @sdk.agent  # type: ignore[arg-type]  # as somebody may write it
         async def greeter(payload):
             return payload
+
+
+async def test_events_of_an_unknown_task_are_an_error(greeting: OmniDaemonSDK) -> None:
+    """Nobody waits in silence for what will never come; of a known one they begin whenever."""
+    async with greeting as sdk, asyncio.timeout(20):
+        with pytest.raises(TaskNotFound):
+            await anext(sdk.events(task_id="nope"))
+        with pytest.raises(TaskNotFound):
+            await sdk.events(task_id="nope", after=0).open()
+        task_id = await sdk.publish_task("greet", "Alice", delay=100)
+        assert (await anext(sdk.events(task_id=task_id, after=0))).kind == "scheduled"

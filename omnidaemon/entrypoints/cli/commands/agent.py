@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import fleet_views
 from omnidaemon.entrypoints.cli.options import Json, WrongUse
-from omnidaemon.entrypoints.cli.screen import screen
+from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.views import Lines
+
+if TYPE_CHECKING:
+    from omnidaemon.app.queries import AgentStatus
 
 AgentTopic = Annotated[str, Parameter(help="The topic that it listens to.")]
 AgentName = Annotated[str, Parameter(help="Its name.")]
 EveryAgent = Annotated[bool, Parameter(name="--all", help="Every agent there is.")]
+Force = Annotated[
+    bool,
+    Parameter(help="Though live workers run it: they take nothing more for it, and start with it again."),
+]
 Heir = Annotated[str | None, Parameter(help="The agent of the same topic that gets what waits.")]
 
 
@@ -42,7 +49,10 @@ async def start(
     all_: EveryAgent = False,
     as_json: Json = False,
 ) -> None:
-    """Have a stopped agent take work again, on every worker."""
+    """Have a stopped agent take work again, on every worker.
+
+    The answer shows what is wanted: each worker hears of it within two seconds.
+    """
     async with session() as opened:
         client = opened.client
         await _order(
@@ -58,7 +68,10 @@ async def stop(
     all_: EveryAgent = False,
     as_json: Json = False,
 ) -> None:
-    """Have an agent take nothing more, on every worker, also after restarts; what runs finishes."""
+    """Have an agent take nothing more, on every worker, also after restarts; what runs finishes.
+
+    The answer shows what is wanted: each worker hears of it within two seconds.
+    """
     async with session() as opened:
         client = opened.client
         await _order(opened, topic, name, client.stop_agent, client.stop_all_agents if all_ else None, as_json=as_json)
@@ -81,19 +94,34 @@ async def _order(
         await everyone()
         agents = await opened.client.list_agents()
         answer.show([shapes.agent(agent) for agent in agents], fleet_views.agents_table(agents))
+        _say_when(agents)
         return
     if topic is None or name is None:
         raise WrongUse("name an agent by TOPIC and NAME, or give --all")
     await one(topic, name)
     agent = await opened.client.get_agent(topic, name)
     answer.show(shapes.agent(agent), fleet_views.agent_card(agent))
+    _say_when([agent])
 
 
-async def remove(topic: AgentTopic, name: AgentName, /, *, to: Heir = None, as_json: Json = False) -> None:
-    """End an agent's subscription. What waits for it is dropped, or goes to another agent of the topic."""
+def _say_when(agents: Sequence[AgentStatus]) -> None:
+    if any(agent.workers for agent in agents):
+        note("this is what is wanted; workers that live hear of it within two seconds, and what they run finishes")
+
+
+async def remove(
+    topic: AgentTopic, name: AgentName, /, *, to: Heir = None, force: Force = False, as_json: Json = False
+) -> None:
+    """End an agent's subscription. What waits for it is dropped, or goes to another agent of the topic.
+
+    Refused while a live worker runs it: each start of such a worker registers it anew.
+    """
     async with session() as opened:
-        waiting = (await opened.client.get_agent(topic, name)).unbegun
-        moved = await opened.client.remove_agent(topic, name, to)
+        agent = await opened.client.get_agent(topic, name)
+        waiting = agent.unbegun
+        moved = await opened.client.remove_agent(topic, name, to, force=force)
+    if agent.workers:
+        note(f"workers that run it: {agent.workers}; they take nothing more for it, and start with it again")
     fate = f"{moved} waiting tasks went to {to}" if to else f"{waiting} waiting tasks were dropped"
     screen(as_json=as_json).show(
         {"topic": topic, "name": name, "to": to, "moved": moved, "dropped": 0 if to else waiting},

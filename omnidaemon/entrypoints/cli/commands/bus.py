@@ -18,7 +18,7 @@ from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, TaskTopic
 from omnidaemon.entrypoints.cli.reader import while_somebody_reads
 from omnidaemon.entrypoints.cli.screen import note, screen
-from omnidaemon.entrypoints.cli.session import session
+from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.views import Lines
 
 Pattern = Annotated[
@@ -81,9 +81,17 @@ class _Watch:
         ):
             await events.open()
             note(f"watching {self._pattern or 'all topics'}; Ctrl-C ends it")
+            await self._say_whether_it_is_over(opened)
             async for event in events:
                 answer.tell(shapes.journal_event(event), fleet_views.event_tick(event))
                 self._position = event.position
+
+    async def _say_whether_it_is_over(self, opened: Session) -> None:
+        """Nobody shall wait for what a task that has ended has told already."""
+        if self._task is not None and self._position is None:
+            found = await opened.client.get_result(self._task)
+            if found is not None and found.is_end:
+                note(f"{self._task} is {found.status}: more comes if it is requeued; --after 0 shows what was")
 
     def say_how_to_go_on(self) -> None:
         """By the same command, with where it is."""

@@ -17,6 +17,7 @@ from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import session
 from omnidaemon.entrypoints.cli.views import Lines
 from omnidaemon.entrypoints.dead_letters import BulkResult, NoDeadLetter, dead_runs
+from omnidaemon.entrypoints.shapes import Shape
 
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.operations import Operations
@@ -57,7 +58,7 @@ async def purge(
 
 class _BulkCommand(Protocol):
     async def __call__(
-        self, client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool
+        self, client: Operations, topic: str, task_ids: Sequence[str], *, is_all: bool, cursor: str | None = None
     ) -> BulkResult: ...
 
 
@@ -66,11 +67,21 @@ async def _carried_out(
 ) -> ExitCode:
     if is_all == bool(task_ids):
         raise WrongUse("name dead letters by their ids, or give --all" + (", not both" if is_all else ""))
+    lines: list[str] = []
+    answer: dict[str, list[Shape]] = {deed: [], "failed": []}
     async with session() as opened:
-        result = await command(opened.client, topic, task_ids, is_all=is_all)
-    for failed in result.failed:
-        note(f"omni: {failed.error}")
-    lines = [f"{deed} {run.task_id} of {run.agent}" for run in result.done] or [f"nothing to be {deed}"]
-    told = shapes.bulk_result(result)
-    screen(as_json=as_json).show({deed: told["runs"], "failed": told["failed"]}, Lines.of(*lines))
-    return ExitCode.FAILED if result.failed else ExitCode.DONE
+        cursor: str | None = None
+        while True:
+            result = await command(opened.client, topic, task_ids, is_all=is_all, cursor=cursor)
+            for failed in result.failed:
+                note(f"omni: {failed.error}")
+            lines += [f"{deed} {run.task_id} of {run.agent}" for run in result.done]
+            told = shapes.bulk_result(result)
+            answer[deed] += told["runs"]
+            answer["failed"] += told["failed"]
+            cursor = result.cursor
+            if cursor is None:
+                break
+            note(f"{len(lines)} {deed} so far")
+    screen(as_json=as_json).show(answer, Lines.of(*(lines or [f"nothing to be {deed}"])))
+    return ExitCode.FAILED if answer["failed"] else ExitCode.DONE

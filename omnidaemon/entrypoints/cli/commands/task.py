@@ -19,6 +19,7 @@ from omnidaemon.entrypoints.cli.options import Agent, Cursor, Json, Limit, TaskI
 from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
+from omnidaemon.entrypoints.publication import published_status
 from omnidaemon.entrypoints.time_texts import duration_text, relative_time
 from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
 
@@ -75,10 +76,13 @@ async def publish(
         await _say_where(opened, topic, task_id)
         if wait:
             return await _await_result(opened, answer, task_id, limit, agent=None)
-    receipt = shapes.receipt(task_id, is_delayed=pause is not None or due is not None)
-    told = f"published {task_id} on {topic}{_due_later(pause, due)}"
+        is_delayed, has_key = pause is not None or due is not None, idempotency_key is not None
+        status = await published_status(opened.client, task_id, is_delayed=is_delayed, has_key=has_key)
+    # The task that a key stands for may be an earlier one, with a time of its own.
+    how = f"; it is {status}" if has_key else _due_later(pause, due)
     # Into a pipe goes the id alone: `id=$(omni task publish …)`.
-    answer.show(receipt, Lines(lines=(Cell(text=task_id, shown=told),)))
+    told = Lines(lines=(Cell(text=task_id, shown=f"published {task_id} on {topic}{how}"),))
+    answer.show(shapes.receipt(task_id, status), told)
     return ExitCode.DONE
 
 

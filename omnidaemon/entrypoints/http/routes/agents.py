@@ -17,6 +17,9 @@ agents = router("agents")
 
 Heir = Annotated[Name | Absent, Query(description="The agent of the same topic that gets what waits.")]
 
+Force = Annotated[
+    bool, Query(description="Though live workers run it: they take nothing more for it, until they start again.")
+]
 WorkerId = Annotated[str, Path(description="The `id` of a worker.")]
 
 
@@ -28,14 +31,14 @@ async def list_agents(client: Serving) -> list[Shape]:
 
 @agents.post("/agents/start", response_model=list[schemas.Agent], responses=problems())
 async def start_all_agents(client: Serving) -> list[Shape]:
-    """Start every agent; answers all of them."""
+    """Start every agent; answers all of them, as they are wanted."""
     await client.start_all_agents()
     return await list_agents(client)
 
 
 @agents.post("/agents/stop", response_model=list[schemas.Agent], responses=problems())
 async def stop_all_agents(client: Serving) -> list[Shape]:
-    """Stop every agent; answers all of them."""
+    """Stop every agent; answers all of them, as they are wanted. Each worker hears of it within two seconds."""
     await client.stop_all_agents()
     return await list_agents(client)
 
@@ -48,22 +51,27 @@ async def get_agent(client: Serving, topic: Topic, name: AgentName) -> Shape:
 
 @agents.post("/agents/{topic}/{name}/start", response_model=schemas.Agent, responses=problems(404))
 async def start_agent(client: Serving, topic: Topic, name: AgentName) -> Shape:
-    """Have a stopped agent take work again, on every worker; answers the agent."""
+    """Want a stopped agent to take work again, on every worker; answers the agent, as it is wanted. Each worker hears
+    of it within two seconds."""
     await client.start_agent(topic, name)
     return await get_agent(client, topic, name)
 
 
 @agents.post("/agents/{topic}/{name}/stop", response_model=schemas.Agent, responses=problems(404))
 async def stop_agent(client: Serving, topic: Topic, name: AgentName) -> Shape:
-    """Have an agent take nothing more, on every worker, also after restarts; what runs finishes. Answers the agent."""
+    """Want an agent to take nothing more, on every worker, also after restarts; what runs finishes. Answers the agent,
+    as it is wanted: each worker hears of it within two seconds, while the store answers it."""
     await client.stop_agent(topic, name)
     return await get_agent(client, topic, name)
 
 
 @agents.delete("/agents/{topic}/{name}", response_model=schemas.Moved, responses=problems(404, 409))
-async def remove_agent(client: Serving, topic: Topic, name: AgentName, to: Heir = None) -> Shape:
-    """End an agent's subscription. What waits for it is dropped, or goes to another agent of the topic."""
-    return {"moved": await client.remove_agent(topic, name, to)}
+async def remove_agent(
+    client: Serving, topic: Topic, name: AgentName, to: Heir = None, *, force: Force = False
+) -> Shape:
+    """End an agent's subscription. What waits for it is dropped, or goes to another agent of the topic. 409
+    while a live worker runs it, since each start of such a worker registers it anew."""
+    return {"moved": await client.remove_agent(topic, name, to, force=force)}
 
 
 @agents.get("/workers", response_model=list[schemas.Worker], responses=problems())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import dead_letters as bulk
 from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.client import Client
+from omnidaemon.entrypoints.dead_letters import BulkResult
 from omnidaemon.entrypoints.http import schemas
 from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, Serving, Topic, problems, router
 from omnidaemon.entrypoints.http.schemas import ChosenDeadLetters
@@ -22,14 +26,26 @@ async def list_dead_letters(client: Serving, topic: OfTopic = None, cursor: Curs
 
 @dead_letters.post("/dead-letters/requeue", response_model=schemas.DeadLettersDone, responses=problems(404, 413))
 async def requeue_dead_letters(client: Serving, chosen: ChosenDeadLetters) -> Shape:
-    """Run dead letters again, from their first attempt on. 404, and nothing done, when one named is none."""
-    return shapes.bulk_result(await bulk.requeue(client, chosen.topic, chosen.task_ids, is_all=chosen.all))
+    """Run dead letters again, from their first attempt on. 404, and nothing done, when one named is none. Of
+    `all`, so many as `limit` says and some seconds allow, the newest first: while the answer has a `cursor`, ask again
+    with it. So each is met once, also where they die again meanwhile."""
+    return await _bulk_result(bulk.requeue, client, chosen)
 
 
 @dead_letters.post("/dead-letters/purge", response_model=schemas.DeadLettersDone, responses=problems(404, 413))
 async def purge_dead_letters(client: Serving, chosen: ChosenDeadLetters) -> Shape:
-    """Remove dead letters for good; what other agents made of the same task stays. 404 likewise."""
-    return shapes.bulk_result(await bulk.purge(client, chosen.topic, chosen.task_ids, is_all=chosen.all))
+    """Remove dead letters for good; what other agents made of the same task stays. 404 likewise, and so `all`."""
+    return await _bulk_result(bulk.purge, client, chosen)
+
+
+async def _bulk_result(
+    command: Callable[..., Awaitable[BulkResult]], client: Client, chosen: ChosenDeadLetters
+) -> Shape:
+    return shapes.bulk_result(
+        await command(
+            client, chosen.topic, chosen.task_ids, is_all=chosen.all, cursor=chosen.cursor, limit=chosen.limit
+        )
+    )
 
 
 @topics.get("/topics", response_model=list[schemas.Topic], responses=problems())

@@ -16,6 +16,7 @@ from omnidaemon.entrypoints.http import schemas
 from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
 from omnidaemon.entrypoints.http.schemas import Absent, Name, NewTask, Text
 from omnidaemon.entrypoints.http.wait_limit import WaitLimit
+from omnidaemon.entrypoints.publication import published_status
 from omnidaemon.entrypoints.shapes import Shape
 
 tasks = router("tasks")
@@ -60,22 +61,25 @@ Waits = Annotated[WaitLimit, Depends(_waits)]
 )
 async def publish_task(client: Serving, task: NewTask, idempotency_key: IdempotencyKey = None) -> Shape:
     """Publish a task: every agent of the topic gets it. Answered once the bus has confirmed it."""
-    key = task.idempotency_key
-    if key is not None and idempotency_key not in (None, key):
+    key = task.idempotency_key or idempotency_key
+    if idempotency_key not in (None, key):
         raise InvalidValue("Idempotency-Key", idempotency_key, "the same as idempotency_key in the body")
     task_id = await client.publish_task(
         task.topic,
         task.payload,
         delay=task.delay,
         due_at=task.due_at,
-        idempotency_key=key or idempotency_key,
+        idempotency_key=key,
         correlation_id=task.correlation_id,
         causation_id=task.causation_id,
         headers=task.headers,
         webhook=task.webhook,
         reply_to=task.reply_to,
     )
-    return shapes.receipt(task_id, is_delayed=task.delay is not None or task.due_at is not None)
+    is_delayed = task.delay is not None or task.due_at is not None
+    return shapes.receipt(
+        task_id, await published_status(client, task_id, is_delayed=is_delayed, has_key=key is not None)
+    )
 
 
 @tasks.get("/tasks", response_model=schemas.TaskPage, responses=problems())
@@ -121,9 +125,11 @@ async def cancel_task(client: Serving, task_id: TaskId, agent: OneAgent = None) 
 
 
 @tasks.post("/tasks/{task_id}/requeue", response_model=schemas.TaskResult, responses=problems(404, 409))
-async def requeue_task(client: Serving, task_id: TaskId, agent: OneAgent = None) -> Shape:
+async def requeue_task(
+    client: Serving, task_id: TaskId, agent: OneAgent = None, *, only_dead: OnlyDead = False
+) -> Shape:
     """Run an ended task again: for the agent named, else for all that did not succeed. Answers the task."""
-    await client.requeue_task(task_id, agent)
+    await client.requeue_task(task_id, agent, only_dead=only_dead)
     return await _standing(client, task_id, agent)
 
 

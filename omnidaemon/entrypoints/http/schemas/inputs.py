@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import ConfigDict, Field
 
-from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Headers, Input, Instant, Name, Text, WebhookUrl
+from omnidaemon.entrypoints.dead_letters import MOST_TASKS
+from omnidaemon.entrypoints.http.schemas.kinds import (
+    AS_WHOLE,
+    AnyJson,
+    CursorText,
+    Headers,
+    Input,
+    Instant,
+    Name,
+    Text,
+    WebhookUrl,
+)
 
 
 class NewTask(Input):
@@ -37,13 +50,21 @@ class NewTask(Input):
 
 
 class ChosenDeadLetters(Input):
-    """Dead letters of a topic: some by the ids of their tasks, or all of them."""
+    """Dead letters of a topic: some by the ids of their tasks, or all of them, those of `limit` tasks a request."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"topic": "greet.user", "all": True}],
             "anyOf": [
-                {"properties": {"task_ids": {"minItems": 1}, "all": {"const": False}}, "required": ["task_ids"]},
+                {
+                    "properties": {
+                        "task_ids": {"minItems": 1},
+                        "all": {"const": False},
+                        "cursor": {"type": "null"},
+                        "limit": {"type": "null"},
+                    },
+                    "required": ["task_ids"],
+                },
                 {"properties": {"task_ids": {"maxItems": 0}, "all": {"const": True}}, "required": ["all"]},
             ],
         },
@@ -52,3 +73,7 @@ class ChosenDeadLetters(Input):
     topic: Name
     task_ids: list[str] = Field(default_factory=list, max_length=1000)
     all: bool = False
+    cursor: CursorText | None = Field(None, description="With `all`: the `cursor` of the answer before, to go on.")
+    limit: Annotated[int, Field(ge=1, le=MOST_TASKS), AS_WHOLE] | None = Field(
+        None, description="With `all`: of at most so many tasks, 500 unless given."
+    )

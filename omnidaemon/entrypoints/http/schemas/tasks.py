@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Output, ShownTime
 
 
 class Receipt(Output):
-    """A task was published, and is kept."""
+    """A task was published, and is kept. `status` is `queued` or `scheduled`; under an idempotency key, which may be
+    that of a task that was published before, it is how that task stands now."""
 
     task_id: str
-    status: Literal["queued", "scheduled"]
+    status: Status
 
 
 class AttemptError(Output):
@@ -121,8 +120,10 @@ class FailedRun(DeadRun):
 
 
 class DeadLettersDone(Output):
-    """What was done to dead letters: the tasks, their runs one by one, and those that had changed meanwhile."""
+    """What was done to dead letters: the tasks, their runs one by one, and those that had changed meanwhile. `cursor`
+    goes on with the rest of all, and is null when there is none."""
 
     task_ids: list[str]
     runs: list[DeadRun]
     failed: list[FailedRun]
+    cursor: str | None

@@ -19,6 +19,7 @@ PUBLIC = {
     "PayloadNotJson": 2,
     "PayloadTooLarge": 2,
     "AgentBusy": 1,
+    "AgentInUse": 1,
     "DuplicateAgent": 2,
     "ConfigurationError": 2,
     "InvalidSetting": 2,

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 from starlette.requests import ClientDisconnect
 
 from omnidaemon.api import create_app
+from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.entrypoints.http.request_errors import TooBusy
-from omnidaemon.entrypoints.http.streams import Streams
+from omnidaemon.entrypoints.http.streams import HANG_UP, Streams
 from tests.unit.entrypoints.http.conftest import caller, made_sdk, problem
 
 PATIENCE_SECONDS = 20
+EVENT = JournalEvent(kind=EventKind.STARTED, task_id="t", topic="greet.user", at=datetime(2030, 1, 1, tzinfo=UTC))
 
 
 class Stream:
@@ -232,6 +236,39 @@ async def _nothing():
     yield
 
 
+@pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
+async def test_a_reader_that_takes_nothing_loses_its_place(spec_version):
+    """And its connection, where the server says how; one that only waits for events keeps both."""
+    streams = Streams(most=1, stall_seconds=0.05)
+    hung_up = []
+    scope = {
+        "type": "http",
+        "asgi": {"spec_version": spec_version},
+        "state": {HANG_UP: lambda: hung_up.append(True)},
+    }
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+        if len(sent) > 2:
+            await asyncio.Event().wait()
+
+    async def events():
+        await asyncio.sleep(0.2)  # longer than a reader may stall
+        for number in range(9):
+            yield attrs.evolve(EVENT, position=number)
+
+    with pytest.raises(ClientDisconnect):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await streams.response(events(), on_pause=lambda: None)(scope, _stays, send)
+    assert (len(sent), hung_up) == (3, [True])
+    streams.response(events(), on_pause=lambda: None)  # there is a place again
+
+
+async def _stays():
+    await asyncio.Event().wait()
+
+
 async def test_a_wait_that_expires_just_then_does_not_keep_the_others(app):
     """Closing ends all of them, also when one is at the end of its patience in that very moment."""
     streams = Streams(keep_alive_seconds=0.05)
@@ -260,6 +297,25 @@ async def test_they_end_with_the_server(app):
     async with stream(app, "/events") as events:
         app.state.streams.close()
         assert await events.event() is None
+
+
+@pytest.mark.parametrize("query", ["task=nope", "task=nope&after=0", "task=no%20pe"])
+async def test_an_unknown_task(app, query):
+    """Is no stream that would be silent for ever."""
+    async with caller(app) as api:
+        problem(await api.get(f"/events?{query}"), 404, "TaskNotFound")
+
+
+async def test_what_the_journal_keeps_of_a_deleted_task(app, sdk):
+    """Is told to who was interrupted before it was deleted; who begins now is told that there is none."""
+    task_id = await finished(sdk)
+    async with stream(app, "/events", f"task={task_id}&after=0") as events:
+        seen = [await events.event() for _ in range(3)][-1]["position"]
+    await sdk.delete_task(task_id)
+    async with stream(app, "/events", f"task={task_id}&after={seen}") as events:
+        assert (await events.event())["kind"] == "deleted"
+    async with caller(app) as api:
+        problem(await api.get(f"/events?task={task_id}"), 404, "TaskNotFound")
 
 
 @pytest.mark.parametrize("query", ["after=-1", "after=x", f"after={2**63}", "topic=" + "x" * 201])

@@ -60,6 +60,16 @@ async def test_an_agent_is_removed():
         problem(await api.delete("/agents/greet.user/greeter"), 404, "AgentNotFound")
 
 
+async def test_an_agent_that_a_live_worker_runs_is_removed_by_force_alone(api):
+    """Its next start would bring it back, and the answer says so."""
+    path = "/agents/greet.user/greeter"
+    told = problem(await api.delete(path), 409, "AgentInUse")
+    assert told["attributes"] == {"topic": "greet.user", "agent": "greeter", "workers": 1}
+    assert "would register it anew" in told["detail"]
+    assert (await api.delete(f"{path}?force=true")).json() == {"moved": 0}
+    problem(await api.get(path), 404, "AgentNotFound")
+
+
 async def test_workers_and_topics(api, sdk):
     """Who works, and what waits."""
     workers = (await api.get("/workers")).json()

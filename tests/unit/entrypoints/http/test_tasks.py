@@ -79,6 +79,16 @@ class TestIdempotencyKeys:
         again = await api.post("/tasks", json=body, headers={"Idempotency-Key": "k"})
         assert again.json()["task_id"] == first
 
+    async def test_the_receipt_says_how_it_stands(self, api):
+        """Of a task that was published before: it may have ended long ago, or not be due."""
+        body = {"topic": "greet.user", "payload": "Alice", "idempotency_key": "k"}
+        await ended(api, (await api.post("/tasks", json=body)).json()["task_id"])
+        assert (await api.post("/tasks", json=body)).json()["status"] == "succeeded"
+        assert (await api.post("/tasks", json={**body, "delay": 100})).json()["status"] == "succeeded"
+        later = {**body, "idempotency_key": "l"}
+        assert (await api.post("/tasks", json={**later, "delay": 100})).json()["status"] == "scheduled"
+        assert (await api.post("/tasks", json=later)).json()["status"] == "scheduled"
+
     async def test_another_payload_is_a_conflict(self, api):
         """That names the task which has the key."""
         first = await published(api, idempotency_key="k")
@@ -213,12 +223,31 @@ class TestDeadLetters:
 
         response = await api.post("/dead-letters/requeue", json={"topic": "fails", "task_ids": [ids[0]]})
         run = {"task_id": ids[0], "agent": "failing"}
-        assert response.json() == {"task_ids": [ids[0]], "runs": [run], "failed": []}
+        assert response.json() == {"task_ids": [ids[0]], "runs": [run], "failed": [], "cursor": None}
         await ended(api, ids[0])
+        problem(await api.post(f"/tasks/{ids[0]}/cancel"), 409, "WrongState")
 
         response = await api.post("/dead-letters/purge", json={"topic": "fails", "all": True})
         assert sorted(response.json()["task_ids"]) == sorted(ids)
         assert (await api.get("/dead-letters")).json() == {"tasks": [], "cursor": None}
+
+    async def test_all_of_them_in_steps(self, api):
+        """As many as were asked for; the cursor goes on."""
+        ids = [await published(api, "fails", number) for number in range(3)]
+        for task_id in ids:
+            await ended(api, task_id)
+        body = {"topic": "fails", "all": True, "limit": 2.0}  # as JSON may write a whole number
+        first = (await api.post("/dead-letters/purge", json=body)).json()
+        assert first["task_ids"] == [ids[2], ids[1]]
+        rest = (await api.post("/dead-letters/purge", json={**body, "cursor": first["cursor"]})).json()
+        assert (rest["task_ids"], rest["cursor"]) == ([ids[0]], None)
+
+    async def test_only_while_it_is_dead(self, api):
+        """A requeue that was meant for a dead letter does not run once more what has ended well."""
+        task_id = await published(api)
+        await ended(api, task_id)
+        told = problem(await api.post(f"/tasks/{task_id}/requeue?only_dead=true"), 409, "WrongState")
+        assert told["attributes"]["state"] == "succeeded, no dead letter"
 
     @pytest.mark.parametrize("deed", ["requeue", "purge"])
     async def test_one_that_is_none(self, api, deed):

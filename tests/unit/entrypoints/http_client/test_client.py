@@ -12,6 +12,7 @@ import pytest
 
 from omnidaemon.bootstrap.api_address import ApiAddress
 from omnidaemon.domain.errors import (
+    AgentInUse,
     AgentNotFound,
     BackendUnavailable,
     BackendUnusable,
@@ -104,17 +105,22 @@ async def test_orders_are_carried_out(sdk, client):
     await client.start_agent("greet", "greeter")
     await client.stop_all_agents()
     assert {agent.status for agent in await client.list_agents()} == {"stopped"}
-    task_id = await client.publish_task("greet", 1, delay=timedelta(hours=1))
+    # To nobody: a worker that has not heard of the stop yet would begin it when it is requeued.
+    task_id = await client.publish_task("unheard", 1, delay=timedelta(hours=1))
     later = await client.publish_task("greet", 1, due_at=datetime.now(UTC) + timedelta(hours=1))
     assert (await client.get_result(later)).status == "scheduled"
     await client.cancel_task(task_id)
     with pytest.raises(WrongState):
         await client.cancel_task(task_id)
+    with pytest.raises(WrongState, match="no dead letter"):
+        await client.requeue_task(task_id, only_dead=True)
     await client.requeue_task(task_id)
     await client.delete_task(task_id)
     assert await client.get_result(task_id) is await client.get_task(task_id) is None
     assert await client.purge_topic("nobody") == 0
-    assert await client.remove_agent("greet", "greeter") == 0
+    with pytest.raises(AgentInUse, match="a live worker runs agent 'greeter'"):
+        await client.remove_agent("greet", "greeter")
+    assert await client.remove_agent("greet", "greeter", force=True) == 0
     await client.start_all_agents()
     (worker,) = await client.list_workers()
     await client.drain_worker(worker.report.incarnation)

@@ -144,6 +144,15 @@ local function drop_settled(id, topic)
     end
 end
 
+-- What those who wait for results are told with the bell: of each run that ended its task, its agent, the length of its
+-- record and that; what is long they read themselves. Of a task that is cancelled, its name.
+local endings = {}
+
+local function tell(id, agent, record)
+    if #record > 4096 then record = '' end
+    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. '\n' .. record
+end
+
 function write.lane()
     local key = P .. 'lanes:' .. take()
     redis.call('HSET', key, take(), take())
@@ -198,10 +207,13 @@ function write.runs()
         local left_length, length, lease, ended = take(), take(), take(), take()
         local ids, members, field = {}, {}, 'r:' .. agent
         local placed, due_scores, lease_scores, end_scores = {}, {}, {}, {}
+        local is_end = old ~= new and ENDED[new]
         for i = 1, count() do
             local id, queued, seconds, result = take(), take(), take(), take()
             local key, member = P .. 't:' .. id, agent .. '/' .. id
-            redis.call('HSET', key, field, head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result)
+            local record = head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result
+            redis.call('HSET', key, field, record)
+            if is_end then tell(id, agent, record) end
             ids[i], members[i] = id, member
             placed[2 * i - 1], placed[2 * i] = positions[id], id
             due_scores[2 * i - 1], due_scores[2 * i] = due, id
@@ -260,6 +272,7 @@ function write.marks()
         if mark == '1' then
             redis.call('HSET', P .. 't:' .. id, 'x', '1')
             redis.call('ZADD', P .. 'cancelled', created, id)
+            tell(id, '', '')
         else
             redis.call('HDEL', P .. 't:' .. id, 'x')
             redis.call('ZREM', P .. 'cancelled', id)
@@ -351,6 +364,7 @@ function write.tombstones()
 end
 
 function write.bell()
+    if #endings > 0 then redis.call('PUBLISH', P .. 'endings', table.concat(endings)) end
     redis.call('PUBLISH', P .. 'bell', '')
 end
 

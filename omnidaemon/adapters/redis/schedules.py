@@ -34,4 +34,4 @@ class RedisSchedules(Schedules):
 
     async def drop(self, task_ids: Sequence[str]) -> None:
         if task_ids:
-            await self._space.connection.command("ZREM", self._space.keys.of("schedules"), *task_ids)
+            await self._space.script("drop", *task_ids)

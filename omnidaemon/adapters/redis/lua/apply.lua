@@ -170,7 +170,7 @@ function write.agents()
             redis.call('HDEL', P .. 'agents', subscription)
         else
             redis.call('HSET', P .. 'agents', subscription, record)
-            redis.call('SADD', P .. 'subscriptions', subscription)
+            redis.call('ZADD', P .. 'pairs', 0, subscription)
         end
     end
     redis.call('INCR', P .. 'agents:revision')
@@ -251,7 +251,7 @@ function write.metrics()
     for _ = 1, count() do
         local subscription, name, command, amount = take(), take(), take(), take()
         redis.call(command, P .. 'metrics', subscription .. ':' .. name, amount)
-        redis.call('SADD', P .. 'subscriptions', subscription)
+        redis.call('ZADD', P .. 'pairs', 0, subscription)
     end
 end
 
@@ -269,25 +269,35 @@ end
 function write.marks()
     for _ = 1, count() do
         local id, mark, created = take(), take(), take()
+        local key = P .. 't:' .. id
+        local place = redis.call('HMGET', key, 't', 'n')
         if mark == '1' then
-            redis.call('HSET', P .. 't:' .. id, 'x', '1')
+            redis.call('HSET', key, 'x', '1')
             redis.call('ZADD', P .. 'cancelled', created, id)
+            redis.call('ZADD', P .. 'marked:' .. place[1], place[2], id)
             tell(id, '', '')
         else
-            redis.call('HDEL', P .. 't:' .. id, 'x')
+            redis.call('HDEL', key, 'x')
             redis.call('ZREM', P .. 'cancelled', id)
+            redis.call('ZREM', P .. 'marked:' .. place[1], id)
         end
     end
 end
 
 function write.unscheduled()
-    for _ = 1, count() do redis.call('ZREM', P .. 'schedules', take()) end
+    for _ = 1, count() do
+        local id = take()
+        redis.call('ZREM', P .. 'schedules', id)
+        redis.call('ZREM', P .. 'scheduled:' .. redis.call('HGET', P .. 't:' .. id, 't'), id)
+    end
 end
 
 function write.scheduled()
     for _ = 1, count() do
         local id, due = take(), take()
+        local place = redis.call('HMGET', P .. 't:' .. id, 't', 'n')
         redis.call('ZADD', P .. 'schedules', 'NX', due, id)
+        redis.call('ZADD', P .. 'scheduled:' .. place[1], place[2], id)
     end
 end
 
@@ -328,6 +338,7 @@ function write.deleted()
         redis.call('ZREM', P .. 'unbegun:' .. topic .. '/', id)
         redis.call('ZREM', P .. 'tasks', id)
         redis.call('ZREM', P .. 'cancelled', id)
+        redis.call('ZREM', P .. 'marked:' .. topic, id)
         redis.call('UNLINK', P .. 't:' .. id)
         drop_settled(id, topic)
         if idempotency ~= '' then

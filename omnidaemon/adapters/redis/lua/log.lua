@@ -10,7 +10,7 @@ local refusal = another_roster()
 if refusal then return refusal end
 local kind, reserves = ARGV[roster_end + 1], ARGV[roster_end + 2] == '1'
 local now = time[1] .. '.' .. string.format('%06d', time[2])
-local tasks, owned, owners, is_scheduled = {}, {}, {}, false
+local tasks, delayed, owners = {}, {}, {}
 for i = roster_end + 3, #ARGV, 6 do
     local id, key, due, owner = ARGV[i], ARGV[i + 4], ARGV[i + 5], ARGV[i]
     if reserves then
@@ -24,12 +24,15 @@ for i = roster_end + 3, #ARGV, 6 do
     if owner == id then
         if due ~= '' then
             redis.call('ZADD', P .. 'schedules', 'NX', due, id)
-            is_scheduled = true
+            delayed[#delayed + 1] = {id, ARGV[i + 1]}
         end
         tasks[#tasks + 1] = {id, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]}
     end
 end
 log(unlogged(tasks), kind)
+for _, task in ipairs(delayed) do
+    redis.call('ZADD', P .. 'scheduled:' .. task[2], redis.call('HGET', P .. 't:' .. task[1], 'n'), task[1])
+end
 
 local reservations = {}
 if reserves then
@@ -39,5 +42,5 @@ if reserves then
         reservations[at] = {owner, stored[1], stored[2], stored[3], is_confirmed}
     end
 end
-if is_scheduled then redis.call('PUBLISH', P .. 'bell', '') end
+if #delayed > 0 then redis.call('PUBLISH', P .. 'bell', '') end
 return {'ok', time[1], time[2], reservations}

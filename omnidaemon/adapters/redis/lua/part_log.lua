@@ -55,7 +55,7 @@ local function log(tasks, kind)
         rows[#rows + 1] = position
         rows[#rows + 1] = id
     end
-    for topic in pairs(names) do redis.call('SADD', P .. 'subscriptions', topic .. '/') end
+    for topic in pairs(names) do redis.call('ZADD', P .. 'pairs', 0, topic .. '/') end
     for _, task in ipairs(tasks) do
         if not task.position then fresh = fresh + 1 end
     end

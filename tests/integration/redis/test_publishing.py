@@ -21,8 +21,8 @@ from omnidaemon.testing.contracts.opening import GREETER
 from omnidaemon.testing.patience import eventually
 from omnidaemon.testing.place import TOPIC
 from omnidaemon.testing.worker import ScriptedWorker, succeeded
+from tests.servers.call_count import CallCount
 from tests.unit.app.faults import Sayings
-from tests.unit.app.test_hot_path import CallCount
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ async def test_a_key_costs_one_more(publisher, scripts):
 async def test_a_publication_costs_few_calls_of_python(publisher, how, bound):
     """Above a bound, the message says which module calls most."""
     drafts = [draft(number) for number in range(1000)]
-    with CallCount() as calls:
+    with CallCount(1000) as calls:
         if how == "one by one":
             for each in drafts:
                 await publisher.publish([each])

@@ -2,7 +2,10 @@
 
 `driver.py PEER worker` works until it is told to stop. `driver.py PEER client` obeys lines of JSON and answers each
 with one: `{"do": "publish", "how": "one by one" | "gathered" | "many", "count", "first", "seconds"}` → `{"seconds"}`,
-`{"do": "check", "count"}` → `{"checked"}`, `{"do": "latency", "count"}` → `{"seconds": […]}`.
+`{"do": "check", "count"}` → `{"checked"}`, `{"do": "latency", "count"}` → `{"seconds": […]}`,
+`{"do": "steady", "rate", "seconds"}` → `{"published", "seconds", "latencies": […]}`, `{"do": "listing", "count"}` →
+`{"listed", "seconds"}`, and `{"do": "start"}` → `{}`, after which it works itself. `driver.py PEER api` serves HTTP;
+`driver.py PEER http` is a client of that one, with the orders of `http_load.py`.
 """
 
 import asyncio
@@ -18,6 +21,8 @@ SLOTS = "BENCH_SLOTS"
 _LARGE = "x" * int(os.environ.get("BENCH_RESULT_BYTES", "0"))
 _PATIENCE_SECONDS = 60.0
 _GATHERED = 100
+_TICK_SECONDS = 0.01
+_LISTED_TIMES = 3
 
 
 def payload_of(number: int, seconds: float) -> dict:
@@ -72,16 +77,61 @@ class Orders:
             await asyncio.sleep(0.005)
         return {"seconds": seconds}
 
+    async def steady(self, rate: float, seconds: float) -> dict:
+        """Publish at this rate, in a call for each hundredth of a second; how long the first of each call took from
+        before the call to its result."""
+        waits = []
+        published = 0
+        started = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            while (passed := time.perf_counter() - started) < seconds:
+                if (due := int(rate * passed) - published) > 0:
+                    before = time.perf_counter()
+                    payloads = [payload_of(published + number, 0.0) for number in range(due)]
+                    first, *_ = await self._client.publish_together(payloads)
+                    waits.append(group.create_task(self._waited(first, published, before)))
+                    published += due
+                await asyncio.sleep(_TICK_SECONDS)
+            spent = time.perf_counter() - started
+        return {"published": published, "seconds": spent, "latencies": [wait.result() for wait in waits]}
 
-async def obey(peer) -> None:
+    async def _waited(self, task, number: int, before: float) -> float:
+        result = await self._client.result(task)
+        if result != number:
+            raise ValueError(f"task {task} came to {result!r}, not {number}")
+        return time.perf_counter() - before
+
+    async def listing(self, count: int) -> dict:
+        """How long it takes to list so many results, the median of a few times."""
+        spent = []
+        for _ in range(_LISTED_TIMES):
+            started = time.perf_counter()
+            listed = await self._client.listing(count)
+            spent.append(time.perf_counter() - started)
+        return {"listed": listed, "seconds": sorted(spent)[_LISTED_TIMES // 2]}
+
+    async def start(self) -> dict:
+        """Work in this process too, from now on."""
+        await self._client.start()
+        return {}
+
+
+async def obey(opened) -> None:
     """Take orders until there are no more."""
     loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
-        orders = Orders(await stack.enter_async_context(peer.client()))
+        orders = await stack.enter_async_context(opened)
         print(json.dumps({"ready": True}), flush=True)
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             order = json.loads(line)
             print(json.dumps(await getattr(orders, order.pop("do"))(**order)), flush=True)
+
+
+@contextlib.asynccontextmanager
+async def orders_of(peer):
+    """What a peer's client is told."""
+    async with peer.client() as client:
+        yield Orders(client)
 
 
 def main() -> None:
@@ -90,8 +140,16 @@ def main() -> None:
     peer = importlib.import_module(f"peers.{name}")
     if part == "worker":
         peer.work(int(os.environ[SLOTS]))
+    elif part == "client":
+        asyncio.run(obey(orders_of(peer)))
     else:
-        asyncio.run(obey(peer))
+        import http_load  # what follows is measured of OmniDaemon alone
+
+        http_load.allow_many_connections()
+        if part == "api":
+            peer.serve()
+        else:
+            asyncio.run(obey(http_load.HttpOrders()))
 
 
 if __name__ == "__main__":

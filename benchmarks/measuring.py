@@ -18,11 +18,24 @@ Figures = dict[str, float]
 _AT_ONCE = 10_000
 
 
+def surroundings(folder: Path, redis_url: str, **more: str) -> dict[str, str]:
+    """The environment of the processes of one measurement, in a folder of its own."""
+    return {
+        "REDIS_URL": redis_url,
+        "OMNIDAEMON_DATA_DIR": str(folder / "data"),
+        "OMNIDAEMON_LOG_LEVEL": "ERROR",
+        "BENCH_FILE": str(folder / "tasks.db"),
+        "BENCH_SLOTS": "100",
+        "BENCH_TALLY": str(folder / "tally"),
+        **more,
+    }
+
+
 @attrs.frozen(kw_only=True)
 class Contestant:
     """A peer under certain conditions. `backlog` tasks are published before its workers start, `count` of them drained
     while it is watched; `each` are published one by one, `each` by concurrent calls, the rest as many at once. Handlers
-    take `seconds`."""
+    take `seconds`. Without `workers` the client works itself."""
 
     name: str
     peer: Peer
@@ -40,16 +53,8 @@ class Contestant:
         """Everything that can be told of it, in a folder of its own."""
         folder.mkdir()
         emptied(redis_url)
-        environment = {
-            "REDIS_URL": redis_url,
-            "OMNIDAEMON_DATA_DIR": str(folder / "data"),
-            "OMNIDAEMON_LOG_LEVEL": "ERROR",
-            "BENCH_FILE": str(folder / "tasks.db"),
-            "BENCH_SLOTS": str(self.slots),
-            "BENCH_TALLY": str(folder / "tally"),
-            "BENCH_RESULT_BYTES": str(self.result_bytes),
-            **self.environment,
-        }
+        own = {"BENCH_SLOTS": str(self.slots), "BENCH_RESULT_BYTES": str(self.result_bytes)}
+        environment = surroundings(folder, redis_url, **own, **self.environment)
         tallies, errors = Tallies(folder / "tally"), folder / "errors"
         published = max(self.count, self.backlog)
         with ExitStack() as stack:
@@ -65,6 +70,9 @@ class Contestant:
             workers = [
                 stack.enter_context(running(self.peer, "worker", environment, errors)) for _ in range(self.workers)
             ]
+            if not workers:
+                client.ask(do="start")
+                workers = [client]
             tallies.wait(self.count, workers)
             figures["drain /s"] = tallies.rate()
             figures["worker CPU µs per task"] = tallies.cpu_seconds() * 1e6

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chart import chart
 from environments import HERE
 
 PAGE = HERE.parent / "docs" / "reference" / "performance.md"
+CHART = PAGE.with_name("performance.svg")
 
 Figures = Mapping[str, float]
 Rounds = Mapping[str, Sequence[Figures | None]]
@@ -61,14 +63,41 @@ def table_of(figures: Medians) -> str:
     return _table(("", *_COLUMNS), rows)
 
 
+def alone_table(figures: Medians, limits: Summaries) -> str:
+    """OmniDaemon under other conditions, handlers that take a second, and the limits, as Markdown."""
+    columns = ("drain /s", "worker CPU µs per task", "handlers at once", "worker RSS MB")
+    alone = [name for name, told in figures.items() if "drain /s" in told and "enqueue one by one /s" not in told]
+    rows = [(name, *(_cell(figures[name].get(column)) for column in columns)) for name in alone]
+    least = [(name, _cell(figure), "", "", "") for name, figure in limits.items()]
+    return _table(("", *columns), [*rows, *least])
+
+
+def scenes_table(figures: Medians) -> str:
+    """What is not a drain, each figure on a line of its own, as Markdown; empty when nothing of it was measured."""
+    rows = [
+        (name if number == 0 else "", key, _cell(summary))
+        for name, told in figures.items()
+        if "drain /s" not in told
+        for number, (key, summary) in enumerate(told.items())
+    ]
+    return _table(("", "figure", "median"), rows) if rows else ""
+
+
 def profile_table(told: Mapping[str, Any]) -> str:
     """Where the CPU goes, as Markdown."""
     return _table(("share", "where"), [(f"{share:.1%}", f"`{place}`") for place, share in told["rows"]])
 
 
 def write_page(results: Path) -> None:
-    """Write the page."""
+    """Write the page, and its chart."""
     PAGE.write_text(page_of(results), encoding="utf-8")
+    CHART.write_text(chart_of(results), encoding="utf-8")
+
+
+def chart_of(results: Path) -> str:
+    """The chart of these results."""
+    figures = medians(json.loads((results / "latest.json").read_text(encoding="utf-8"))["figures"])
+    return chart(figures)
 
 
 def page_of(results: Path) -> str:
@@ -80,7 +109,8 @@ def page_of(results: Path) -> str:
         "machine": _machine(latest),
         "beside": table_of(medians(latest["figures"])),
         "ratios": _table(("within this run", ""), [*_ratios(latest["figures"], latest["limits"])]),
-        "alone": _alone(medians(latest["figures"]), latest["limits"]),
+        "alone": alone_table(medians(latest["figures"]), latest["limits"]),
+        "scenes": scenes_table(medians(latest["figures"])) or "Not measured in this run.",
         "failures": "\n".join(f"- {name}: `{error}`" for name, error in latest["failures"].items()) or "None.",
         "setups": "\n".join(_setup(name, setup) for name, setup in latest["setups"].items()),
         **{f"profile of {backend}": profile_table(told) for backend, told in profile.items()},
@@ -135,6 +165,13 @@ def _ratios(figures: Rounds, limits: Summaries) -> Iterable[tuple[str, str]]:
         yield "drain at a depth of 200,000 ÷ of 10,000", f"{_ratio(figures, deep, drain, one, drain):.2f}"
         yield "drain with 2 processes ÷ with 1", f"{_ratio(figures, two, drain, one, drain):.2f}"
         yield "worker CPU per task with 2 processes ÷ with 1", f"{_ratio(figures, two, cpu, one, cpu):.2f}"
+    if "listing" in figures:
+        listing = _ratio(figures, "listing, earlier_omnidaemon", "listing s", "listing", "listing s")
+        yield "listing 10,000 results ÷ the earlier omnidaemon's", f"1/{listing:.1f}"
+    if "starting" in figures:
+        for what in ("import omnidaemon", "from omnidaemon import OmniDaemonSDK", "omni --help"):
+            ratio = _ratio(figures, "starting", f"{what} s", "starting", "import fastapi s")
+            yield f"`{what}` ÷ `python -c 'import fastapi'`", f"{ratio:.2f}"
 
 
 def _is_beside(rounds: Sequence[Figures | None]) -> bool:
@@ -145,14 +182,6 @@ def _ratio(figures: Rounds, name: str, key: str, other: str, other_key: str) -> 
     """Of each round that has both, since a machine that others use is another one from round to round."""
     pairs = zip(figures[name], figures[other], strict=False)
     return statistics.median(a[key] / b[other_key] for a, b in pairs if a is not None and b is not None)
-
-
-def _alone(figures: Medians, limits: Summaries) -> str:
-    columns = ("drain /s", "worker CPU µs per task", "handlers at once", "worker RSS MB")
-    beside = [name for name in figures if "enqueue one by one /s" not in figures[name]]
-    rows = [(name, *(_cell(figures[name].get(column)) for column in columns)) for name in beside]
-    limits = [(name, _cell(figure), "", "", "") for name, figure in limits.items()]
-    return _table(("", *columns), [*rows, *limits])
 
 
 def _setup(name: str, setup: Mapping[str, Any]) -> str:

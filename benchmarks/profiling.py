@@ -19,7 +19,7 @@ from typing import Any
 from environments import environment, peer
 from page import profile_table, write_page
 from run import RESULTS
-from servers import Tallies, private_redis, running
+from servers import Failed, Tallies, private_redis, running
 
 _SAMPLER = ("py-spy==0.4.3",)
 _NAMED = 0.9
@@ -57,6 +57,8 @@ def profile(backend: str, folder: Path, redis_url: str, tasks: int, rate: int) -
         finally:
             sampling.send_signal(2)
             sampling.wait(30)
+    if not stacks.exists():
+        raise Failed(f"{tasks} tasks were drained before the sampler had begun: take more")
     counts: Counter[str] = Counter()
     for line in stacks.read_text(encoding="utf-8").splitlines():
         frames, _, count = line.rpartition(" ")
@@ -93,7 +95,7 @@ def _table(counts: Counter[str]) -> dict[str, Any]:
 def main() -> None:
     """By the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", type=int, default=30_000)
+    parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--keep", action="store_true", help="write the results and docs/reference/performance.md")
     options = parser.parse_args()

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ import attrs
 from environments import HERE, described, other_checkout, peer
 from limits import redis_limit, sqlite_limit
 from measuring import Contestant, Figures
-from page import medians, table_of, write_page
+from page import alone_table, medians, scenes_table, table_of, write_page
+from scenes import Listening, Listing, Publishing, Starting, Steadily
 from servers import Failed, private_redis, redis_binary
 
 RESULTS = HERE / "results"
@@ -34,6 +35,9 @@ _WITH_THREADS = {"dramatiq", "celery", "huey"}
 """These have no coroutines: 2,000 handlers at once would be as many threads."""
 _STREAMS = {"EVENT_BUS_TYPE": "redis_stream"}
 _SQLITE = {"EVENT_BUS_TYPE": "sqlite"}
+_MEMORY = {"EVENT_BUS_TYPE": "memory"}
+
+Measured = Contestant | Publishing | Listening | Steadily | Listing | Starting
 
 
 def contestants(options: argparse.Namespace) -> list[Contestant]:
@@ -44,8 +48,9 @@ def contestants(options: argparse.Namespace) -> list[Contestant]:
         "omnidaemon, SQLite": "omnidaemon",
         "huey, SQLite": "huey",
     }
-    if unknown := set(options.only) - set(modules):
-        sys.exit(f"{', '.join(sorted(unknown))}: not one of {'; '.join(modules)}")
+    known = (*modules, *(one.name for one in alone(options)), *scenes(options))
+    if unknown := set(options.only) - set(known):
+        sys.exit(f"{', '.join(sorted(unknown))}: not one of {'; '.join(known)}")
     chosen = [
         Contestant(
             name=name,
@@ -64,18 +69,43 @@ def contestants(options: argparse.Namespace) -> list[Contestant]:
     return chosen
 
 
-def alone() -> list[Contestant]:
+def alone(options: argparse.Namespace) -> list[Contestant]:
     """OmniDaemon under other conditions."""
-    plain = Contestant(name="", peer=peer("omnidaemon"), environment=_STREAMS, count=10_000, each=0, latencies=0)
+    count = 2 * options.tasks
+    plain = Contestant(name="", peer=peer("omnidaemon"), environment=_STREAMS, count=count, each=0, latencies=0)
     return [
         attrs.evolve(plain, name="10,000 tasks, the rest as above"),
-        attrs.evolve(plain, name="10,000 of a backlog of 200,000", backlog=200_000),
+        attrs.evolve(plain, name="10,000 of a backlog of 200,000", backlog=20 * count),
         attrs.evolve(plain, name="2 processes", workers=2),
         attrs.evolve(plain, name="results of 1 kB", result_bytes=1_000),
         attrs.evolve(plain, name="results of 10 kB", result_bytes=10_000),
         attrs.evolve(plain, name="SQLite, 2 processes", workers=2, environment=_SQLITE),
-        attrs.evolve(plain, name="SQLite, 10,000 of a backlog of 200,000", backlog=200_000, environment=_SQLITE),
+        attrs.evolve(plain, name="SQLite, 10,000 of a backlog of 200,000", backlog=20 * count, environment=_SQLITE),
+        attrs.evolve(plain, name="memory, within one process", workers=0, environment=_MEMORY),
     ]
+
+
+def scenes(options: argparse.Namespace) -> dict[str, Callable[[], Measured]]:
+    """What is not a drain, by name. The earlier project lists too, for comparison. Only what is asked for is made."""
+    tasks = options.tasks
+    made = {
+        "HTTP": (Publishing, _STREAMS, {"count": tasks // 5}),
+        "HTTP, SQLite": (Publishing, _SQLITE, {"count": tasks // 5}),
+        "Server-Sent Events": (Listening, _STREAMS, {"listeners": tasks // 5}),
+        "steady load": (Steadily, _STREAMS, {"count": 2 * tasks, "seconds": tasks / 1000}),
+        "steady load, SQLite": (Steadily, _SQLITE, {"count": 2 * tasks, "seconds": tasks / 1000}),
+        "listing": (Listing, _STREAMS, {"count": 2 * tasks}),
+        "listing, SQLite": (Listing, _SQLITE, {"count": 2 * tasks}),
+        "listing, earlier_omnidaemon": (Listing, {}, {"count": 2 * tasks}),
+        "starting": (Starting, {}, {}),
+    }
+
+    def maker(name: str) -> Callable[[], Measured]:
+        kind, environment, more = made[name]
+        module = "earlier_omnidaemon" if name.endswith("earlier_omnidaemon") else "omnidaemon"
+        return lambda: kind(name=name, peer=peer(module), environment=environment, **more)
+
+    return {name: maker(name) for name in made}
 
 
 def crowd(fastest: Iterable[Contestant]) -> list[Contestant]:
@@ -97,7 +127,7 @@ class Run:
         self.limits: list[Figures] = []
         self.failures: dict[str, str] = {}
 
-    def measure(self, one: Contestant) -> None:
+    def measure(self, one: Measured) -> None:
         """Once more; one that fails is told of, and the others go on."""
         self._measured += 1
         try:
@@ -153,9 +183,12 @@ def measured(run: Run, options: argparse.Namespace) -> None:
     rates = {
         name: figures["drain /s"]["median"] for name, figures in medians(run.figures).items() if "drain /s" in figures
     }
-    others = [one for one in wanted if one.name in rates and one.peer.module not in {"omnidaemon", *_WITH_THREADS}]
-    fastest = sorted(others, key=lambda one: rates[one.name], reverse=True)[:2]
-    rest = [] if options.brief else [*crowd([wanted[0], *fastest]), *alone()]
+    rivals = [one for one in wanted if one.name in rates and one.peer.module not in {"omnidaemon", *_WITH_THREADS}]
+    fastest = sorted(rivals, key=lambda one: rates[one.name], reverse=True)[:2]
+    others = [one for one in alone(options) if one.name in options.only or not options.only]
+    others += [make() for name, make in scenes(options).items() if name in options.only or not options.only]
+    rest: list[Measured] = [] if options.only or options.brief else [*crowd([wanted[0], *fastest])]
+    rest += others if options.only or not options.brief else []
     for _ in range(options.rounds):
         for one in rest:
             run.measure(one)
@@ -166,11 +199,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tasks", type=int, default=5000, help="how many are drained, a multiple of 250")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this one, of peers or the rest; may be repeated",
+    )
     parser.add_argument(
         "--against", type=Path, metavar="CHECKOUT", help="another checkout of OmniDaemon, beside this one"
     )
-    parser.add_argument("--brief", action="store_true", help="without 2,000 slots, depths, processes and result sizes")
+    parser.add_argument("--brief", action="store_true", help="peers and SQLite only, or what `--only` names")
     parser.add_argument("--keep", action="store_true", help="write the results and docs/reference/performance.md")
     options = parser.parse_args()
     if options.tasks % 250 or options.tasks <= 0:
@@ -188,7 +227,8 @@ def main() -> None:
         "limits": medians({"": run.limits})[""],
         "failures": run.failures,
     }
-    print(table_of(medians(run.figures)))
+    known = medians(run.figures)
+    print("\n\n".join((table_of(known), alone_table(known, told["limits"]), scenes_table(known))))
     if options.keep:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "latest.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -21,6 +21,8 @@ import tally
 from environments import HERE, Peer
 
 PATIENCE_SECONDS = 120.0
+_OBEDIENT = ("client", "http")
+"""The parts that take orders."""
 
 
 class Failed(Exception):
@@ -38,12 +40,18 @@ def redis_binary() -> str:
     )
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
 def private_redis(folder: Path) -> Iterator[str]:
     """A server of this run's own on loopback, which keeps nothing on disk; its address."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [redis_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -87,7 +95,7 @@ class Process:
                 env=settings,
                 cwd=errors.parent,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if part == "client" else log,
+                stdout=subprocess.PIPE if part in _OBEDIENT else log,
                 stderr=log,
                 start_new_session=True,
             )
@@ -134,6 +142,22 @@ class Process:
                     waiting += map(int, children.read_text().split())
         return total
 
+    def cpu_seconds(self) -> float:
+        """What it has used of the processors so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def wait_for_port(self, port: int) -> None:
+        """Return once it listens there."""
+        ends_at = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return
+            self.check()
+            if time.monotonic() > ends_at:
+                raise Failed(f"{self._what} does not listen in {PATIENCE_SECONDS:g} s")
+            time.sleep(0.02)
+
     def stop(self) -> None:
         """Ask it to end, then make it."""
         for how, seconds in ((signal.SIGTERM, 10.0), (signal.SIGKILL, PATIENCE_SECONDS)):
@@ -152,7 +176,7 @@ def running(peer: Peer, part: str, environment: Mapping[str, str], errors: Path)
     """A process of the peer for as long as this lasts."""
     process = Process(peer, part, environment, errors)
     try:
-        if part == "client":
+        if part in _OBEDIENT:
             process.answer()
         yield process
     finally:

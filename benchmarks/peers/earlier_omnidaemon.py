@@ -69,6 +69,9 @@ class Client:
             await asyncio.sleep(0.001)
         return found["result"]["number"] if "result" in found else found["number"]
 
+    async def listing(self, count: int) -> int:
+        return len(await self._sdk.list_results(limit=count))
+
 
 @contextlib.asynccontextmanager
 async def client() -> AsyncIterator[Client]:

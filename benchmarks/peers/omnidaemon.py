@@ -10,6 +10,7 @@ from tally import handle
 
 REQUIREMENTS = ()
 TOPIC = "bench.tasks"
+_LARGEST_PAGE = 1000
 
 
 def _sdk(slots: int = 100) -> OmniDaemonSDK:
@@ -20,6 +21,11 @@ def _sdk(slots: int = 100) -> OmniDaemonSDK:
 
 def work(slots: int) -> None:
     _sdk(slots).run()
+
+
+def serve() -> None:
+    """The HTTP API alone, of a process without agents."""
+    OmniDaemonSDK().run()
 
 
 class Client:
@@ -35,12 +41,25 @@ class Client:
     async def result(self, task: str) -> object:
         return (await self._sdk.wait_for_result(task, timeout=60)).result
 
+    async def listing(self, count: int) -> int:
+        page = await self._sdk.list_tasks(limit=min(count, _LARGEST_PAGE))
+        listed = len(page.results)
+        while page.cursor and listed < count:
+            page = await self._sdk.list_tasks(cursor=page.cursor, limit=min(count - listed, _LARGEST_PAGE))
+            listed += len(page.results)
+        return listed
+
+    async def start(self) -> None:
+        """Work in this process."""
+        await self._sdk.start()
+
 
 @contextlib.asynccontextmanager
 async def client() -> AsyncIterator[Client]:
     async with _sdk():
         pass  # the agent is registered from now on: tasks go to its queue, and no backlog of the topic has to be moved
-    sdk = OmniDaemonSDK()
+    # With agents, for a bus and a store that are this process's own: it works too, once it is started.
+    sdk = _sdk()
     try:
         yield Client(sdk)
     finally:

@@ -56,8 +56,9 @@ class SystemClock(Clock):
 class Uuid7Ids(IdSource):
     """UUIDs of version 7 (RFC 9562, section 5.7): milliseconds since 1970, then 74 random bits. Thread-safe.
 
-    Strictly increasing within a process: an id that would not be is the one before plus a random step (section 6.2,
-    method 2), whose carry runs into the milliseconds. So it holds too when the clock is set back.
+    Strictly increasing within a process: in a millisecond that has an id already, the next is the one before plus a
+    random step (section 6.2, method 2), whose carry runs into the milliseconds. So it holds too when the clock is set
+    back.
     """
 
     def __init__(self) -> None:
@@ -66,8 +67,10 @@ class Uuid7Ids(IdSource):
 
     def new_id(self) -> str:
         with self._lock:
-            fresh = (time.time_ns() // 1_000_000) << 74 | secrets.randbits(74)
-            if fresh <= self._latest:
+            milliseconds = time.time_ns() // 1_000_000
+            if milliseconds > self._latest >> 74:
+                fresh = milliseconds << 74 | secrets.randbits(74)
+            else:
                 fresh = self._latest + 1 + secrets.randbits(32)
             self._latest = fresh
         milliseconds, high, low = fresh >> 74, fresh >> 62 & 0xFFF, fresh & (1 << 62) - 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omnidaemon.domain.errors import MismatchedPair
-from omnidaemon.ports.bus import BusCapabilities
+from omnidaemon.ports.bus import BusCapabilities, EventBus, LoggingBus
 from omnidaemon.ports.storage import StorageCapabilities
 
 
@@ -18,3 +18,9 @@ def mismatch(bus: BusCapabilities, store: StorageCapabilities) -> MismatchedPair
     if not bus.is_host_local and store.is_host_local:
         return MismatchedPair(bus.name, store.name, "workers on other machines reach the bus, but not this store")
     return None
+
+
+def logging_bus(bus: EventBus, store: StorageCapabilities) -> LoggingBus | None:
+    """The bus as one that writes the store's task log too, None where that takes a call of its own."""
+    scope = bus.capabilities.transaction_scope
+    return bus if isinstance(bus, LoggingBus) and scope is not None and scope == store.transaction_scope else None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TypedDict, cast
 
 import attrs
 
-from omnidaemon.app.joined_log import JoinedLog
+from omnidaemon.app.joined_publishing import MOST_TASKS, JoinedPublishing
+from omnidaemon.app.pairing import logging_bus
 from omnidaemon.domain.errors import (
     IdempotencyConflict,
     InvalidName,
@@ -24,7 +26,7 @@ from omnidaemon.domain.names import checked_name, is_name
 from omnidaemon.domain.task import Task
 from omnidaemon.domain.texts import LONGEST_TEXT, is_text
 from omnidaemon.domain.webhook_url import checked_webhook
-from omnidaemon.ports.bus import Confirmation, EventBus
+from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from omnidaemon.ports.clock import Clock, IdSource
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.storage import Storage
@@ -33,6 +35,9 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 _LONGEST_DELAY = timedelta(seconds=1e10)
 """Three centuries; what is longer is a slip, such as milliseconds."""
 
+_key_of = attrgetter("idempotency_key")
+_due_at_of = attrgetter("due_at")
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _DELAY = "zero to 10,000,000,000 seconds"
 _TEXT = f"a text of at most {LONGEST_TEXT} characters that UTF-8 can carry"
 
@@ -85,38 +90,49 @@ class Publisher:
     ) -> None:
         self._bus = bus
         self._storage = storage
-        self._log = JoinedLog(storage.log)
+        logging = logging_bus(bus, storage.capabilities)
+        self._joined = JoinedPublishing(self._published_and_logged if logging is None else logging.publish_logged)
         self._clock = clock
         self._ids = ids
         self._codec = codec
         self._telemetry = telemetry
         self._payload_max_bytes = payload_max_bytes
 
-    async def publish(self, drafts: Sequence[Draft]) -> list[str]:
+    async def publish(self, drafts: Iterable[Draft]) -> list[str]:
         """The ids of the published tasks, in order. All drafts are checked before any is published.
 
         Raises `InvalidInput` for a draft that cannot be published, `IdempotencyConflict`, `BackendUnavailable` when
         the store that keeps keys and schedules is away, and `PublishFailed` for the first task that the bus did not
         confirm; those before and after it may have been published.
         """
-        return await self._send([self._task(draft) for draft in drafts])
+        now = self._clock.now().at
+        tasks = [self._task(draft, now) for draft in drafts]
+        if any(map(_key_of, tasks)):
+            tasks = await self._send_keyed(tasks)
+        else:
+            await self._send(tasks)
+        return [task.task_id for task in tasks]
 
-    async def _send(self, tasks: list[Task]) -> list[str]:
+    async def _send_keyed(self, tasks: list[Task]) -> list[Task]:
+        """Publish what is not known to be published. The tasks that the keys belong to, each in the place of its
+        own."""
         keyed = [task for task in tasks if task.idempotency_key is not None]
-        stored = dict(zip((t.task_id for t in keyed), await self._reserved(keyed), strict=True)) if keyed else {}
+        stored = dict(zip((task.task_id for task in keyed), await self._reserved(keyed), strict=True))
         chosen = [stored[task.task_id][0] if task.task_id in stored else task for task in tasks]
         confirmed = {task.task_id for task, is_confirmed in stored.values() if is_confirmed}
         wanted = {task.task_id: task for task in chosen if task.task_id not in confirmed}
-        delayed = [task for task in wanted.values() if task.due_at is not None]
-        fresh = [task for task in wanted.values() if task.due_at is None]
-        if delayed:
-            await self._storage.schedules.put(delayed)
-        if fresh:
-            await self._publish_now(fresh)
-        reserved = [task_id for task_id in wanted if wanted[task_id].idempotency_key is not None]
+        await self._send(list(wanted.values()))
+        reserved = [task_id for task_id, task in wanted.items() if task.idempotency_key is not None]
         if reserved:
             await self._storage.log.confirm(reserved)
-        return [task.task_id for task in chosen]
+        return chosen
+
+    async def _send(self, tasks: Sequence[Task]) -> None:
+        if any(map(_due_at_of, tasks)):
+            await self._storage.schedules.put([task for task in tasks if task.due_at is not None])
+            tasks = [task for task in tasks if task.due_at is None]
+        if tasks:
+            await self._publish_now(tasks)
 
     async def _reserved(self, keyed: Sequence[Task]) -> list[tuple[Task, bool]]:
         """For each keyed task the one that its key belongs to, and whether that one is known to be published."""
@@ -134,16 +150,8 @@ class Publisher:
         return _is_same_json(self._codec.decode_value(known.payload), self._codec.decode_value(task.payload))
 
     async def _publish_now(self, tasks: Sequence[Task]) -> None:
-        """Hand the tasks to the bus and log them, at once. A failed log write is healed by begin()."""
-        receipts, logged = await asyncio.gather(self._bus.publish(tasks), self._log.add(tasks), return_exceptions=True)
-        if isinstance(receipts, BaseException):
-            raise receipts
+        receipts = await self._joined.publish(tasks)
         failed = [receipt for receipt in receipts if receipt.confirmation is not Confirmation.CONFIRMED]
-        if isinstance(logged, OmniDaemonError):
-            if published := len(receipts) - len(failed):
-                self._telemetry.say(Level.WARNING, f"{published} tasks are published but not logged yet: {logged}")
-        elif isinstance(logged, BaseException):
-            raise logged
         if failed:
             # Nobody will ever begin what the bus refused: without this it would be queued for ever in the log. A keyed
             # task is left alone: whoever else found its key may have published it, and a worker will in a minute.
@@ -154,13 +162,30 @@ class Publisher:
             failure = NobodyListens if first.receivers == 0 else PublishFailed
             raise failure(first.task_id, first.reason, is_unknown=first.task_id not in refused)
 
+    async def _published_and_logged(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        """Hand the tasks to the bus and log them, at once. A failed log write is healed by begin()."""
+        receipts, logged = await asyncio.gather(self._bus.publish(tasks), self._logged(tasks), return_exceptions=True)
+        if isinstance(receipts, BaseException):
+            raise receipts
+        if isinstance(logged, OmniDaemonError):
+            if published := sum(receipt.confirmation is Confirmation.CONFIRMED for receipt in receipts):
+                self._telemetry.say(Level.WARNING, f"{published} tasks are published but not logged yet: {logged}")
+        elif isinstance(logged, BaseException):
+            raise logged
+        return receipts
+
+    async def _logged(self, tasks: Sequence[Task]) -> None:
+        """In steps: 200,000 in one would keep a server from everybody else for longer than a deadline."""
+        for at in range(0, len(tasks), MOST_TASKS):
+            await self._storage.log.add(tasks[at : at + MOST_TASKS])
+
     # --- from a draft to a task ---------------------------------------------------------------------------------------
 
-    def _task(self, draft: Draft) -> Task:
+    def _task(self, draft: Draft, now: datetime) -> Task:
         payload = self._codec.encode_payload(draft.payload)
         if len(payload) > self._payload_max_bytes:
             raise PayloadTooLarge(len(payload), self._payload_max_bytes)
-        return task_of(draft, payload, task_id=self._ids.new_id(), now=self._clock.now().at)
+        return task_of(draft, payload, task_id=self._ids.new_id(), now=now)
 
 
 def task_of(draft: Draft, payload: bytes, *, task_id: str, now: datetime) -> Task:
@@ -171,13 +196,13 @@ def task_of(draft: Draft, payload: bytes, *, task_id: str, now: datetime) -> Tas
         payload=payload,
         created_at=now,
         due_at=_due_at(draft, now),
-        headers=_headers(draft.headers),
+        headers=_NO_HEADERS if draft.headers is None else _headers(draft.headers),
         webhook=_told(draft, "webhook", draft.webhook, checked_webhook),
         reply_to=_told(draft, "reply_to", draft.reply_to, _topic),
         hops=draft.hops,
-        correlation_id=_text("correlation_id", draft.correlation_id) or task_id,
-        causation_id=_text("causation_id", draft.causation_id),
-        idempotency_key=_text("idempotency_key", draft.idempotency_key),
+        correlation_id=task_id if draft.correlation_id is None else _text("correlation_id", draft.correlation_id),
+        causation_id=None if draft.causation_id is None else _text("causation_id", draft.causation_id),
+        idempotency_key=None if draft.idempotency_key is None else _text("idempotency_key", draft.idempotency_key),
     )
 
 
@@ -228,11 +253,10 @@ def _seconds(value: object) -> timedelta:
 
 
 def _headers(headers: object) -> Mapping[str, str]:
-    given: object = {} if headers is None else headers
-    if not isinstance(given, Mapping):
-        raise InvalidValue("headers", given, "a mapping of names to texts")
+    if not isinstance(headers, Mapping):
+        raise InvalidValue("headers", headers, "a mapping of names to texts")
     checked: dict[str, str] = {}
-    for name, value in cast("Mapping[object, object]", given).items():
+    for name, value in cast("Mapping[object, object]", headers).items():
         checked_name("header", name)
         if not is_text(value):
             # Not shown: a header may be a secret.
@@ -241,9 +265,7 @@ def _headers(headers: object) -> Mapping[str, str]:
     return MappingProxyType(checked)
 
 
-def _text(name: str, value: object) -> str | None:
-    if value is None:
-        return None
+def _text(name: str, value: object) -> str:
     if value != "" and is_text(value):
         return str(value)
     raise InvalidValue(name, value, f"{_TEXT}, not an empty one")

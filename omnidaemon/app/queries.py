@@ -154,12 +154,16 @@ class Queries:
     async def result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
         """The task's result whatever its status, None when the task is unknown; `TaskNotFound` for a strange agent."""
         record = (await self._storage.queries.records([task_id])).get(task_id)
-        return None if record is None else self._result(record, agent)
+        return None if record is None else self.result_of(record, agent)
+
+    def result_of(self, record: TaskRecord, agent: str | None = None) -> TaskResult:
+        """What a person gets to see of a task that is known; errors as of `result()`."""
+        return TaskResult.of(record, agent, self._codec.decode_value)
 
     async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> ResultPage:
         """Results that match, a page at a time."""
         page = await self._storage.queries.find(wanted, cursor, limit)
-        return ResultPage(results=tuple(self._result(record, None) for record in page.records), cursor=page.cursor)
+        return ResultPage(results=tuple(self.result_of(record) for record in page.records), cursor=page.cursor)
 
     async def webhooks(self, wanted: OutboxFilter, cursor: str | None = None, limit: int = 100) -> WebhookPage:
         """Webhooks and replies that match, a page at a time."""
@@ -173,7 +177,7 @@ class Queries:
             return None
         task = record.task if isinstance(record.task, Task) else None
         return TaskDetails(
-            result=self._result(record, None),
+            result=self.result_of(record),
             payload=self._codec.decode_value(task.payload) if task else None,
             task=task,
             unreadable=record.task if isinstance(record.task, Unreadable) else None,
@@ -198,9 +202,6 @@ class Queries:
         if task_id in await self._storage.queries.records([task_id]):
             return True
         return after is not None and bool(await self._storage.journal.read(after, task_id, 1))
-
-    def _result(self, record: TaskRecord, agent: str | None) -> TaskResult:
-        return TaskResult.of(record, agent, self._codec.decode_value)
 
     # --- agents and workers -------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
 from functools import partial
 
@@ -12,20 +13,23 @@ from omnidaemon.app.queries import Queries
 from omnidaemon.domain.errors import OmniDaemonError, TaskNotFound, WaitTimedOut
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import Status
 from omnidaemon.ports.run_queries import RunQueries
-from omnidaemon.ports.run_store import RunStore, Wakeups
+from omnidaemon.ports.run_store import Ended, Endings, RunStore
 
 _BACKSTOP_SECONDS = 1.0
 
 
 @attrs.define(eq=False)
 class _Watched:
-    """One task that somebody waits for. `calls` counts how often all who wait for it were called to look. `is_named`:
-    the store has named it once as worth a look; `seen`: what there was of it when it did so again."""
+    """One task that somebody waits for. `looks` counts how often all who wait for it were called to look; `ended` are
+    the runs that were told to have ended, by agent. `is_named`: the store has named it once as worth a look; `seen`:
+    what there was of it when it did so again."""
 
     waiting: int = 0
-    calls: int = 0
+    looks: int = 0
+    ended: dict[str, Run] = attrs.field(factory=dict[str, Run])
     called: asyncio.Event = attrs.field(factory=asyncio.Event)
     is_named: bool = False
     seen: object = None
@@ -33,14 +37,23 @@ class _Watched:
 
     def call(self) -> None:
         """Have everybody look who waits now, and those who look just now once more."""
-        self.calls += 1
+        self.looks += 1
+        self._wake()
+
+    def tell(self, run: Run) -> None:
+        """Let everybody who waits know of the end of a run."""
+        self.ended[run.subscription.agent] = run
+        self._wake()
+
+    def _wake(self) -> None:
         called, self.called = self.called, asyncio.Event()
         called.set()
 
 
 class ResultWatch:
-    """Belongs to one loop. However many wait, a hint costs one query for all of them, and a second one while there are
-    tasks that some of their agents have ended."""
+    """Belongs to one loop. Where the store tells what has ended, those who wait for it have it from there. A hint that
+    tells nothing costs one query for all who wait, and a second one while there are tasks that some of their agents
+    have ended."""
 
     def __init__(self, *, runs: RunStore, run_queries: RunQueries, queries: Queries) -> None:
         self._runs = runs
@@ -48,6 +61,7 @@ class ResultWatch:
         self._queries = queries
         self._watched: dict[str, _Watched] = {}
         self._listener: asyncio.Task[None] | None = None
+        self._endings: Endings | None = None
 
     async def wait(self, task_id: str, timeout_seconds: float | None, agent: str | None) -> TaskResult:
         """The result of a task once it has ended: as a whole, or for the agent named.
@@ -61,46 +75,78 @@ class ResultWatch:
             self._listen_too()  # before the first look: no hint is missed
             async with asyncio.timeout(timeout_seconds):
                 while True:
-                    calls = watched.calls
-                    result = await self._queries.result(task_id, agent)
-                    if result is None:
-                        raise TaskNotFound(task_id)
-                    status = result.status
-                    if result.is_end:
-                        return result
-                    if watched.failure is not None:
-                        raise RuntimeError("nobody listens for results any more") from watched.failure
-                    if watched.calls == calls:
+                    looks = watched.looks
+                    record = await self._record(task_id)
+                    while True:
+                        result = self._queries.result_of(record.with_ends(watched.ended.values()), agent)
+                        status = result.status
+                        if result.is_end:
+                            return result
+                        if watched.looks != looks:
+                            break
+                        if watched.failure is not None:
+                            raise RuntimeError("nobody listens for results any more") from watched.failure
                         await watched.called.wait()
         except TimeoutError:
             raise WaitTimedOut(task_id, timeout_seconds or 0.0, status) from None
         finally:
-            await self._leave(task_id, watched)
+            self._leave(task_id, watched)
 
-    async def _leave(self, task_id: str, watched: _Watched) -> None:
+    async def _record(self, task_id: str) -> TaskRecord:
+        record = (await self._run_queries.records([task_id])).get(task_id)
+        if record is None:
+            raise TaskNotFound(task_id)
+        return record
+
+    def _leave(self, task_id: str, watched: _Watched) -> None:
         watched.waiting -= 1
         if not watched.waiting:
             del self._watched[task_id]
         if not self._watched:
-            await self.close()
+            self._stop_listening()
 
     # --- listening ----------------------------------------------------------------------------------------------------
 
     def _listen_too(self) -> None:
         if self._listener is None:
-            wakeups = self._runs.wakeups()
-            self._listener = asyncio.create_task(self._listen(wakeups), name="omnidaemon-result-watch")
-            self._listener.add_done_callback(partial(self._listener_ended, wakeups))
+            self._endings = endings = self._runs.endings(self._watched)
+            self._listener = asyncio.create_task(self._listen(endings), name="omnidaemon-result-watch")
+            self._listener.add_done_callback(partial(self._listener_ended, endings))
 
-    async def _listen(self, wakeups: Wakeups) -> None:
+    async def _listen(self, endings: Endings) -> None:
+        look_at = time.monotonic() + _BACKSTOP_SECONDS
         while True:
-            await wakeups.wait(_BACKSTOP_SECONDS)
-            for task_id in await self._worth_a_look():
-                if task_id in self._watched:
-                    self._watched[task_id].call()
+            told = await endings.wait(_BACKSTOP_SECONDS)
+            for ended in told or ():
+                self._tell(ended)
+            # Also while others end: to be told of the one that somebody waits for may have been missed.
+            if not told or time.monotonic() >= look_at:
+                for task_id in await self._worth_a_look():
+                    if task_id in self._watched:
+                        self._watched[task_id].call()
+                look_at = time.monotonic() + _BACKSTOP_SECONDS
 
-    def _listener_ended(self, wakeups: Wakeups, listener: asyncio.Task[None]) -> None:
-        wakeups.close()
+    def _tell(self, ended: Ended) -> None:
+        watched = self._watched.get(ended.task_id)
+        if watched is None:
+            return
+        if ended.run is None:
+            watched.call()
+        else:
+            watched.tell(ended.run)
+
+    def _stop_listening(self) -> asyncio.Task[None] | None:
+        """The listener, which ends soon."""
+        listener, self._listener = self._listener, None
+        endings, self._endings = self._endings, None
+        if endings is not None:
+            endings.close()
+        if listener is not None:
+            listener.cancel()
+        return listener
+
+    def _listener_ended(self, endings: Endings, listener: asyncio.Task[None]) -> None:
+        endings.close()
         error = None if listener.cancelled() else listener.exception()
         if error is not None and self._listener is listener:
             self._listener = None
@@ -140,9 +186,8 @@ class ResultWatch:
 
     async def close(self) -> None:
         """Stop listening; whoever still waits looks once more."""
-        listener, self._listener = self._listener, None
+        listener = self._stop_listening()
         if listener is not None:
-            listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
         self._give_up(RuntimeError("it was closed"))
 

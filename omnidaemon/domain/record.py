@@ -81,6 +81,15 @@ class TaskRecord:
             return Status.SCHEDULED
         return Status.CANCELLED if self.is_cancelled else Status.QUEUED
 
+    def with_ends(self, ended: Iterable[Run]) -> TaskRecord:
+        """The record after these runs have ended, one of each agent at most. What is known of a later life stays."""
+        runs = {run.subscription.agent: run for run in self.runs}
+        for run in ended:
+            known = runs.get(run.subscription.agent)
+            if known is None or known.life <= run.life:
+                runs[run.subscription.agent] = run
+        return attrs.evolve(self, runs=tuple(runs[agent] for agent in sorted(runs)))
+
     # --- commands -----------------------------------------------------------------------------------------------------
 
     def cancel(self, agent: str | None, now: Instant) -> Changes:

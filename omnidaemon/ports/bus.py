@@ -24,7 +24,8 @@ class BusCapabilities:
     `is_durable`: what was confirmed survives the death of every process here. `is_lossy`: a task may be lost before a
     worker has begun it. `is_host_local`: it cannot be reached from another machine; `is_process_local`: not even from
     another process. `competes`: the workers of an agent share its tasks (else each gets all, and begin() selects).
-    `keeps_backlog`: tasks published to a topic without agents wait for the first declaration.
+    `keeps_backlog`: tasks published to a topic without agents wait for the first declaration. `transaction_scope`: what
+    one transaction of a `LoggingBus` can reach; a storage of the same scope is within it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class BusCapabilities:
     is_process_local: bool = False
     competes: bool = True
     keeps_backlog: bool = True
+    transaction_scope: str | None = attrs.field(default=None, repr=False)
 
 
 class Confirmation(StrEnum):
@@ -157,6 +159,17 @@ class EventBus(ABC):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class LoggingBus(ABC):
+    """A bus that can write the task log of the storage beside it in the transaction that publishes; an optional second
+    face of an `EventBus`. Of use where both have the same `transaction_scope`."""
+
+    @abstractmethod
+    async def publish_logged(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        """As `EventBus.publish()`, and before it, in the same transaction, as `TaskLog.add()`: a `CONFIRMED` task is in
+        both, a `FAILED` one in neither, and one that is `UNKNOWN` in both or neither. Many tasks may take several
+        transactions."""
 
 
 @attrs.frozen(kw_only=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import attrs
 
 from omnidaemon.domain.requests import ClaimLimit, Claims, Finish, Grant, Held, Intake, Renewals, Request
+from omnidaemon.domain.run import Run
 
 
 @attrs.frozen
@@ -28,6 +29,42 @@ class Wakeups(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stop listening; a wait under way returns."""
+
+
+@attrs.frozen
+class Ended:
+    """A task of which something has ended; the run, where it was told along."""
+
+    task_id: str
+    run: Run | None = None
+
+
+class Endings(ABC):
+    """A listener for what has ended. What it is told may be lost."""
+
+    @abstractmethod
+    async def wait(self, seconds: float) -> Sequence[Ended] | None:
+        """What has ended since the last call, as soon as there is any, in order; nothing after `seconds` without. None
+        when anything may have ended: then one has to look."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop listening; a wait under way returns."""
+
+
+class UntoldEndings(Endings):
+    """Of a store whose hints tell of nothing in particular."""
+
+    def __init__(self, wakeups: Wakeups) -> None:
+        self._wakeups = wakeups
+
+    async def wait(self, seconds: float) -> Sequence[Ended] | None:
+        """None for a hint."""
+        return None if await self._wakeups.wait(seconds) else ()
+
+    def close(self) -> None:
+        """Stop listening for hints."""
+        self._wakeups.close()
 
 
 class RunStore(ABC):
@@ -78,3 +115,8 @@ class RunStore(ABC):
     @abstractmethod
     def wakeups(self) -> Wakeups:
         """A listener of the calling loop: hinted when runs come due, when runs end, and when desired states change."""
+
+    def endings(self, wanted: Container[str]) -> Endings:  # noqa: ARG002 - for stores that can tell
+        """A listener of the calling loop for what ends of the tasks that are in `wanted` at that time. A store that can
+        tell them spares those who wait a query for each hint, and the one for the result too."""
+        return UntoldEndings(self.wakeups())

@@ -26,6 +26,7 @@ class StorageCapabilities:
     is_durable: bool = True
     is_host_local: bool = False
     is_process_local: bool = False
+    transaction_scope: str | None = attrs.field(default=None, repr=False)
 
 
 class Storage(ABC):

@@ -63,6 +63,11 @@ class RedisConnection:
         self.deadline_seconds = deadline_seconds
         self._client: redis.Redis | None = None
 
+    def scope_of(self, namespace: str) -> str:
+        """What names this namespace on this server, with these rights, to whoever compares; a digest, since the address
+        may hold a password."""
+        return hashlib.sha256(f"{self.url}\n{namespace}".encode()).hexdigest()
+
     async def open(self) -> None:
         """Connect, or say why not; a server that may delete tasks by itself is refused."""
         self._client = self._made(redis.BlockingConnectionPool, _POOLED)
@@ -134,7 +139,8 @@ class RedisConnection:
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[redis.Redis]:
         """A client with a connection of its own, for blocking reads and listening, where only the caller knows how long
-        to wait. Wrap what is done with it in `translating()`."""
+        to wait; while this is open. Wrap what is done with it in `translating()`."""
+        self._opened()
         client = self._made(redis.ConnectionPool, 1)
         try:
             yield client

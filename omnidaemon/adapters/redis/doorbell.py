@@ -1,87 +1,63 @@
-"""Hints between processes: a channel of the server, heard on a connection of its own."""
+"""Hints between processes: that there is something to look at; and to those who wait for results, what has ended."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Container, Sequence
 from typing import Final
 
 from omnidaemon.adapters.redis.connection import RedisConnection
-from omnidaemon.domain.errors import BackendError
+from omnidaemon.adapters.redis.ear import Ear
+from omnidaemon.adapters.redis.forms import kept_of
+from omnidaemon.adapters.redis.keys import Keys
 from omnidaemon.ports.clock import Clock
-from omnidaemon.ports.run_store import Wakeups
+from omnidaemon.ports.codec import Codec
+from omnidaemon.ports.run_store import Ended, Endings, Wakeups
 
-_SILENCE_SECONDS: Final = 10.0
-"""After so long without a word the server is asked for one: a half-open connection stays silent for ever."""
-
-_RETRY_SECONDS: Final = 1.0
+_MOST_ENDED: Final = 10_000
 
 
 class Doorbell:
-    """Rings for all listeners of this process. Opening never fails: who hears nothing still looks from time to time."""
+    """Rings for all listeners of this process. Each channel is listened to from the first time on that somebody wants
+    to know: whoever only publishes need not be woken by all that happens, nor hear of all that ends."""
 
-    def __init__(self, connection: RedisConnection, channel: str, clock: Clock) -> None:
-        self._connection = connection
-        self._channel = channel
+    def __init__(self, connection: RedisConnection, keys: Keys, clock: Clock, codec: Codec) -> None:
         self._clock = clock
+        self._codec = codec
         self._listeners: set[Listener] = set()
-        self._task: asyncio.Task[None] | None = None
-        self._listening = asyncio.Event()
-
-    async def open(self) -> None:
-        """Begin to listen; what is rung from now on is heard."""
-        self._task = asyncio.create_task(self._listen(), name="redis doorbell")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._connection.deadline_seconds):
-                await self._listening.wait()
+        self._waiting: set[ToldEndings] = set()
+        self._bell = Ear(connection, keys.bell, self._ring)
+        self._ended = Ear(connection, keys.endings, self._tell)
 
     async def close(self) -> None:
         """Stop listening. Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        self._ring()
+        await self._bell.close()
+        await self._ended.close()
+        self._ring(None)
+        self._tell(None)
 
     def listen(self) -> Listener:
-        """A listener for the running loop; close it after use."""
+        """A listener for the running loop; close it after use. It is told to look once when its channel is heard."""
+        self._bell.start()
         listener = Listener(self._listeners, self._clock)
         self._listeners.add(listener)
         return listener
 
-    async def _listen(self) -> None:
-        while True:
-            # After a break something may have been missed, so everybody looks once more when it is over.
-            with contextlib.suppress(BackendError):
-                await self._hear()
-            await asyncio.sleep(_RETRY_SECONDS)
+    def endings(self, wanted: Container[str]) -> ToldEndings:
+        """A listener for what has ended, likewise."""
+        self._ended.start()
+        endings = ToldEndings(self._waiting, wanted, self._clock, self._codec)
+        self._waiting.add(endings)
+        return endings
 
-    async def _hear(self) -> None:
-        connection = self._connection
-        async with connection.apart() as client:
-            with connection.translating():
-                ear = client.pubsub()
-                async with asyncio.timeout(connection.deadline_seconds):
-                    await ear.subscribe(self._channel)
-                is_asked = False
-                while True:
-                    told = await ear.get_message(timeout=_SILENCE_SECONDS)
-                    if told is not None:
-                        is_asked = False
-                        if told["type"] != "pong":
-                            self._listening.set()
-                            self._ring()
-                    elif is_asked:
-                        raise TimeoutError("no answer to a ping")
-                    else:
-                        async with asyncio.timeout(connection.deadline_seconds):
-                            await ear.ping()
-                        is_asked = True
-
-    def _ring(self) -> None:
+    def _ring(self, _message: bytes | None) -> None:
+        # After a break something may have been missed, so everybody looks once more when it is over.
         for listener in tuple(self._listeners):
             listener.notify()
+
+    def _tell(self, message: bytes | None) -> None:
+        for endings in tuple(self._waiting):
+            endings.tell(message)
 
 
 class Listener(Wakeups):
@@ -104,3 +80,54 @@ class Listener(Wakeups):
     def close(self) -> None:
         self._listeners.discard(self)
         self._event.set()
+
+
+class ToldEndings(Endings):
+    """What was told and not taken yet, within a bound; beyond it, one has to look."""
+
+    def __init__(self, waiting: set[ToldEndings], wanted: Container[str], clock: Clock, codec: Codec) -> None:
+        self._waiting = waiting
+        self._wanted = wanted
+        self._clock = clock
+        self._codec = codec
+        self._event = asyncio.Event()
+        self._ended: list[Ended] | None = []
+
+    def tell(self, message: bytes | None) -> None:
+        """Called for each message of the channel, and with None when some may have been missed."""
+        ended = None if message is None else _ended_in(message, self._wanted, self._codec)
+        if ended is None or self._ended is None or len(self._ended) > _MOST_ENDED:
+            self._ended = None
+        elif ended:
+            self._ended += ended
+        else:
+            return
+        self._event.set()
+
+    async def wait(self, seconds: float) -> Sequence[Ended] | None:
+        await self._clock.wait(self._event, seconds)
+        self._event.clear()
+        ended, self._ended = self._ended, []
+        return ended
+
+    def close(self) -> None:
+        self._waiting.discard(self)
+        self._event.set()
+
+
+def _ended_in(message: bytes, wanted: Container[str], codec: Codec) -> list[Ended] | None:
+    """Those of the tasks wanted that a message of the script `apply` tells of. None for one that cannot be read, as
+    from a newer version: then one has to look, and is told why that fails."""
+    ended: list[Ended] = []
+    at = 0
+    try:
+        while at < len(message):
+            line_ends = message.index(b"\n", at)
+            task_id, agent, length = message[at:line_ends].decode().split(" ")
+            at = line_ends + 1 + int(length)
+            if task_id in wanted:
+                record = message[line_ends + 1 : at]
+                ended.append(Ended(task_id, kept_of((task_id, agent), record, None, codec).run if record else None))
+    except (KeyError, ValueError):
+        return None
+    return ended

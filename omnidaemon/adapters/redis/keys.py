@@ -23,3 +23,8 @@ class Keys:
     def bell(self) -> str:
         """The channel that is rung when something in the store may be of interest."""
         return self.of("bell")
+
+    @property
+    def endings(self) -> str:
+        """The channel that tells how runs have ended."""
+        return self.of("endings")

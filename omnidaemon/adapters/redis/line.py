@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -13,8 +14,9 @@ from omnidaemon.adapters.redis.connection import DEADLINE_SECONDS, RedisConnecti
 
 
 class Line:
-    """Connects when it is first used, and anew after a failure. One call at a time, and none is cancelled: the reply
-    would be lost. `is_in_doubt`: the last call was sent, and nothing came back."""
+    """Connects when it is first used, and anew after a failure. One call at a time; one that is cancelled takes the
+    connection along, and a reply that hands something out is lost with it. `is_in_doubt`: the last call was sent, and
+    nothing came back."""
 
     def __init__(self, server: RedisConnection, *, asks_for_id: bool = False) -> None:
         self._server = server
@@ -29,13 +31,13 @@ class Line:
         with self._server.translating():
             return await self._sent(words)
 
-    async def script(self, script: Script, root: str, args: list[Any]) -> Any:
+    async def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script, in one round trip unless the server has yet to learn it."""
         with self._server.translating():
             try:
-                return await self._sent(("EVALSHA", script.digest, 1, root, *args))
+                return await self._sent(("EVALSHA", script.digest, len(keys), *keys, *args))
             except exceptions.NoScriptError:
-                return await self._sent(("EVAL", script.text, 1, root, *args))
+                return await self._sent(("EVAL", script.text, len(keys), *keys, *args))
 
     async def close(self) -> None:
         """Close the connection. Idempotent."""

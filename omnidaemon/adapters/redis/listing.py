@@ -12,7 +12,10 @@ from omnidaemon.domain.states import RunState, Status
 from omnidaemon.ports.run_queries import Page, TaskFilter
 
 _STEP: Final = 100
-_UNBEGUN: Final = (None, Status.QUEUED, Status.SCHEDULED, Status.CANCELLED)
+_UNBEGUN: Final = (None, Status.QUEUED)
+_OF_TOPIC: Final = {Status.SCHEDULED: "scheduled", Status.CANCELLED: "marked"}
+"""Of tasks that are not yet due, or cancelled as a whole, each topic has an index: most have no run to be found by."""
+
 NO_LIMIT: Final = 2**53
 
 
@@ -65,7 +68,9 @@ class Listing:
         status, topic, agent = self._wanted.status, self._wanted.topic, self._wanted.agent
         if status is None and agent is None and topic is None:
             return ["tasks"]
-        members = await self._space.connection.command("SMEMBERS", self._space.keys.of("subscriptions"))
+        # By name, since there may be many thousands: all that begin with the topic and a slash, which "0" comes after.
+        span = ("-", "+") if topic is None else (f"[{topic}/", f"({topic}0")
+        members = await self._space.connection.command("ZRANGE", self._space.keys.of("pairs"), *span, "BYLEX")
         pairs = sorted(tuple(member.decode().split("/")) for member in members)
         pairs += [pair for pair in {(each, "") for each, _ in pairs} if pair not in pairs]
         chosen = [pair for pair in pairs if topic in (None, pair[0]) and (agent in (None, pair[1]) or not pair[1])]
@@ -73,4 +78,6 @@ class Listing:
         indexes = [f"in:{state.value}:{each}/{name}" for state, (each, name) in product(states, chosen) if name]
         if status in _UNBEGUN:
             indexes += [f"unbegun:{each}/{name}" for each, name in chosen]
+        if status is not None and status in _OF_TOPIC:
+            indexes += [f"{_OF_TOPIC[status]}:{each}" for each in dict(chosen)]
         return indexes

@@ -1,18 +1,16 @@
-"""Publications to a Redis bus: those of concurrent calls go together, and each task gets its receipt."""
+"""Publications to a Redis bus: many tasks in one script, and a receipt for each."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
-
-import attrs
 
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.line import Line
+from omnidaemon.adapters.redis.roster import Roster
 from omnidaemon.domain.errors import BackendError
+from omnidaemon.domain.instant import micros
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.bus import Confirmation, Receipt
 from omnidaemon.ports.codec import Codec
@@ -21,89 +19,85 @@ _MOST_TASKS: Final = 500
 _MOST_BYTES: Final = 4 * 1024 * 1024
 """What one script takes: some milliseconds, for which everybody else waits."""
 
+Send = Callable[[Line, Sequence[Task], Sequence[bytes]], Awaitable[Sequence[int]]]
+"""Hands tasks, each with its body, to the server; how many agents each of them reached."""
 
-@attrs.define(eq=False)
-class _Parcel:
-    """A part of one call, small enough for one script."""
 
-    task_ids: list[str] = attrs.field(factory=list)
-    arguments: list[str | bytes] = attrs.field(factory=list)
-    size_bytes: int = 0
-    answer: asyncio.Future[list[Receipt]] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
+def publishes(script: str, root: str) -> Send:
+    """By a script of the bus alone, which takes topic, id and body of each task."""
+
+    async def send(line: Line, tasks: Sequence[Task], bodies: Sequence[bytes]) -> Sequence[int]:
+        words = [word for task, body in zip(tasks, bodies, strict=True) for word in (task.topic, task.task_id, body)]
+        receivers: Sequence[int] = await line.script(packaged_script(script), (root,), words)
+        return receivers
+
+    return send
+
+
+def publishes_logged(script: str, prefix: str, root: str, roster: Roster) -> Send:
+    """By a script that writes the log of this namespace too, which takes the roster, then id, topic, time of creation
+    and body of each task."""
+
+    async def send(line: Line, tasks: Sequence[Task], bodies: Sequence[bytes]) -> Sequence[int]:
+        words: list[Any] = []
+        for task, body in zip(tasks, bodies, strict=True):
+            words += (task.task_id, task.topic, micros(task.created_at), body)
+
+        async def call(named: list[Any]) -> Sequence[Any]:
+            reply: Sequence[Any] = await line.script(packaged_script(script), (prefix, root), [*named, *words])
+            return reply
+
+        receivers: Sequence[int] = await roster.settled((task.topic for task in tasks), call)
+        return receivers
+
+    return send
 
 
 class Publishing:
-    """What is published while a script is under way goes with the next one. `script` takes topic, id and body of each
-    task, and returns for each how many agents it reached."""
+    """One call after the other, each in parts that are small enough for one script. Concurrent callers that shall share
+    a script are joined above the ports."""
 
-    def __init__(self, server: RedisConnection, script: str, root: str, codec: Codec) -> None:
-        self._script = script
-        self._root = root
+    def __init__(self, server: RedisConnection, codec: Codec, send: Send) -> None:
+        self._send = send
         self._codec = codec
         self._line = Line(server)
-        self._parcels: deque[_Parcel] = deque()
-        self._sending: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     async def publish(self, tasks: Sequence[Task]) -> list[Receipt]:
-        """One receipt for each task. A call that is cancelled is sent all the same."""
-        parcels = list(self._packed(tasks))
-        self._parcels += parcels
-        if self._sending is None and parcels:
-            self._sending = asyncio.create_task(self._send())
-        return [receipt for parcel in parcels for receipt in await asyncio.shield(parcel.answer)]
+        """One receipt for each task. Of a call that is cancelled nobody knows how much was sent."""
+        receipts: list[Receipt] = []
+        for some, bodies in self._parts(tasks):
+            async with self._turn:
+                receipts += await self._receipts(some, bodies)
+        return receipts
 
     async def close(self) -> None:
-        """Send what is left, and close the connection."""
-        if self._sending is not None:
-            await self._sending
-        await self._line.close()
+        """Let what is under way be sent, and close the connection."""
+        async with self._turn:
+            await self._line.close()
 
-    def _packed(self, tasks: Sequence[Task]) -> Iterator[_Parcel]:
-        parcel = _Parcel()
+    def _parts(self, tasks: Sequence[Task]) -> Iterator[tuple[list[Task], list[bytes]]]:
+        some: list[Task] = []
+        bodies: list[bytes] = []
+        size_bytes = 0
         for task in tasks:
             body = self._codec.encode_task(task)
-            is_full = len(parcel.task_ids) >= _MOST_TASKS or parcel.size_bytes + len(body) > _MOST_BYTES
-            if is_full and parcel.task_ids:
-                yield parcel
-                parcel = _Parcel()
-            parcel.task_ids.append(task.task_id)
-            parcel.arguments += (task.topic, task.task_id, body)
-            parcel.size_bytes += len(body)
-        if parcel.task_ids:
-            yield parcel
+            if some and (len(some) >= _MOST_TASKS or size_bytes + len(body) > _MOST_BYTES):
+                yield some, bodies
+                some, bodies, size_bytes = [], [], 0
+            some.append(task)
+            bodies.append(body)
+            size_bytes += len(body)
+        if some:
+            yield some, bodies
 
-    async def _send(self) -> None:
+    async def _receipts(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Receipt]:
         try:
-            while self._parcels:
-                parcels = self._next()
-                receipts = iter(await self._receipts(parcels))
-                for parcel in parcels:
-                    parcel.answer.set_result(list(islice(receipts, len(parcel.task_ids))))
-        finally:
-            # Not by a callback: what is published before that has run would find a sender that sends no more.
-            self._sending = None
-
-    def _next(self) -> list[_Parcel]:
-        """The parcels that fit into one script, in order: at least one."""
-        parcels = [self._parcels.popleft()]
-        count, size_bytes = len(parcels[0].task_ids), parcels[0].size_bytes
-        while self._parcels:
-            count += len(self._parcels[0].task_ids)
-            size_bytes += self._parcels[0].size_bytes
-            if count > _MOST_TASKS or size_bytes > _MOST_BYTES:
-                break
-            parcels.append(self._parcels.popleft())
-        return parcels
-
-    async def _receipts(self, parcels: list[_Parcel]) -> list[Receipt]:
-        task_ids = [task_id for parcel in parcels for task_id in parcel.task_ids]
-        arguments: list[Any] = [argument for parcel in parcels for argument in parcel.arguments]
-        try:
-            receivers = await self._line.script(packaged_script(self._script), self._root, arguments)
+            receivers = await self._send(self._line, tasks, bodies)
         except BackendError as error:
             confirmation = Confirmation.UNKNOWN if self._line.is_in_doubt else Confirmation.FAILED
-            return [Receipt(task_id=task_id, confirmation=confirmation, reason=str(error)) for task_id in task_ids]
+            return [Receipt(task_id=task.task_id, confirmation=confirmation, reason=str(error)) for task in tasks]
         return [
-            Receipt(task_id=task_id, confirmation=Confirmation.CONFIRMED, receivers=int(count))
-            for task_id, count in zip(task_ids, receivers, strict=True)
+            Receipt(task_id=task.task_id, confirmation=Confirmation.CONFIRMED, receivers=int(count))
+            for task, count in zip(tasks, receivers, strict=True)
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
@@ -11,7 +12,7 @@ import attrs
 
 from omnidaemon.adapters.redis.connection import RedisConnection, url_of
 from omnidaemon.adapters.redis.keys import Keys
-from omnidaemon.adapters.redis.publishing import Publishing
+from omnidaemon.adapters.redis.publishing import Publishing, publishes
 from omnidaemon.adapters.redis.pubsub_inbox import PubsubInbox
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
@@ -35,7 +36,7 @@ class RedisPubsubBus(EventBus):
         self._server = server
         self._root = Keys(namespace).of("pubsub")
         self._codec = codec
-        self._publishing = Publishing(server, _PUBLISH, self._root, codec)
+        self._publishing = Publishing(server, codec, publishes(_PUBLISH, self._root))
 
     async def declare(self, subscriptions: Mapping[Subscription, Start]) -> None:
         agents: defaultdict[str, list[str]] = defaultdict(list)
@@ -67,10 +68,10 @@ class RedisPubsubBus(EventBus):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self._publishing.close()
-        finally:
-            await self._server.close()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._publishing.close)
+            # The last one goes first: what is published from here on connects no more.
+            stack.push_async_callback(self._server.close)
 
 
 def _unheard(receipt: Receipt) -> Receipt:

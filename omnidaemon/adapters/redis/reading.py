@@ -47,7 +47,7 @@ async def read(space: RedisSpace, task_ids: Iterable[str]) -> Reading:
     wanted = list(dict.fromkeys(task_ids))
     reading = Reading(space.clock.now())
     for start in range(0, len(wanted), _AT_ONCE):
-        reply = await space.script("records", *wanted[start : start + _AT_ONCE])
+        reply = await space.script("records", space.revision, *wanted[start : start + _AT_ONCE])
         seconds, microseconds, revision, agents, rows = reply
         reading.now = space.clock.note(seconds, microseconds)
         space.know_agents(revision, agents)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from omnidaemon.adapters.redis.claiming import Claiming
 from omnidaemon.adapters.redis.forms import ABSENT, UNKNOWN, Kept
@@ -14,7 +14,7 @@ from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.requests import ClaimLimit, Claims, Finish, Grant, Held, Intake, Renewals, Request
 from omnidaemon.domain.run import RunKey
 from omnidaemon.domain.states import RunState
-from omnidaemon.ports.run_store import LeaseSpan, RunStore, Wakeups
+from omnidaemon.ports.run_store import Endings, LeaseSpan, RunStore, Wakeups
 
 _MOST_HELD = 50_000
 
@@ -110,6 +110,9 @@ class RedisRunStore(RunStore):
 
     def wakeups(self) -> Wakeups:
         return self._space.doorbell.listen()
+
+    def endings(self, wanted: Container[str]) -> Endings:
+        return self._space.doorbell.endings(wanted)
 
     # --- what is held -------------------------------------------------------------------------------------------------
 

@@ -51,19 +51,18 @@ class RedisSpace:
         self.codec: Codec = context.codec
         self.gates = Gates()
         self.clock = ServerClock()
-        self.doorbell = Doorbell(self.connection, self.keys.bell, context.clock)
+        self.doorbell = Doorbell(self.connection, self.keys, context.clock, self.codec)
         self.guard = KeptGuard()
         self.held: dict[RunKey, Kept] = {}
         self.agents: dict[Subscription, AgentRecord] = {}
         self._revision = "0"
 
     async def open(self) -> None:
-        """Connect, refuse the data of a newer version, and listen."""
+        """Connect, and refuse the data of a newer version."""
         await self.connection.open()
         try:
             await self.claim_schema()
             await self.census()
-            await self.doorbell.open()
         except BaseException:
             await self.close()
             raise

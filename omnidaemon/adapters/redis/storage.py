@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+import attrs
+
 from omnidaemon.adapters.redis.erasing import erase
 from omnidaemon.adapters.redis.examination import examined
 from omnidaemon.adapters.redis.journal import RedisJournal
 from omnidaemon.adapters.redis.outbox import RedisOutbox
 from omnidaemon.adapters.redis.registry import RedisRegistry
+from omnidaemon.adapters.redis.roster import Roster
 from omnidaemon.adapters.redis.run_commands import RedisRunCommands
 from omnidaemon.adapters.redis.run_queries import RedisRunQueries
 from omnidaemon.adapters.redis.run_store import RedisRunStore
@@ -28,11 +31,14 @@ class RedisStorage(Storage, SelfExamination, Erasable):
 
     def __init__(self, space: RedisSpace) -> None:
         self._space = space
+        scope = space.connection.scope_of(space.keys.namespace)
+        self.capabilities = attrs.evolve(self.capabilities, transaction_scope=scope)
+        roster = Roster(space.connection.location)
         self.runs = RedisRunStore(space)
-        self.log = RedisTaskLog(space)
+        self.log = RedisTaskLog(space, roster)
         self.commands = RedisRunCommands(space)
         self.queries = RedisRunQueries(space)
-        self.schedules = RedisSchedules(space)
+        self.schedules = RedisSchedules(space, roster)
         self.outbox = RedisOutbox(space)
         self.registry = RedisRegistry(space)
         self.journal = RedisJournal(space)

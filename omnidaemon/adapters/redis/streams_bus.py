@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -13,18 +14,20 @@ from omnidaemon.adapters.redis.connection import RedisConnection, packaged_scrip
 from omnidaemon.adapters.redis.erasing import erase
 from omnidaemon.adapters.redis.examination import examined
 from omnidaemon.adapters.redis.keys import Keys
-from omnidaemon.adapters.redis.publishing import Publishing
+from omnidaemon.adapters.redis.publishing import Publishing, publishes, publishes_logged
+from omnidaemon.adapters.redis.roster import Roster
 from omnidaemon.adapters.redis.streams_inbox import HOLD_SECONDS, StreamsInbox
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.backend import BackendContext, Erasable, SelfExamination, Weakness
-from omnidaemon.ports.bus import BusCapabilities, BusInspector, Depth, EventBus, Receipt
+from omnidaemon.ports.bus import BusCapabilities, BusInspector, Depth, EventBus, LoggingBus, Receipt
 from omnidaemon.ports.codec import Codec
 
 _TOPICS_AT_ONCE: Final = 100
 
 _PUBLISH: Final = "streams_publish"
+_PUBLISH_LOGGED: Final = "streams_publish_logged"
 _DECLARE: Final = "streams_declare"
 _MOVE: Final = "streams_move"
 _RETIRE: Final = "streams_retire"
@@ -33,7 +36,7 @@ _PURGE: Final = "streams_purge"
 _DEPTHS: Final = "streams_depths"
 
 
-class RedisStreamsBus(EventBus, BusInspector, SelfExamination, Erasable):
+class RedisStreamsBus(EventBus, LoggingBus, BusInspector, SelfExamination, Erasable):
     """As durable as the server is set to be: what it had not yet written to its disk dies with it.
 
     While the backlog of a topic is being moved to several agents, what is published overtakes it.
@@ -46,7 +49,10 @@ class RedisStreamsBus(EventBus, BusInspector, SelfExamination, Erasable):
         self._namespace = namespace
         self._root = Keys(namespace).of("bus")
         self._codec = codec
-        self._publishing = Publishing(server, _PUBLISH, self._root, codec)
+        self._publishing = Publishing(server, codec, publishes(_PUBLISH, self._root))
+        logged = publishes_logged(_PUBLISH_LOGGED, Keys(namespace).prefix, self._root, Roster(server.location))
+        self._publishing_logged = Publishing(server, codec, logged)
+        self.capabilities = attrs.evolve(self.capabilities, transaction_scope=server.scope_of(namespace))
 
     async def declare(self, subscriptions: Mapping[Subscription, Start]) -> None:
         """What waited is moved in steps; should this process die meanwhile, the repeated call goes on with it."""
@@ -63,6 +69,9 @@ class RedisStreamsBus(EventBus, BusInspector, SelfExamination, Erasable):
 
     async def publish(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
         return await self._publishing.publish(tasks)
+
+    async def publish_logged(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        return await self._publishing_logged.publish(tasks)
 
     async def purge(self, topic: str) -> int:
         """What an inbox holds just now is on its way to the store, and stays."""
@@ -104,10 +113,11 @@ class RedisStreamsBus(EventBus, BusInspector, SelfExamination, Erasable):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self._publishing.close()
-        finally:
-            await self._server.close()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._publishing.close)
+            stack.push_async_callback(self._publishing_logged.close)
+            # The last one goes first: what is published from here on connects no more.
+            stack.push_async_callback(self._server.close)
 
 
 @attrs.frozen

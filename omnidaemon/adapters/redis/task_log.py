@@ -3,59 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from omnidaemon.adapters.redis.faults import BACKEND
-from omnidaemon.adapters.redis.forms import entry_of, task_of
+from omnidaemon.adapters.redis.forms import task_of
+from omnidaemon.adapters.redis.roster import Roster
 from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.domain.errors import BackendUnusable
 from omnidaemon.domain.instant import micros
-from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.journal import EventKind
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.task_log import Reservation, TaskLog
 
-_MOST_ROUNDS: Final = 30
-
 
 async def log(
-    space: RedisSpace, tasks: Sequence[Task], kind: EventKind, *, reserves: bool = False, schedules: bool = False
+    space: RedisSpace, roster: Roster, tasks: Sequence[Task], kind: EventKind, *, reserves: bool = False
 ) -> Sequence[Sequence[Any]]:
-    """Log the tasks with the agents subscribed now; one that begin() logged first gets its agents here. Answers with
-    who has each key, when they are reserved."""
+    """Log the tasks with the agents subscribed now; one that begin() logged first gets its agents here, and one that is
+    scheduled its due time. Answers with who has each key, when they are reserved."""
     if not tasks:
         return ()
-    bodies = [space.codec.encode_task(task) for task in tasks]
-    for _ in range(_MOST_ROUNDS):
-        now = space.clock.now().at
-        words: list[Any] = []
-        for task, body in zip(tasks, bodies, strict=True):
-            named = ",".join(s.agent for s in space.agents if s.topic == task.topic)
-            event = JournalEvent(kind=kind, task_id=task.task_id, topic=task.topic, at=now)
-            key = f"{task.topic}/{task.idempotency_key or ''}" if reserves else ""
-            due = micros(task.due_at or now) if schedules else ""
-            words += [task.task_id, task.topic, micros(task.created_at), body, key, due, entry_of(event), named]
-        status, seconds, microseconds, *rest = await space.script("log", space.revision, int(reserves), *words)
-        space.clock.note(seconds, microseconds)
-        if status == b"ok":
-            answers: Sequence[Sequence[Any]] = rest[0]
-            return answers
-        space.know_agents(*rest)
-    raise space.too_busy()
+    words: list[Any] = [kind, int(reserves)]
+    for task in tasks:
+        key = f"{task.topic}/{task.idempotency_key or ''}" if reserves else ""
+        due = micros(task.due_at or task.created_at) if kind is EventKind.SCHEDULED else ""
+        words += (task.task_id, task.topic, micros(task.created_at), space.codec.encode_task(task), key, due)
+
+    async def call(named: list[Any]) -> Sequence[Any]:
+        reply: Sequence[Any] = await space.script("log", *named, *words)
+        space.clock.note(*reply[1:3])
+        return reply
+
+    answers: Sequence[Sequence[Any]] = await roster.settled((task.topic for task in tasks), call)
+    return answers
 
 
 class RedisTaskLog(TaskLog):
-    """One round trip each, a second one when the registry has changed since this object last heard of it."""
+    """One round trip each, a second one when agents have come or gone since this object last heard of them."""
 
-    def __init__(self, space: RedisSpace) -> None:
+    def __init__(self, space: RedisSpace, roster: Roster) -> None:
         self._space = space
+        self._roster = roster
 
     async def add(self, tasks: Sequence[Task]) -> None:
-        await log(self._space, tasks, EventKind.PUBLISHED)
+        await log(self._space, self._roster, tasks, EventKind.PUBLISHED)
 
     async def reserve(self, tasks: Sequence[Task]) -> Sequence[Reservation]:
         space = self._space
         answers: list[Reservation] = []
-        for task_id, *stored, is_confirmed in await log(space, tasks, EventKind.PUBLISHED, reserves=True):
+        for task_id, *stored, is_confirmed in await log(space, self._roster, tasks, EventKind.PUBLISHED, reserves=True):
             task = task_of(space.codec, task_id.decode(), *stored)
             if isinstance(task, Unreadable):
                 reason = f"task {task.task_id} was stored by a newer version: {task.reason}"

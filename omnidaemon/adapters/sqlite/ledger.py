@@ -229,8 +229,8 @@ class Ledger(Reading):
             return
         places = [(run.subscription.topic, self.positions[run.task_id]) for run in unnamed]
         self.cursor.executemany(_BEGUN, [(topic, "", place) for topic, place in places])
-        known = self.agents()
         topics = {run.subscription.topic for run in unnamed}
+        known = self.agents(topics)
         first = {topic: answerable(None, topic, self.now.at, known) for topic in topics}
         self.cursor.executemany(
             _EXPECT_UNLESS_BEGUN, [(topic, agent, place) for topic, place in places for agent in first[topic]]
@@ -259,9 +259,10 @@ class Ledger(Reading):
         many(_DROP_SETTLED, keys)
 
     def _expect_nobody(self, task_ids: Sequence[str]) -> None:
-        subscribed = self.agents()
+        places = self.rows(_PLACES, [as_array(task_ids)])
+        subscribed = self.agents(topic for topic, *_ in places)
         gone: list[Row] = []
-        for topic, position, named in self.rows(_PLACES, [as_array(task_ids)]):
+        for topic, position, named in places:
             agents = {"", *(names(named) or ()), *(s.agent for s in subscribed if s.topic == topic)}
             gone += [(topic, agent, position) for agent in agents]
         self.cursor.executemany(_BEGUN, gone)

@@ -27,6 +27,10 @@ _AT_REST: Final = """
     ORDER BY position DESC LIMIT ?
 """
 _RUNNING: Final = "SELECT position FROM runs WHERE state = 'running' AND position < ? ORDER BY position DESC LIMIT ?"
+_PAIRS: Final = "SELECT topic, agent FROM metrics UNION SELECT topic, agent FROM agents"
+_PAIRS_ON: Final = """
+    SELECT topic, agent FROM metrics WHERE topic = ?1 UNION SELECT topic, agent FROM agents WHERE topic = ?1
+"""
 _IDS: Final = "SELECT task_id FROM json_each(?) AS wanted CROSS JOIN tasks ON position = value ORDER BY wanted.key"
 
 Source = tuple[str, tuple[str, ...]]
@@ -87,8 +91,9 @@ class Listing:
             yield _SCHEDULED, ()
 
     def _pairs(self) -> list[tuple[str, str]]:
-        """Every topic and agent that ever had a run or is registered."""
-        return self._reading.rows("SELECT topic, agent FROM metrics UNION SELECT topic, agent FROM agents")
+        """Every topic and agent that ever had a run or is registered; of the one topic that is wanted, if it is one."""
+        topic = self._wanted.topic
+        return self._reading.rows(_PAIRS) if topic is None else self._reading.rows(_PAIRS_ON, (topic,))
 
     def _topics_of_unbegun(self) -> Iterator[str]:
         """By skipping from one topic to the next, not by reading all rows."""

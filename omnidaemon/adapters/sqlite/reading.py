@@ -39,6 +39,11 @@ _RECORDS: Final = f"""
     FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
     LEFT JOIN schedules ON schedules.task_id = tasks.task_id
 """
+_AGENTS: Final = "SELECT topic, agent, record FROM agents ORDER BY topic, agent"
+_AGENTS_ON: Final = """
+    SELECT topic, agent, record FROM json_each(?) AS wanted CROSS JOIN agents ON topic = wanted.value
+    ORDER BY topic, agent
+"""
 
 
 COUNTS: Final = tuple(field.name for field in attrs.fields(Metrics) if field.name != "timings")
@@ -95,7 +100,7 @@ class Reading:
         runs: defaultdict[str, list[Run]] = defaultdict(list)
         for run in self.runs(_RUNS_OF_TASKS, [wanted]):
             runs[run.task_id].append(run)
-        known = self.agents()
+        known = self.agents(row[6] for row in rows)
         return {row[5]: self._record(row, runs[row[5]], known) for row in rows}
 
     def _record(self, row: Row, runs: Sequence[Run], known: Mapping[Subscription, AgentRecord]) -> TaskRecord:
@@ -114,9 +119,9 @@ class Reading:
 
     # --- metrics and agents -------------------------------------------------------------------------------------------
 
-    def agents(self) -> dict[Subscription, AgentRecord]:
-        """All agents."""
-        rows = self.rows("SELECT topic, agent, record FROM agents ORDER BY topic, agent")
+    def agents(self, topics: Iterable[str] | None = None) -> dict[Subscription, AgentRecord]:
+        """All agents; those of some topics, where they are named: there may be many thousands."""
+        rows = self.rows(_AGENTS) if topics is None else self.rows(_AGENTS_ON, [as_array(set(topics))])
         return {Subscription(topic, agent): self.codec.load(record, AgentRecord) for topic, agent, record in rows}
 
     def metrics(self) -> dict[Subscription, Metrics]:

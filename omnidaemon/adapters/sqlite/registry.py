@@ -56,7 +56,8 @@ class SqliteRegistry(AgentRegistry):
 
     async def register(self, profiles: Sequence[AgentProfile]) -> Mapping[Subscription, Start]:
         def work(ledger: Ledger) -> dict[Subscription, Start]:
-            records = registered(profiles, ledger.agents(), ledger.now.at)
+            topics = [profile.subscription.topic for profile in profiles]
+            records = registered(profiles, ledger.agents(topics), ledger.now.at)
             _keep(ledger, records.values())
             return {subscription: record.declaration for subscription, record in records.items()}
 
@@ -64,7 +65,7 @@ class SqliteRegistry(AgentRegistry):
 
     async def declared(self, subscriptions: Sequence[Subscription]) -> None:
         def work(ledger: Ledger) -> None:
-            known = ledger.agents()
+            known = ledger.agents(subscription.topic for subscription in subscriptions)
             _keep(ledger, [attrs.evolve(known[s], is_declared=True) for s in subscriptions if s in known])
 
         await self._space.write(work)
@@ -74,7 +75,8 @@ class SqliteRegistry(AgentRegistry):
             kept = report.after(_workers(ledger, [report.incarnation]).get(report.incarnation))
             row = (report.incarnation, micros(ledger.now.at), ledger.codec.dump(kept))
             ledger.cursor.execute("INSERT OR REPLACE INTO workers VALUES (?, ?, ?)", row)
-            return DesiredState.of(ledger.agents(), kept)
+            topics = [subscription.topic for subscription in report.subscriptions]
+            return DesiredState.of(ledger.agents(topics), kept)
 
         return await self._space.write(work, durable=False)
 
@@ -103,7 +105,7 @@ class SqliteRegistry(AgentRegistry):
 
     async def desire(self, subscriptions: Sequence[Subscription], *, is_stopped: bool) -> None:
         def work(ledger: Ledger) -> None:
-            known = ledger.agents()
+            known = ledger.agents(subscription.topic for subscription in subscriptions)
             _keep(
                 ledger,
                 [found_agent(known, subscription).desired(is_stopped=is_stopped) for subscription in subscriptions],
@@ -135,7 +137,7 @@ class SqliteRegistry(AgentRegistry):
 def _abandon_some(ledger: Ledger, subscription: Subscription, place: int) -> int | None:
     """Cancel some of the tasks that waited for the topic's first agents, if this one was the last of them; where to go
     on, None at the end. While the agent is registered, no more such tasks come in."""
-    gone = found_agent(ledger.agents(), subscription)
+    gone = found_agent(ledger.agents([subscription.topic]), subscription)
     waiting = ledger.rows(_UNBEGUN, (subscription.topic, "", place))
     ledger.apply(abandoned(ledger.records(task_id for _, task_id in waiting).values(), gone, ledger.now))
     return waiting[-1][0] if len(waiting) == _CANCELLED_AT_ONCE else None
@@ -143,7 +145,7 @@ def _abandon_some(ledger: Ledger, subscription: Subscription, place: int) -> int
 
 def _remove_some(ledger: Ledger, subscription: Subscription, heir: Subscription | None) -> bool:
     """Withdraw some of the agent's runs; True when that were all, and the agent is gone."""
-    gone = found_agent(ledger.agents(), subscription)
+    gone = found_agent(ledger.agents([subscription.topic]), subscription)
     key = (subscription.topic, subscription.agent)
     unbegun = ledger.rows(_UNBEGUN, (*key, 0))
     if unbegun:

@@ -29,6 +29,9 @@ _RESERVED: Final = f"""
     ON keys.topic = wanted.value ->> 0 AND keys.key = wanted.value ->> 1
     JOIN tasks ON tasks.task_id = keys.task_id ORDER BY wanted.key
 """
+_SUBSCRIBED: Final = """
+    SELECT topic, agent FROM json_each(?) AS wanted CROSS JOIN agents ON topic = wanted.value ORDER BY agent
+"""
 _CONFIRM: Final = "UPDATE idempotency_keys SET is_confirmed = 1 WHERE task_id = ?"
 _UNCONFIRMED: Final = f"""
     SELECT {TASK_COLUMNS} FROM idempotency_keys JOIN tasks USING (task_id)
@@ -61,9 +64,8 @@ def log(ledger: Ledger, tasks: Sequence[Task], kind: EventKind, bodies: Mapping[
 
 def _named(ledger: Ledger, topics: set[str]) -> dict[str, list[str]]:
     named: dict[str, list[str]] = {topic: [] for topic in topics}
-    for topic, agent in ledger.rows("SELECT topic, agent FROM agents ORDER BY agent"):
-        if topic in named:
-            named[topic].append(agent)
+    for topic, agent in ledger.rows(_SUBSCRIBED, [as_array(topics)]):
+        named[topic].append(agent)
     return named
 
 

@@ -89,6 +89,10 @@ def listen(host: str, port: int, *, has_keys: bool, resolve: Resolve = socket.ge
         is_dual = family == socket.AF_INET6 and host in _EVERY_ADDRESS and socket.has_dualstack_ipv6()
         # The address that was checked is the one that is bound: a name is not looked up a second time.
         bound = socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual)
+        # For every connection that it accepts. Head and body of an answer are written one after the other, and without
+        # this the second waits for the client to acknowledge the first: 40 ms. asyncio does it by itself only for
+        # sockets that were made with the protocol's number, which `create_server` leaves out.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, UnicodeError) as error:
         number = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(number).lower() if number and number > 0 else str(error)

@@ -22,7 +22,7 @@ STALL_SECONDS = 60.0
 HANG_UP = "omnidaemon_hang_up"
 """Under this name the state of a request's scope may have a function that ends its connection at once."""
 
-_MOST_STREAMS = 500
+_MOST_STREAMS = 1000
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter for nginx, which would collect them
 
 

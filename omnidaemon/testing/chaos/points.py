@@ -11,7 +11,7 @@ from functools import cache
 
 import attrs
 
-from omnidaemon.ports.bus import BusInspector, EventBus
+from omnidaemon.ports.bus import BusInspector, EventBus, LoggingBus
 from omnidaemon.ports.storage import Storage
 
 
@@ -39,7 +39,7 @@ def ports() -> tuple[type[ABC], ...]:
     """Every port behind which a bus or a storage does its work: those two, what a storage consists of, and what their
     methods give out, such as an inbox. A port that is added to a storage is found here by itself."""
     found: list[type[ABC]] = []
-    waiting: list[type[ABC]] = [EventBus, BusInspector, Storage]
+    waiting: list[type[ABC]] = [EventBus, LoggingBus, BusInspector, Storage]
     while waiting:
         port = waiting.pop(0)
         if port in found:

@@ -16,6 +16,7 @@ from omnidaemon.testing.contracts.clock import ClockContract, IdSourceContract
 from omnidaemon.testing.contracts.codec import CodecContract
 from omnidaemon.testing.contracts.interleavings import InterleavingContract
 from omnidaemon.testing.contracts.journal import JournalContract
+from omnidaemon.testing.contracts.logging_bus import LoggingBusContract
 from omnidaemon.testing.contracts.notifier import NotifierContract
 from omnidaemon.testing.contracts.outbox import OutboxContract
 from omnidaemon.testing.contracts.outbox_upkeep import OutboxUpkeepContract
@@ -35,6 +36,7 @@ __all__ = [
     "IdSourceContract",
     "InterleavingContract",
     "JournalContract",
+    "LoggingBusContract",
     "NotifierContract",
     "OutboxContract",
     "OutboxUpkeepContract",

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
-from pathlib import Path
-from types import FrameType
-from typing import Self
-
 import pytest
 
-import omnidaemon
 from omnidaemon.app.publisher import Draft
+from tests.servers.call_count import CallCount
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
 TASKS = 1000
@@ -19,7 +13,6 @@ CONCURRENCY = 100
 BATCHES = TASKS // CONCURRENCY
 
 EVERYWHERE = ()
-PACKAGE = str(Path(omnidaemon.__file__).parent)
 
 
 async def echo(payload):
@@ -74,38 +67,6 @@ async def test_calls_follow_the_slots_not_the_backlog(shop: Workshop, concurrenc
     assert shop.inbox.calls["receive"] <= 3 * batches + 5
 
 
-class CallCount:
-    """Counts the calls of Python functions of the package, by module; a resumed coroutine counts as a call."""
-
-    def __init__(self) -> None:
-        self.by_place: Counter[str] = Counter()
-
-    def __enter__(self) -> Self:
-        sys.setprofile(self._count)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        sys.setprofile(None)
-
-    def _count(self, frame: FrameType, event: str, argument: object) -> None:
-        if event == "call":
-            name = frame.f_code.co_filename
-            if name.startswith(PACKAGE):
-                self.by_place[name[len(PACKAGE) + 1 : -3]] += 1
-            elif name.startswith("<attrs"):
-                self.by_place["attrs: values made and changed"] += 1
-
-    def per_task(self, *rooms: str) -> float:
-        """How many of these calls there were for each task; of all places without a name."""
-        counts = (count for place, count in self.by_place.items() if not rooms or place.startswith(rooms))
-        return sum(counts) / TASKS
-
-    def table(self) -> str:
-        """The places that cost most."""
-        rows = self.by_place.most_common(12)
-        return "\n".join(f"{count / TASKS:8.1f}  {place}" for place, count in rows)
-
-
 async def test_a_task_costs_few_calls_of_python(shop: Workshop):
     """From receive to the recorded end. Above a bound, the message says which module calls most."""
     bounds: dict[tuple[str, ...], int] = {
@@ -115,7 +76,7 @@ async def test_a_task_costs_few_calls_of_python(shop: Workshop):
         EVERYWHERE: 92,
     }
     await published(shop)
-    with CallCount() as calls:
+    with CallCount(TASKS) as calls:
         await shop.start(agent_of(echo, concurrency=CONCURRENCY))
         await shop.until(lambda: all_succeeded(shop))
     for rooms, bound in bounds.items():

@@ -116,6 +116,20 @@ async def test_tasks_are_published_and_logged_in_one_call_each(shop: Workshop):
     assert [task_of(shop, task_id).payload for task_id in task_ids[:3]] == [b"0", b"1", b"2"]
 
 
+async def test_many_tasks_are_logged_in_steps(shop: Workshop):
+    """No call keeps a store from everybody else for as long as two hundred thousand tasks take."""
+    task_ids = await shop.publisher.publish([draft(payload=number) for number in range(1200)])
+    assert (shop.bus.calls["publish"], shop.log.calls["add"]) == (1, 3)
+    assert list(shop.space.tasks) == task_ids
+
+
+async def test_concurrent_publishes_share_their_calls(shop: Workshop):
+    """A hundred cost two calls to each side."""
+    task_ids = await asyncio.gather(*(shop.publish(number) for number in range(100)))
+    assert sorted(sent(shop)) == sorted(task_ids)
+    assert (shop.bus.calls["publish"], shop.log.calls["add"]) == (2, 2)
+
+
 async def test_a_task_is_what_the_draft_says(shop: Workshop):
     """Headers, ids of the chain and time; the first task of a chain is its own correlation."""
     first, second = await shop.publisher.publish(

@@ -25,6 +25,18 @@ def record(*states, agents=("greeter", "logger"), **more):
     return TaskRecord(**{"task": task(), "created_at": NOW.at, "agents": agents, "runs": runs, **more})
 
 
+def test_runs_that_are_told_to_have_ended_take_their_places():
+    """By agent, whether they were known before or not; what is known of a later life stays."""
+    known = record(S.RUNNING, agents=("greeter", "logger"))
+    ends = [run(S.SUCCEEDED, subscription=LOGGER), run(S.DEAD, subscription=GREETER)]
+    merged = known.with_ends(ends)
+    assert [(each.subscription, each.state) for each in merged.runs] == [(GREETER, S.DEAD), (LOGGER, S.SUCCEEDED)]
+    assert (known.status, merged.status) == (Status.RUNNING, Status.DEAD)
+    requeued = attrs.evolve(known, runs=(run(S.QUEUED, subscription=GREETER, life=2),))
+    assert requeued.with_ends(ends).status is Status.QUEUED
+    assert known.with_ends([]) == known
+
+
 @pytest.mark.parametrize(
     ("found", "status"),
     [

@@ -144,6 +144,15 @@ local function drop_settled(id, topic)
     end
 end
 
+-- What those who wait for results are told with the bell: of each run that ended its task, its agent, the length of its
+-- record and that; what is long they read themselves. Of a task that is cancelled, its name.
+local endings = {}
+
+local function tell(id, agent, record)
+    if #record > 4096 then record = '' end
+    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. '\n' .. record
+end
+
 function write.lane()
     local key = P .. 'lanes:' .. take()
     redis.call('HSET', key, take(), take())
@@ -161,7 +170,7 @@ function write.agents()
             redis.call('HDEL', P .. 'agents', subscription)
         else
             redis.call('HSET', P .. 'agents', subscription, record)
-            redis.call('SADD', P .. 'subscriptions', subscription)
+            redis.call('ZADD', P .. 'pairs', 0, subscription)
         end
     end
     redis.call('INCR', P .. 'agents:revision')
@@ -198,10 +207,13 @@ function write.runs()
         local left_length, length, lease, ended = take(), take(), take(), take()
         local ids, members, field = {}, {}, 'r:' .. agent
         local placed, due_scores, lease_scores, end_scores = {}, {}, {}, {}
+        local is_end = old ~= new and ENDED[new]
         for i = 1, count() do
             local id, queued, seconds, result = take(), take(), take(), take()
             local key, member = P .. 't:' .. id, agent .. '/' .. id
-            redis.call('HSET', key, field, head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result)
+            local record = head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result
+            redis.call('HSET', key, field, record)
+            if is_end then tell(id, agent, record) end
             ids[i], members[i] = id, member
             placed[2 * i - 1], placed[2 * i] = positions[id], id
             due_scores[2 * i - 1], due_scores[2 * i] = due, id
@@ -239,7 +251,7 @@ function write.metrics()
     for _ = 1, count() do
         local subscription, name, command, amount = take(), take(), take(), take()
         redis.call(command, P .. 'metrics', subscription .. ':' .. name, amount)
-        redis.call('SADD', P .. 'subscriptions', subscription)
+        redis.call('ZADD', P .. 'pairs', 0, subscription)
     end
 end
 
@@ -257,24 +269,35 @@ end
 function write.marks()
     for _ = 1, count() do
         local id, mark, created = take(), take(), take()
+        local key = P .. 't:' .. id
+        local place = redis.call('HMGET', key, 't', 'n')
         if mark == '1' then
-            redis.call('HSET', P .. 't:' .. id, 'x', '1')
+            redis.call('HSET', key, 'x', '1')
             redis.call('ZADD', P .. 'cancelled', created, id)
+            redis.call('ZADD', P .. 'marked:' .. place[1], place[2], id)
+            tell(id, '', '')
         else
-            redis.call('HDEL', P .. 't:' .. id, 'x')
+            redis.call('HDEL', key, 'x')
             redis.call('ZREM', P .. 'cancelled', id)
+            redis.call('ZREM', P .. 'marked:' .. place[1], id)
         end
     end
 end
 
 function write.unscheduled()
-    for _ = 1, count() do redis.call('ZREM', P .. 'schedules', take()) end
+    for _ = 1, count() do
+        local id = take()
+        redis.call('ZREM', P .. 'schedules', id)
+        redis.call('ZREM', P .. 'scheduled:' .. redis.call('HGET', P .. 't:' .. id, 't'), id)
+    end
 end
 
 function write.scheduled()
     for _ = 1, count() do
         local id, due = take(), take()
+        local place = redis.call('HMGET', P .. 't:' .. id, 't', 'n')
         redis.call('ZADD', P .. 'schedules', 'NX', due, id)
+        redis.call('ZADD', P .. 'scheduled:' .. place[1], place[2], id)
     end
 end
 
@@ -315,6 +338,7 @@ function write.deleted()
         redis.call('ZREM', P .. 'unbegun:' .. topic .. '/', id)
         redis.call('ZREM', P .. 'tasks', id)
         redis.call('ZREM', P .. 'cancelled', id)
+        redis.call('ZREM', P .. 'marked:' .. topic, id)
         redis.call('UNLINK', P .. 't:' .. id)
         drop_settled(id, topic)
         if idempotency ~= '' then
@@ -351,6 +375,7 @@ function write.tombstones()
 end
 
 function write.bell()
+    if #endings > 0 then redis.call('PUBLISH', P .. 'endings', table.concat(endings)) end
     redis.call('PUBLISH', P .. 'bell', '')
 end
 

@@ -1,5 +1,5 @@
--- All that is kept of some tasks. KEYS[1]: the namespace's prefix. ARGV: task ids.
--- Answers {seconds, microseconds, revision of the agents, the agents, for each known task
+-- All that is kept of some tasks. KEYS[1]: the namespace's prefix. ARGV: the agents' revision known, task ids.
+-- Answers {seconds, microseconds, revision of the agents, the agents where the revision is another, for each known task
 -- {id, is scheduled, its fields, the leases of its running runs by agent}}.
 local P = KEYS[1]
 local time = redis.call('TIME')
@@ -7,7 +7,8 @@ local records = {}
 
 --! lease_of
 
-for _, id in ipairs(ARGV) do
+for at = 2, #ARGV do
+    local id = ARGV[at]
     local fields = redis.call('HGETALL', P .. 't:' .. id)
     if #fields > 0 then
         local leases = {}
@@ -23,4 +24,5 @@ for _, id in ipairs(ARGV) do
     end
 end
 local revision = redis.call('GET', P .. 'agents:revision') or '0'
-return {time[1], time[2], revision, redis.call('HGETALL', P .. 'agents'), records}
+local agents = revision == ARGV[1] and {} or redis.call('HGETALL', P .. 'agents')
+return {time[1], time[2], revision, agents, records}

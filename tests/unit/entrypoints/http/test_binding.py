@@ -55,6 +55,17 @@ def test_this_machine(host):
         assert not listener.url.endswith(":0")
 
 
+def test_an_answer_is_not_held_back():
+    """The system would keep a small packet until the one before it is acknowledged, for 40 ms of each request."""
+    with (
+        contextlib.closing(listen("127.0.0.1", 0, has_keys=False)) as listener,
+        socket.create_connection(listener.socket.getsockname()),
+    ):
+        accepted, _ = listener.socket.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_the_address_that_was_checked_is_bound():
     """A name is looked up once: the second answer might be another."""
     with contextlib.closing(listen("my-laptop", 0, has_keys=False, resolve=leading_to("127.0.0.1"))) as listener:

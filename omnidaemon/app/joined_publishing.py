@@ -1,0 +1,75 @@
+"""Publishing in as few calls as there are rounds, however many publish at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
+
+from omnidaemon.domain.task import Task
+from omnidaemon.ports.bus import Receipt
+
+MOST_TASKS = 500
+"""What callers that go together bring at most: who does one thing at a time does nothing else meanwhile."""
+
+Publish = Callable[[Sequence[Task]], Awaitable[Sequence[Receipt]]]
+"""Publishes tasks; one receipt for each, in order."""
+
+_Caller = tuple[Sequence[Task], asyncio.Future[list[Receipt]]]
+
+
+class JoinedPublishing:
+    """What is published while a call is under way goes with the next one: a hundred concurrent publishes cost two calls
+    instead of a hundred, and each of them a future instead of all that a call is made of. Who is alone calls at once
+    and by itself. Of one event loop."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._is_busy = False
+        self._waiting: list[_Caller] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    async def publish(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        """One receipt for each task. What raises, raises for all that went together."""
+        if self._is_busy:
+            answer: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
+            self._waiting.append((tasks, answer))
+            return await answer
+        self._is_busy = True
+        try:
+            return await self._publish(tasks)
+        finally:
+            # Also when this caller is cancelled: those who wait are not.
+            if self._waiting:
+                self._sending = asyncio.create_task(self._send())
+            else:
+                self._is_busy = False
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                together = self._next()
+                try:
+                    receipts = iter(await self._publish([task for tasks, _ in together for task in tasks]))
+                except Exception as error:  # noqa: BLE001 - whatever it is, each of the callers gets to hear of it
+                    for _, answer in together:
+                        if not answer.done():
+                            answer.set_exception(error)
+                else:
+                    for tasks, answer in together:
+                        of_caller = list(islice(receipts, len(tasks)))
+                        if not answer.done():  # who was cancelled meanwhile waits no more
+                            answer.set_result(of_caller)
+        finally:
+            self._is_busy = False
+
+    def _next(self) -> list[_Caller]:
+        """Those who go together now, in order: at least one."""
+        count = callers = 0
+        for tasks, _ in self._waiting:
+            count += len(tasks)
+            if callers and count > MOST_TASKS:
+                break
+            callers += 1
+        together, self._waiting = self._waiting[:callers], self._waiting[callers:]
+        return together

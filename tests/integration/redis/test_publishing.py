@@ -1,0 +1,221 @@
+"""What it costs to publish to a bus and a log on the same server, and to wait for a result: counted, never timed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+import pytest
+
+from omnidaemon.adapters.codecs.json_codec import JsonCodec
+from omnidaemon.adapters.redis import RedisResultStore, redis_storage
+from omnidaemon.adapters.redis.streams_bus import redis_stream_bus
+from omnidaemon.adapters.system import SystemClock, Uuid7Ids
+from omnidaemon.app.pairing import logging_bus
+from omnidaemon.app.publisher import Draft, Publisher
+from omnidaemon.app.queries import Queries
+from omnidaemon.app.waiting import ResultWatch
+from omnidaemon.domain.agent import AgentProfile, Start
+from omnidaemon.ports.bus import Confirmation
+from omnidaemon.testing.contracts.opening import GREETER
+from omnidaemon.testing.patience import eventually
+from omnidaemon.testing.place import TOPIC
+from omnidaemon.testing.worker import ScriptedWorker, succeeded
+from tests.servers.call_count import CallCount
+from tests.unit.app.faults import Sayings
+
+
+@pytest.fixture
+def place(private_redis, place_of):
+    return place_of(private_redis.url)
+
+
+@pytest.fixture
+async def storage(place):
+    async with redis_storage(place.context()) as storage:
+        yield storage
+
+
+@pytest.fixture
+async def bus(place):
+    async with redis_stream_bus(place.context()) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def publisher(storage, bus):
+    """It has published once, so that the server knows the scripts, and this process who subscribed."""
+    await storage.registry.register([AgentProfile(subscription=GREETER)])
+    await bus.declare({GREETER: Start.NOW})
+    publisher = Publisher(
+        bus=bus,
+        storage=storage,
+        clock=SystemClock(),
+        ids=Uuid7Ids(),
+        codec=JsonCodec(),
+        telemetry=Sayings(),
+        payload_max_bytes=10_000,
+    )
+    await publisher.publish([draft(0)])
+    await publisher.publish([draft(0, idempotency_key="first")])
+    return publisher
+
+
+def draft(number, **more):
+    return Draft(topic=TOPIC, payload={"number": number}, **more)
+
+
+class Scripts:
+    """How many scripts the server was asked to run."""
+
+    def __init__(self, connection):
+        self._connection = connection
+        self._before = 0
+
+    async def since(self):
+        """Since the last time."""
+        rows = await self._connection._opened().info("commandstats")
+        count = sum(rows.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))
+        before, self._before = self._before, count
+        return count - before
+
+
+@pytest.fixture
+async def scripts(storage, publisher):
+    scripts = Scripts(storage._space.connection)
+    await scripts.since()
+    return scripts
+
+
+async def test_a_publication_costs_one_round_trip(publisher, scripts):
+    """It is logged and on the bus, by one script."""
+    await publisher.publish([draft(1)])
+    assert await scripts.since() == 1
+
+
+async def test_a_hundred_at_once_cost_two(publisher, scripts):
+    """The first goes at once, and the others wait for it together."""
+    await asyncio.gather(*(publisher.publish([draft(number)]) for number in range(100)))
+    assert await scripts.since() == 2
+
+
+async def test_many_cost_one_for_each_five_hundred(publisher, scripts):
+    """More in one would keep the server from everybody else."""
+    await publisher.publish([draft(number) for number in range(2000)])
+    assert await scripts.since() == 4
+
+
+async def test_a_key_costs_one_more(publisher, scripts):
+    """It is reserved, then published; that it was is noted by a command. Known already, it costs the first alone."""
+    await publisher.publish([draft(1, idempotency_key="k")])
+    assert await scripts.since() == 2
+    await publisher.publish([draft(1, idempotency_key="k")])
+    assert await scripts.since() == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "bound"),
+    [
+        ("one by one", 66),
+        ("gathered", 36),
+        ("many", 20),
+    ],
+)
+async def test_a_publication_costs_few_calls_of_python(publisher, how, bound):
+    """Above a bound, the message says which module calls most."""
+    drafts = [draft(number) for number in range(1000)]
+    with CallCount(1000) as calls:
+        if how == "one by one":
+            for each in drafts:
+                await publisher.publish([each])
+        elif how == "gathered":
+            for at in range(0, 1000, 100):
+                await asyncio.gather(*(publisher.publish([each]) for each in drafts[at : at + 100]))
+        else:
+            await publisher.publish(drafts)
+    spent = calls.per_task()
+    assert spent <= bound, f"{spent:.1f} calls for each task published {how}, at most {bound}:\n{calls.table()}"
+    assert spent > bound / 2, f"lower the bound {bound}: {spent:.1f} calls:\n{calls.table()}"
+
+
+async def test_who_waits_asks_once(place, storage, monkeypatch):
+    """When the wait begins; how it ends is told. What is too large to be told takes one more."""
+    space, asked = storage._space, []
+    run = space.script
+
+    async def counted(name, *args):
+        asked.append(name)
+        return await run(name, *args)
+
+    async def is_asked():
+        return bool(asked)
+
+    async def is_heard():
+        return (await space.connection.command("PUBSUB", "NUMSUB", space.keys.endings))[1]
+
+    queries = Queries(bus=redis_stream_bus(place.context()), storage=storage, codec=JsonCodec())
+    results = ResultWatch(runs=storage.runs, run_queries=storage.queries, queries=queries)
+    async with redis_storage(place.context()) as elsewhere:
+        worker = ScriptedWorker(elsewhere.runs, "w1")
+        grants = [await worker.begun(place.task(name), GREETER) for name in ("first", "small", "large")]
+        monkeypatch.setattr(space, "script", counted)
+        costs = []
+        for grant, result in zip(grants, (b"0", b'"x"', b'"' + 5000 * b"x" + b'"'), strict=True):
+            asked.clear()
+            waiting = asyncio.create_task(results.wait(grant.run.task_id, 10, None))
+            await eventually(is_asked)
+            await eventually(is_heard)
+            await worker.settle(grant, succeeded(result))
+            assert (await waiting).status == "succeeded"
+            costs.append([*asked])
+        await results.close()
+    # While the first one waits, the channel comes to be heard: until then something may have been missed.
+    assert costs[1:] == [["records"], ["records", "records"]]
+
+
+async def test_only_what_shares_a_server_and_a_namespace_is_written_together(place, place_of, private_redis, bus):
+    """Another namespace, another database or other rights there: two calls, as between any bus and store."""
+    context = place.context()
+    elsewhere = attrs.evolve(context, namespace="elsewhere")
+    other_url = private_redis.url.rsplit("/", 1)[0] + "/1"
+    together = redis_storage(context).capabilities
+    apart = [
+        redis_storage(elsewhere).capabilities,
+        redis_storage(place_of(other_url).context()).capabilities,
+        RedisResultStore(private_redis.url.replace("redis://", "redis://someone:secret@"))(context).capabilities,
+    ]
+    assert [logging_bus(bus, each) is not None for each in (together, *apart)] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("pauses", range(8))
+async def test_a_publication_that_is_cancelled_takes_no_other_along(place, bus, publisher, pauses):
+    """At whatever moment, the one that is under way too: what was handed over is sent, and the line stays whole."""
+    calls = [asyncio.create_task(bus.publish_logged([place.task(f"t{number}")])) for number in range(6)]
+    for _ in range(pauses):
+        await asyncio.sleep(0)
+    for cancelled in (0, 3):
+        calls[cancelled].cancel()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    for number in (1, 2, 4, 5):
+        answer = answers[number]
+        assert not isinstance(answer, BaseException)
+        assert [(receipt.task_id, receipt.receivers) for receipt in answer] == [(f"t{number}", 1)]
+    (receipt,) = await bus.publish_logged([place.task("last")])
+    assert (receipt.task_id, receipt.confirmation) == ("last", Confirmation.CONFIRMED)
+
+
+@pytest.mark.parametrize("how", ["publish", "publish_logged"])
+async def test_a_bus_that_is_closed_publishes_nothing_more(place, storage, how):
+    """What was under way is sent; what comes later has failed, and leaves no connection behind."""
+    bus = redis_stream_bus(place.context())
+    async with bus:
+        publish = getattr(bus, how)
+        await publish([place.task("t1")])
+        under_way = [asyncio.create_task(publish([place.task(f"t{number}")])) for number in (2, 3)]
+        await asyncio.sleep(0)
+    told = [receipt.confirmation for receipts in await asyncio.gather(*under_way) for receipt in receipts]
+    assert told == [Confirmation.CONFIRMED] * 2
+    (receipt,) = await publish([place.task("t4")])
+    assert receipt.confirmation is Confirmation.FAILED
+    clients = (await storage._space.connection.command("CLIENT", "LIST")).splitlines()
+    assert len(clients) == 1, "but for the one that asks"

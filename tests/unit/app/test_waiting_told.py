@@ -1,0 +1,168 @@
+"""Waiting for results over a store that tells what has ended: who waits has it from there, and asks nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Sequence
+from typing import cast
+
+import attrs
+import pytest
+
+from omnidaemon.app.waiting import ResultWatch
+from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.run import Run
+from omnidaemon.ports.run_store import Ended, Endings, RunStore
+from tests.unit.app.handlers import Gated
+from tests.unit.app.workshop import Workshop, agent_of
+
+
+class Teller(Endings):
+    """Tells what a test says, and what is silent is silent for good."""
+
+    def __init__(self) -> None:
+        self.wanted: Container[str] = ()
+        self.is_closed = False
+        self._told: asyncio.Queue[Sequence[Ended] | None] = asyncio.Queue()
+
+    def endings(self, wanted: Container[str]) -> Endings:
+        """The store's method."""
+        self.wanted = wanted
+        self.is_closed = False
+        return self
+
+    async def tell(self, *ended: Ended) -> None:
+        """Have it heard."""
+        self._told.put_nowait(ended)
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    async def wait(self, seconds: float) -> Sequence[Ended] | None:
+        try:
+            return await asyncio.wait_for(self._told.get(), seconds)
+        except TimeoutError:
+            return ()
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Told:
+    """A workshop whose waiters hear of nothing but what a test tells them."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        self.teller = Teller()
+        runs = cast("RunStore", self.teller)  # nothing else of it is called
+        self.results = ResultWatch(runs=runs, run_queries=shop.storage.queries, queries=shop.queries)
+
+    def wait(self, task_id: str, agent: str | None = None) -> asyncio.Task[TaskResult]:
+        return asyncio.create_task(self.results.wait(task_id, 5.0, agent))
+
+    @property
+    def queries(self) -> tuple[int, int]:
+        calls = self.shop.ports["queries"].calls
+        return calls["records"], calls["ended"]
+
+    async def ended(self, task_id: str, agent: str = "greeter") -> Run:
+        """The run, once it has ended."""
+        await self.shop.until(lambda: self.shop.state(task_id, agent) == "succeeded", moving=0.25)
+        run = self.shop.run_of(task_id, agent)
+        assert run is not None
+        return run
+
+
+@pytest.fixture
+async def told(shop: Workshop):
+    told = Told(shop)
+    yield told
+    await told.results.close()
+
+
+async def test_what_is_told_is_the_result_without_a_query(told: Told, shop: Workshop):
+    """One look when the wait begins, by each who waits; then nothing more."""
+    handler = Gated()
+    await shop.start(agent_of(handler))
+    task_id = await shop.publish("x")
+    waiting = [told.wait(task_id), told.wait(task_id, "greeter")]
+    await shop.rest()
+    assert task_id in told.teller.wanted
+    before = told.queries
+    handler.let_go.set()
+    run = await told.ended(task_id)
+    await told.teller.tell(Ended("another"), Ended(task_id, run))
+    results = await asyncio.gather(*waiting)
+    assert [(result.status.value, result.result) for result in results] == [("succeeded", "x")] * 2
+    assert told.queries == before
+    assert told.teller.is_closed
+
+
+async def test_the_whole_has_ended_when_each_agent_has(told: Told, shop: Workshop):
+    """Told one after the other, in whatever order; who waits for one of them has it at once."""
+    await shop.start(agent_of(lambda payload: "a", "a"), agent_of(lambda payload: "b", "b"))
+    slow = shop.runs.hold("begin")
+    task_id = await shop.publish("x")
+    whole, part = told.wait(task_id), told.wait(task_id, "b")
+    await shop.rest()
+    slow.set()
+    a, b = await told.ended(task_id, "a"), await told.ended(task_id, "b")
+    before = told.queries
+    await told.teller.tell(Ended(task_id, b))
+    assert (await part).result == "b"
+    assert not whole.done()
+    await told.teller.tell(Ended(task_id, a))
+    assert (await whole).result == {"a": "a", "b": "b"}
+    assert told.queries == before
+
+
+async def test_who_is_told_a_name_looks(told: Told, shop: Workshop):
+    """The run was too large to be told, or there is none: each asks once."""
+    handler = Gated()
+    await shop.start(agent_of(handler))
+    task_id = await shop.publish("x")
+    waiting = told.wait(task_id)
+    await shop.rest()
+    handler.let_go.set()
+    await told.ended(task_id)
+    records, ended = told.queries
+    await told.teller.tell(Ended(task_id))
+    assert (await waiting).result == "x"
+    assert told.queries == (records + 1, ended)
+
+
+async def test_an_earlier_life_that_is_told_late_is_not_the_end(told: Told, shop: Workshop):
+    """It was requeued meanwhile: the wait goes on for the new life."""
+    handler = Gated()
+    await shop.start(agent_of(handler))
+    handler.let_go.set()
+    task_id = await shop.publish("x")
+    first = await told.ended(task_id)
+    handler.let_go.clear()
+    await shop.storage.commands.requeue(task_id, "greeter")
+    waiting = told.wait(task_id)
+    await shop.rest()
+    await told.teller.tell(Ended(task_id, first))
+    assert not waiting.done()
+    handler.let_go.set()
+    second = await told.ended(task_id)
+    await told.teller.tell(Ended(task_id, second))
+    assert (await waiting).status == "succeeded"
+    assert second.life == first.life + 1
+
+
+@pytest.mark.parametrize("is_noisy", [False, True])
+async def test_what_is_not_told_is_found_within_a_second(told: Told, shop: Workshop, is_noisy):
+    """Also while others end all the time."""
+    handler = Gated()
+    await shop.start(agent_of(handler))
+    task_id = await shop.publish("x")
+    waiting = told.wait(task_id)
+    await shop.rest()
+    handler.let_go.set()
+    run = await told.ended(task_id)
+    async with asyncio.timeout(4):
+        while not waiting.done():
+            if is_noisy:
+                await told.teller.tell(Ended("another", attrs.evolve(run, task_id="another")))
+            await asyncio.sleep(0.01)
+    assert (await waiting).status == "succeeded"

@@ -28,6 +28,7 @@ DEADLINE_SECONDS: Final = 5.0
 
 _PART: Final = re.compile(r"^--! (\w+)$", re.MULTILINE)
 _POOLED: Final = 16
+_AT_HAND: Final = 8
 _EVICTION_HINT: Final = "set `maxmemory-policy noeviction`: any other lets the server delete tasks when memory is short"
 
 
@@ -62,6 +63,7 @@ class RedisConnection:
         self.location = location_of(url)
         self.deadline_seconds = deadline_seconds
         self._client: redis.Redis | None = None
+        self._at_hand: list[redis.Connection] = []
 
     def scope_of(self, namespace: str) -> str:
         """What names this namespace on this server, with these rights, to whoever compares; a digest, since the address
@@ -84,6 +86,7 @@ class RedisConnection:
     async def close(self) -> None:
         """Close every connection of the pool. Idempotent."""
         client, self._client = self._client, None
+        self._at_hand.clear()  # the pool closes them
         if client is not None:
             with self.translating():
                 await client.aclose()
@@ -113,9 +116,9 @@ class RedisConnection:
         with self.translating():
             async with asyncio.timeout(self.deadline_seconds):
                 try:
-                    return await _exchange(client, ("EVALSHA", script.digest, len(keys), *keys, *args))
+                    return await self._exchange(client, ("EVALSHA", script.digest, len(keys), *keys, *args))
                 except exceptions.NoScriptError:
-                    return await _exchange(client, ("EVAL", script.text, len(keys), *keys, *args))
+                    return await self._exchange(client, ("EVAL", script.text, len(keys), *keys, *args))
 
     async def info(self, section: str) -> Mapping[str, str]:
         """What the server tells of itself."""
@@ -148,6 +151,36 @@ class RedisConnection:
             with self.translating():
                 await client.aclose()
 
+    async def _exchange(self, client: redis.Redis, words: tuple[Any, ...]) -> Any:
+        """Send a command of many words and read its reply.
+
+        redis-py's asyncio connections pack each word in Python, which for a batch of a hundred tasks takes longer than
+        all the rest; this leaves it to hiredis. Both halves close the connection when they are cancelled.
+        """
+        packed = hiredis.pack_command(words)
+        connection = await self._taken(client)
+        try:
+            await connection.send_packed_command(packed)
+            return await connection.read_response()
+        finally:
+            # One that failed or was cancelled on the way is closed by now: the pool makes it anew.
+            if connection.is_connected and client is self._client and len(self._at_hand) < _AT_HAND:
+                self._at_hand.append(connection)
+            else:
+                await client.connection_pool.release(connection)
+
+    # The pool takes a lock, tells its telemetry and looks for news on the socket, each time: a quarter of what a call
+    # costs here. So a few connections stay at hand between scripts, as in use for the pool.
+
+    async def _taken(self, client: redis.Redis) -> redis.Connection:
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if _is_alive(connection):
+                return connection
+            await client.connection_pool.release(connection)
+        taken: redis.Connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]  # theirs
+        return taken
+
     def _opened(self) -> Any:  # redis-py's commands are half typed, and none returns what its stub says
         if self._client is None:
             raise not_open(self.location)
@@ -177,23 +210,14 @@ class RedisConnection:
         return redis.Redis.from_pool(pool)
 
 
+def _is_alive(connection: redis.Connection) -> bool:
+    """Whether the server has not hung up on it since it was used."""
+    reader = connection._reader  # noqa: SLF001 - nothing public says so without a look at the socket
+    return connection.is_connected and reader is not None and not reader.at_eof()
+
+
 def _text(told: Any) -> str:
     return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
-
-
-async def _exchange(client: redis.Redis, words: tuple[Any, ...]) -> Any:
-    """Send a command of many words and read its reply.
-
-    redis-py's asyncio connections pack each word in Python, which for a batch of a hundred tasks takes longer than
-    all the rest; this leaves it to hiredis. Both halves close the connection when they are cancelled.
-    """
-    packed = hiredis.pack_command(words)
-    connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py's
-    try:
-        await connection.send_packed_command(packed)
-        return await connection.read_response()
-    finally:
-        await client.connection_pool.release(connection)
 
 
 def url_of(context: BackendContext, chosen: str | None = None) -> str:

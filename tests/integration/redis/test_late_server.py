@@ -54,7 +54,7 @@ async def test_it_waits_says_so_once_and_works_once_the_server_is_there(shop, pr
     status, health = asked(port, "/health")
     assert (status, health["status"]) == (503, "unavailable")
     assert "is the server running" in health["notes"][0]
-    await asyncio.sleep(3)  # it tries again several times
+    await asyncio.sleep(3)  # time passes, in which it tries again several times
     assert shop.words.count(WAITING) == 1
     private_redis.start()
     shop.until(lambda: "ready" in shop.words, 10)
@@ -73,9 +73,12 @@ async def test_it_waits_says_so_once_and_works_once_the_server_is_there(shop, pr
 def test_told_to_stop_while_it_waits(shop, private_redis):
     """It ends at once, as it does at any other time."""
     private_redis.stop()
-    worker = shop.start_worker(says=WAITING)
+    port = str(free_port())
+    worker = shop.start_worker(says=WAITING, OMNIDAEMON_API_ENABLED="true", OMNIDAEMON_API_PORT=port)
+    assert asked(port, "/livez")[0] == 200
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(ENDED) == 0
+    assert "Traceback" not in shop.words
 
 
 def test_what_must_be_mended_is_refused_at_once(tmp_path, private_redis):

@@ -26,5 +26,6 @@ def left_over(
 
 
 def told(before: Mapping[str, int], after: Mapping[str, int]) -> str:
-    """Both, for a table."""
-    return ", ".join(f"{kind} {before.get(kind, 0)} → {count}" for kind, count in after.items())
+    """Both, for a table; without what there is none of."""
+    both = ((kind, before.get(kind, 0), count) for kind, count in after.items())
+    return ", ".join(f"{kind} {was} → {count}" for kind, was, count in both if was or count)

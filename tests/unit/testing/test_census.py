@@ -35,7 +35,7 @@ def test_left_over_is_what_is_more_than_allowed():
     assert left_over(before, after, {}) == ["keys: 10 before, 12 after", "files: 0 before, 1 after"]
     assert left_over(before, after, {"keys": 2, "files": 1}) == []
     assert left_over(before, after, {"keys": 1}, default=1) == ["keys: 10 before, 12 after"]
-    assert told(before, {"keys": 12}) == "keys 10 → 12"
+    assert told(before, {"keys": 12, "rows": 0}) == "keys 10 → 12"
 
 
 def test_a_process_says_what_there_is_in_it(tmp_path):

@@ -24,6 +24,7 @@ class Holding:
 
     `is_acked`: the bus is known to have forgotten the delivery. `awaits_ack`: it is being told to just now.
     `is_recording`: what became of the grant is on its way to the store, whose answer alone says whether it was lost.
+    `is_lost`: the run is another worker's by now, and its handler goes on here all the same.
     """
 
     key: RunKey
@@ -34,6 +35,7 @@ class Holding:
     is_acked: bool
     awaits_ack: bool = False
     is_recording: bool = False
+    is_lost: bool = False
 
     def counts(self, steady: float) -> Counts:
         """What the policy may know of the run now, at this time of the steady clock: its ages are the store's."""
@@ -84,6 +86,10 @@ class Custody:
     def all(self) -> tuple[Holding, ...]:
         """All grants, the oldest first."""
         return tuple(self._holdings.values())
+
+    def owned(self) -> tuple[Holding, ...]:
+        """Those of them that are not known to be another worker's."""
+        return tuple(holding for holding in self._holdings.values() if not holding.is_lost)
 
     def on_freed(self, call: Callable[[], None]) -> None:
         """Have this called whenever slots became free or an agent may take work again."""

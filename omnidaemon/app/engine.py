@@ -120,7 +120,7 @@ class Engine:
         self._loops.stop_taking()
         await self._within_grace(self._loops.drained())
         await cancelled(self._loops.takers)
-        given_back = len(self._loops.custody)
+        given_back = len(self._loops.custody.owned())
         await self._last_word("deliveries were not given back", self._close_inbox())
         await self._last_word(f"{given_back} runs were not given back", self._loops.finishes.release_all())
         await self._tell(grace_ends)

@@ -124,7 +124,7 @@ class Executor(Workforce):
             context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
             attempt = _Attempt(assignment, context, key)
             older = self._attempts.get(key)
-            if older is not None and older.reason is None:
+            if older is not None and older.reason is None and not assignment.agent.policy.finishes_lost_runs:
                 self._interrupt(older, StopReason.LOST)  # a newer grant of the same run: the older one is void
             attempt.task = self._loop.create_task(self._execute(attempt, assignment.task), context=self._context.copy())
             self._attempts[key] = attempt

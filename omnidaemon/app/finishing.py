@@ -108,6 +108,9 @@ class OutcomeFinishes:
         for report, holding in reports:
             if holding is None or holding.grant is not report.grant:
                 continue  # lost or given back meanwhile: it is somebody else's to record
+            if holding.is_lost:
+                self._let_go_of_lost(holding)
+                continue
             holding.is_recording = True
             outcome = report.outcome
             if isinstance(outcome, Returned):
@@ -119,6 +122,16 @@ class OutcomeFinishes:
                 self._tell(report.grant, outcome, decision)
         if current:
             await self._finish(current)
+
+    def _let_go_of_lost(self, holding: Holding) -> None:
+        task_id, agent = holding.key
+        self._telemetry.say(
+            Level.INFO,
+            f"agent {agent} came to the end of task {task_id}, which another worker has: its outcome is not recorded",
+            task_id=task_id,
+            agent=agent,
+        )
+        self._custody.remove([holding.key])
 
     async def _finish(self, current: Sequence[tuple[Holding, Finish]]) -> None:
         finishes = [finish for _, finish in current]
@@ -199,10 +212,11 @@ class OutcomeFinishes:
         # Out of custody at once: what their handlers say from now on is of no account.
         self._custody.remove(holding.key for holding in holdings)
         self._workforce.stop([holding.key for holding in holdings], StopReason.DRAINING)
-        if holdings:
-            await self._release(holdings, 0.0)
+        owned = [holding for holding in holdings if not holding.is_lost]
+        if owned:
+            await self._release(owned, 0.0)
         await self._custody.emptied()
-        return len(holdings)
+        return len(owned)
 
     async def _release(self, holdings: Sequence[Holding], delay_seconds: float) -> None:
         held = [holding.as_held() for holding in holdings]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 from omnidaemon.app.bridge import StopReason, Workforce
-from omnidaemon.app.custody import Custody
+from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.run import RunKey
 from omnidaemon.ports.clock import Clock
@@ -20,8 +21,8 @@ _HINT_PAUSE_SECONDS = 0.5
 class LeaseRenewals:
     """Renews each grant four times a lease, and at a hint learns soon what was cancelled.
 
-    A grant that is lost or cancelled has its handler stopped. While the store is away the handlers go on: whether a
-    lease has lapsed is for the store to say, once it is back.
+    A grant that is cancelled has its handler stopped; so has one that is lost, unless its agent's policy has it go on.
+    While the store is away the handlers go on: whether a lease has lapsed is for the store to say, once it is back.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class LeaseRenewals:
 
     async def renew(self) -> None:
         """Renew everything held, once."""
-        holdings = self._custody.all()
+        holdings = self._custody.owned()
         try:
             answer = await self._runs.renew(
                 self._incarnation, [holding.as_held() for holding in holdings], self._leases
@@ -79,15 +80,26 @@ class LeaseRenewals:
         same = {key for key, holding in asked.items() if self._custody.get(key) is holding}
         lost = [key for key in answer.lost if key in same and not asked[key].is_recording]
         if lost:
-            self._give_up(lost)
+            self._give_up([asked[key] for key in lost])
         cancelled = [key for key in answer.cancelled if key in same]
         if cancelled:
             self._workforce.stop(cancelled, StopReason.REQUESTED)
 
-    def _give_up(self, keys: list[RunKey]) -> None:
-        for task_id, agent in keys:
+    def _give_up(self, lost: Sequence[Holding]) -> None:
+        stopped: list[RunKey] = []
+        for holding in lost:
+            task_id, agent = holding.key
+            tail = ""
+            if holding.agent.policy.finishes_lost_runs:
+                holding.is_lost, tail = True, "; its handler goes on, as on_lost_lease has it"
+            else:
+                stopped.append(holding.key)
             self._telemetry.say(
-                Level.WARNING, f"agent {agent} lost task {task_id} to another worker", task_id=task_id, agent=agent
+                Level.WARNING,
+                f"agent {agent} lost task {task_id} to another worker{tail}",
+                task_id=task_id,
+                agent=agent,
             )
-        self._workforce.stop(keys, StopReason.LOST)
-        self._custody.remove(keys)
+        if stopped:
+            self._workforce.stop(stopped, StopReason.LOST)
+            self._custody.remove(stopped)

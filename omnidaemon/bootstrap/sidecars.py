@@ -12,6 +12,7 @@ from typing import Any
 
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.runtimes import Runtimes
+from omnidaemon.domain.errors import OmniDaemonError
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -90,6 +91,7 @@ class Sidecars:
         self._waiting: list[Sidecar] = []
         self._running: set[asyncio.Task[None]] = set()
         self._before_start: dict[asyncio.Task[None], asyncio.AbstractEventLoop] = {}
+        self._lending = contextlib.ExitStack()
 
     def hand_over(self, work: Work) -> Sidecar:
         """Have it done on the engine's loop, as soon as there is one. From any thread."""
@@ -147,22 +149,33 @@ class Sidecars:
             sidecar.give_up()
 
     @contextlib.asynccontextmanager
-    async def engine(self, runtime: Runtime) -> AsyncIterator[None]:
-        """The time that the engine is there, on the running loop."""
-        with self._runtimes.lent(runtime):
-            with self._lock:
-                self._loop = asyncio.get_running_loop()
-            self._begin()
+    async def engine(self) -> AsyncIterator[None]:
+        """The time that the running loop is an engine's. Within it, begin() has the work go on, and lend() gives it the
+        engine's runtime."""
+        with contextlib.ExitStack() as self._lending:
             try:
                 yield
             finally:
                 with self._lock:
-                    self._loop = None
-                self._begin()  # what was handed over at the last moment shall end as the rest does
+                    was_begun, self._loop = self._loop is not None, None
+                if was_begun:
+                    self._begin()  # what was handed over at the last moment shall end as the rest does
                 for task in self._running:
                     task.cancel()
                 if self._running:
                     await asyncio.wait(self._running)
+        with contextlib.suppress(OmniDaemonError):  # it could not be opened
+            await self._runtimes.close()  # what the work has opened before the engine's was there
+
+    def begin(self) -> None:
+        """Do here what was handed over, and what will be. Idempotent."""
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+        self._begin()
+
+    def lend(self, runtime: Runtime) -> None:
+        """Have the work use this runtime from now on."""
+        self._lending.enter_context(self._runtimes.lent(runtime))
 
     def _begin(self) -> None:
         with self._lock:

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from importlib.metadata import version
+from typing import TypeVar
 
 from omnidaemon.app.agents import Agent
 from omnidaemon.app.bridge import Report
@@ -18,6 +20,7 @@ from omnidaemon.app.executor import Executor
 from omnidaemon.app.loops import EngineOptions
 from omnidaemon.app.notifications import NotifyingTerms
 from omnidaemon.bootstrap.container import Container
+from omnidaemon.bootstrap.patience import once_there
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.sidecars import Sidecars
 from omnidaemon.bootstrap.switch_interval import shortened_switch_interval
@@ -25,20 +28,31 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.reply_policy import ReplyPolicy
 from omnidaemon.ports.notifier import Notifier
 
+T = TypeVar("T")
+
 
 class Worker:
     """Start it on the loop that the agents shall run on. Used once: a new incarnation is a new worker. `left` is set,
     whatever the agents' loop does, once the engine has left and the agents' threads are let go of; `has_begun`: there
-    is an engine that start() has begun. What was handed over to `sidecars` is done on the engine's loop."""
+    is an engine that start() has begun. What was handed over to `sidecars` is done on the engine's loop.
+
+    `is_patient`: while bus or store is away, start() waits for it, and what is done beside goes on meanwhile."""
 
     def __init__(
-        self, container: Container, agents: Mapping[Subscription, Agent], publish: PublishFrom, sidecars: Sidecars
+        self,
+        container: Container,
+        agents: Mapping[Subscription, Agent],
+        publish: PublishFrom,
+        sidecars: Sidecars,
+        *,
+        is_patient: bool = False,
     ) -> None:
         self.left = threading.Event()
         self._container = container
         self._agents = agents
         self._publish = publish
         self._sidecars = sidecars
+        self._is_patient = is_patient
         self._ready: Future[None] = Future()
         self._finished: Future[int] = Future()
         self.has_begun = False
@@ -130,23 +144,40 @@ class Worker:
 
         self._pass_requests_on = lambda: loop.call_soon_threadsafe(hear)
         hear()
-        async with (
-            self._container.runtime() as runtime,
-            self._container.notifier(bus=runtime.bus.capabilities, storage=runtime.storage.capabilities) as notifier,
-        ):
+        async with contextlib.AsyncExitStack() as opened, self._sidecars.engine():
+            begin = partial(self._begun, opened, executor, agents_loop)
+            begun, runtime = await (self._once_there(begin) if self._is_patient else begin())
+            engine = begun
+            self._sidecars.lend(runtime)
+            self._sidecars.begin()
+            self._ready.set_result(None)
+            await begun.asked_to_stop()
+            return await begun.stop()
+
+    async def _once_there(self, begin: Callable[[], Awaitable[T]]) -> T:
+        return await once_there(begin, self._container.clock(), self._container.telemetry(), self._sidecars.begin)
+
+    async def _begun(
+        self, opened: contextlib.AsyncExitStack, executor: Executor, agents_loop: asyncio.AbstractEventLoop
+    ) -> tuple[Engine, Runtime]:
+        """An engine that is ready, and what it stands on, which `opened` will close. Where that fails, nothing is left
+        behind, so that it may be tried again."""
+        loop = asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as opening:
+            runtime = await opening.enter_async_context(self._container.runtime())
+            notifier = await opening.enter_async_context(
+                self._container.notifier(bus=runtime.bus.capabilities, storage=runtime.storage.capabilities)
+            )
             engine = self._engine(runtime, notifier, executor, agents_loop)
-            take = engine.take_reports
 
             def take_reports(reports: list[Report]) -> None:
                 with contextlib.suppress(RuntimeError):  # the engine has left: what it gave back is somebody else's
-                    loop.call_soon_threadsafe(take, reports)
+                    loop.call_soon_threadsafe(engine.take_reports, reports)
 
             executor.on_reports(take_reports)
             await engine.start()
-            async with self._sidecars.engine(runtime):
-                self._ready.set_result(None)
-                await engine.asked_to_stop()
-                return await engine.stop()
+            await opened.enter_async_context(opening.pop_all())
+        return engine, runtime
 
     def _engine(
         self, runtime: Runtime, notifier: Notifier, executor: Executor, agents_loop: asyncio.AbstractEventLoop

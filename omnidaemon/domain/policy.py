@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, cast
 
 import attrs
@@ -36,6 +37,13 @@ class Counts:
     crashes: int = 0
     queued_seconds: float = 0.0
     running_seconds: float = 0.0
+
+
+class OnLostLease(StrEnum):
+    """What becomes of a handler whose run is another worker's by now: it is cancelled, or goes on to its end."""
+
+    CANCEL = "cancel"
+    FINISH = "finish"
 
 
 # --- decisions: what the store shall do with the run ---------------------------------------------------------------
@@ -97,6 +105,12 @@ def _exceptions(_: object, field: attrs.Attribute[Any], value: tuple[type, ...])
         raise InvalidValue(f"DeliveryPolicy.{field.name}", value, "exception classes")
 
 
+def _as_on_lost_lease(value: object) -> OnLostLease:
+    if value not in tuple(OnLostLease):
+        raise InvalidValue("DeliveryPolicy.on_lost_lease", value, "'cancel' or 'finish'")
+    return OnLostLease(cast("str", value))
+
+
 def _as_tuple(value: type | tuple[type, ...]) -> tuple[type, ...]:
     return (value,) if isinstance(value, type) else tuple(value)
 
@@ -108,6 +122,11 @@ class DeliveryPolicy:
     `timeout` bounds one attempt, `run_timeout` the run from its first start over all attempts, `queue_timeout` the
     time before the first start. A worker that dies burns a crash, not an attempt; after `crash_limit` crashes the run
     is dead. `retry_on` and `no_retry_on` are exception classes; the second wins.
+
+    A worker that was cut off or stood still for longer than `lease` loses its runs to others. `on_lost_lease` says
+    what its own handlers do then: `"cancel"` stops them, as far as they can be stopped, and frees their slots;
+    `"finish"` lets each come to its end in its slot, for one that must not be cut off in the middle. The outcome is
+    refused either way.
     """
 
     max_attempts: int = attrs.field(default=5, validator=_within(1, whole=True))
@@ -124,6 +143,12 @@ class DeliveryPolicy:
         default=(Exception,), converter=_as_tuple, validator=_exceptions
     )
     no_retry_on: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_as_tuple, validator=_exceptions)
+    on_lost_lease: OnLostLease = attrs.field(default=OnLostLease.CANCEL, converter=_as_on_lost_lease)
+
+    @property
+    def finishes_lost_runs(self) -> bool:
+        """Whether a handler goes on whose run is another worker's by now."""
+        return self.on_lost_lease is OnLostLease.FINISH
 
     @property
     def has_limits(self) -> bool:

@@ -124,7 +124,8 @@ class OmniDaemonSDK(Client):
     # --- running ------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Run the agents until the process is told to stop: SIGTERM and Ctrl-C drain, a second one releases.
+        """Run the agents until the process is told to stop: SIGTERM and Ctrl-C drain, a second one releases. Waits for
+        a bus and a store that are away.
 
         Serves the HTTP API where OMNIDAEMON_API_ENABLED says so; the process ends with one line and exit code 1 when
         its address is taken. Raises `UnguardedAddress` for one beyond this machine without keys.
@@ -138,14 +139,22 @@ class OmniDaemonSDK(Client):
         except AddressUnavailable as error:
             sys.exit(f"omnidaemon: {error}")
 
-    async def start(self) -> None:
+    async def start(self, *, wait_for_backends: bool = False) -> None:
         """Run the agents on this loop, and return once they are ready. `AlreadyStarted` when they run.
 
+        While bus or store is away `BackendUnavailable` is raised; with `wait_for_backends` it is waited for instead, as
+        `run()` does, and a log line says so. What somebody has to mend is raised at once, such as a wrong password.
         Nothing is left running when it raises or is cancelled; if start-up hooks have run, shutdown hooks have too.
         """
         if self.worker is not None:
             raise AlreadyStarted("this SDK runs already")
-        self.worker = worker = Worker(self.container, dict(self.registration.agents), self.publish_from, self.sidecars)
+        self.worker = worker = Worker(
+            self.container,
+            dict(self.registration.agents),
+            self.publish_from,
+            self.sidecars,
+            is_patient=wait_for_backends,
+        )
         try:
             await self.sidecars.start_begins()
             await run_hooks(self.registration.startup)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.entrypoints.exit_watch import ExitWatch
 from omnidaemon.entrypoints.importing import is_importing
 from omnidaemon.entrypoints.logs import configure_logs
@@ -35,8 +36,9 @@ def run_sdks(
     Also until somebody wants their workers drained, and they have left.
 
     `on_ready` is called once all of them take tasks, `on_drained` once they have left without a signal. `api` says
-    whether the HTTP API is served, of the first SDK. While `omni run` imports a file, a call from that file only marks
-    the SDK: the command runs it afterwards. Raises what ended a worker or the API otherwise.
+    whether the HTTP API is served, of the first SDK. A bus or a store that is away is waited for; meanwhile the API
+    says so. While `omni run` imports a file, a call from that file only marks the SDK: the command runs it afterwards.
+    Raises what ended a worker or the API otherwise.
     """
     if is_importing():
         return
@@ -116,13 +118,14 @@ class _Serving:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         for sdk in self._sdks:
-            await sdk.start()
+            await sdk.start(wait_for_backends=True)
             self._workers()  # its SDK forgets it when it is stopped; signals shall reach it also then
             stack.push_async_callback(sdk.stop)
-            logger.info((await sdk.runtime()).place)
+            place, notes = await _backends_of(sdk)
+            logger.info(place)
             for agent in sdk.registration.agents.values():
                 logger.info(f"agent {agent.profile.subscription.agent} listens on {agent.profile.subscription.topic}")
-            for note in (await sdk.health()).notes:
+            for note in notes:
                 logger.warning(note)
         logger.info(f"ready (process {os.getpid()}); stop with Ctrl-C")
 
@@ -197,3 +200,11 @@ def _settled_memory() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+async def _backends_of(sdk: OmniDaemonSDK) -> tuple[str, Sequence[str]]:
+    """Where it works, and what a person should know of that."""
+    try:
+        return (await sdk.runtime()).place, (await sdk.health()).notes
+    except BackendUnavailable as error:  # away again already: the worker waits for it, as at any other time
+        return "bus or store is away", [str(error)]

@@ -19,6 +19,7 @@ from omnidaemon.bootstrap.settings import load_settings
 from omnidaemon.testing.chaos.proxy import TcpProxy
 from omnidaemon.testing.chaos.servers import PrivateRedis
 from omnidaemon.testing.chaos.stage import Backend
+from tests.chaos import queries
 from tests.servers.redis_servers import binary
 
 _PROGRAM = (sys.executable, str(Path(__file__).with_name("program.py")))
@@ -91,6 +92,10 @@ async def backend(
             store_server=servers[-1] if servers else None,
             cables=proxies,
             check=partial(_check_file, folder / "data") if "sqlite" in pair.name else None,
+            counts=partial(queries.held, folder / "data" if "sqlite" in pair.name else None, urls[0] if urls else None),
+            queries=partial(
+                queries.asked, folder / "data" if "sqlite" in pair.name else None, urls[-1] if urls else None
+            ),
         )
 
 

@@ -38,8 +38,10 @@ _ELSEWHERE = """\
 | SIGTERM in the middle, a second one, a hook that hangs | `tests/integration/serving/test_signals.py` |
 | every interleaving of crashes, freezes, lost replies and duplicates, up to a bound \
 | `tests/contract/test_exploration.py` |
+| faults planted in the program, which the scenarios have to find \
+| `tests/chaos/test_planted.py`, `tests/faults/chaos` |
 
-Untested here: webhooks and replies under chaos, a network file system, several machines whose clocks differ.
+Untested here: a network file system, several machines whose clocks differ.
 """
 
 
@@ -84,7 +86,7 @@ def applies(scenario: Scenario, pair: Pair) -> bool:
         return False
     if scenario.needs_server and not pair.needs_redis:
         return False
-    if scenario.two_servers and pair.bus not in ("redis_stream", "redis_pubsub"):
+    if scenario.two_servers and pair.store != "redis":
         return False
     return not (scenario.file_only and pair.name != "sqlite+sqlite")
 

@@ -15,7 +15,7 @@ class _OnPair(ChaosContract):
 
 class TestSqlite(_OnPair):
     pair = "sqlite+sqlite"
-    scenarios = ("kills", "freezes", "failpoint-errors", "one-key", "cancellations", "backlog")
+    scenarios = ("kills", "freezes", "notification-kills", "failpoint-errors", "one-key", "cancellations", "backlog")
 
 
 class TestRedis(_OnPair):

@@ -34,8 +34,10 @@ class Workshop:
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
-    def start_worker(self, *, may_die: bool = False, **environment: str) -> subprocess.Popen[bytes]:
-        """A worker in another folder, once it is ready."""
+    def start_worker(
+        self, *, may_die: bool = False, says: str = "ready", **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """A worker in another folder, once it has said this."""
         elsewhere = self.folder / "elsewhere"
         elsewhere.mkdir(exist_ok=True)
         output = self.folder / f"worker-{len(self.processes)}.log"
@@ -44,7 +46,7 @@ class Workshop:
                 [sys.executable, str(AGENTS)], env={**self.environment, **environment}, stderr=log, cwd=elsewhere
             )
         self.processes.append(process)
-        self.until(lambda: "ready" in output.read_text() or process.poll() is not None)
+        self.until(lambda: says in output.read_text() or process.poll() is not None)
         assert may_die or process.poll() is None, output.read_text()
         return process
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from redis import exceptions
@@ -30,6 +32,7 @@ _MAY_PASS = (
 # What the server says of itself, by the first word of its message, where redis-py has no class for it.
 _MAY_PASS_WORDS = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "LOADING", "BUSY", "UNKILLABLE", "OOM", "READONLY")
 
+_CERTIFICATE_HINT = "is its certificate made for this name, and known here (ssl_ca_certs in REDIS_URL)?"
 _HINTS = (
     (exceptions.AuthenticationError, "check the user and the password in REDIS_URL"),
     (exceptions.NoPermissionError, "docs/how-to/redis.md lists what the user must be allowed"),
@@ -58,11 +61,20 @@ def translated(error: Exception, location: str) -> BackendError:
     """The error of the ports for one of redis-py, of the server or of the operating system."""
     reason = _reason(error)
     hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), "")
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in _with_causes(error)):
+        return BackendUnusable(BACKEND, location, reason, _CERTIFICATE_HINT)
     if isinstance(error, _MENDED_BY_A_PERSON):
         return BackendUnusable(BACKEND, location, reason, hint)
     if isinstance(error, _MAY_PASS) or str(error).startswith(_MAY_PASS_WORDS):
         return BackendUnavailable(BACKEND, location, reason, hint)
     return BackendUnusable(BACKEND, location, reason, hint)
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that it came from: redis-py makes one kind of whatever a connection meets."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def not_open(location: str) -> BackendUnavailable:

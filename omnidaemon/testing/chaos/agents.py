@@ -25,12 +25,14 @@ import attrs
 from omnidaemon.domain.errors import OmniDaemonError, PublishFailed
 from omnidaemon.domain.policy import DeliveryPolicy
 from omnidaemon.testing.chaos.audit import value_of
+from omnidaemon.testing.chaos.census import here
 from omnidaemon.testing.chaos.crew import end_with_parent
 from omnidaemon.testing.chaos.records import Answer, HandlerLog, PublisherLog
 from omnidaemon.testing.chaos.sdk import Sdk
 
 TOPIC = "chaos.work"
 SCRATCH = "chaos.scratch"
+REPLIES = "chaos.replies"
 AGENT = "audited"
 FOLDER = "CHAOS_FOLDER"
 POLICY = "CHAOS_POLICY"
@@ -70,11 +72,13 @@ class AuditedProgram:
             concurrency=int(os.environ.get(CONCURRENCY, "50")),
         )(self._handle)
         sdk.agent(SCRATCH, name=AGENT, policy=DeliveryPolicy(lease=policy["lease"]))(_scratch)
+        sdk.agent(REPLIES, name=AGENT, policy=DeliveryPolicy(**policy))(self._hear)
 
     def main(self) -> None:
-        """`work` runs the agent until told to stop; `publish FILE` publishes the items that the file lists; `tour`
-        orders whatever can be ordered, of tasks that nobody audits."""
+        """`work` runs the agent until told to stop, and at SIGUSR1 counts what there is in it; `publish FILE` publishes
+        the items that the file lists; `tour` orders whatever can be ordered, of tasks that nobody audits."""
         end_with_parent()
+        signal.signal(signal.SIGUSR1, lambda *_: self._handled.census(**here()))
         match sys.argv[1:]:
             case ["work"]:
                 self._sdk.run()
@@ -99,14 +103,17 @@ class AuditedProgram:
         self._handled.end(work.item, ctx.task_id, ctx.agent)
         return value_of(work.item, os.getpid())
 
+    async def _hear(self, payload: dict[str, Any], ctx: Any) -> None:
+        self._handled.heard("reply", ctx.task_id, payload)
+
     async def _publish(self, orders: Sequence[Mapping[str, Any]]) -> None:
-        """Each order is `{"item": …, "work": {…}, "options": {…}, "at_once": n}`: published by so many callers at
-        once."""
+        """Each order is `{"item": …, "work": {…}, "options": {…}, "at_once": n, "wait": seconds}`: published by so many
+        callers at once, each of which then waits for the result, for so long at most, if that is wanted."""
         try:
             async with asyncio.TaskGroup() as callers:
                 for order in orders:
                     for _ in range(order.get("at_once", 1)):
-                        callers.create_task(self._publish_one(order["item"], order["work"], order.get("options", {})))
+                        callers.create_task(self._publish_one(order))
         finally:
             await self._sdk.close()
 
@@ -129,6 +136,10 @@ class AuditedProgram:
             await sdk.metrics()
             await sdk.topics()
             await sdk.health()
+            for told in (await sdk.list_webhooks(topic=TOPIC, limit=1)).webhooks:
+                with contextlib.suppress(OmniDaemonError):  # it may be forgotten by now
+                    await sdk.redeliver_webhook(told.webhook_id)
+            await sdk.purge_topic(SCRATCH)
             with contextlib.suppress(OmniDaemonError):  # nobody has registered it yet
                 await sdk.stop_agent(SCRATCH, AGENT)
                 await sdk.start_agent(SCRATCH, AGENT)
@@ -136,10 +147,11 @@ class AuditedProgram:
         finally:
             await sdk.close()
 
-    async def _publish_one(self, item: str, work: Mapping[str, object], options: Mapping[str, Any]) -> None:
+    async def _publish_one(self, order: Mapping[str, Any]) -> None:
+        item = order["item"]
         self._published.sending(item)
         try:
-            task_id = await self._sdk.publish_task(TOPIC, dict(work), **options)
+            task_id = await self._sdk.publish_task(TOPIC, dict(order["work"]), **order.get("options", {}))
         except PublishFailed as failure:
             if not failure.is_unknown:
                 self._published.answered(item, Answer.FAILED)
@@ -147,6 +159,13 @@ class AuditedProgram:
             pass  # not known, as the log says already
         else:
             self._published.answered(item, Answer.OK, task_id)
+            if "wait" in order:
+                await self._wait_for(item, task_id, order["wait"])
+
+    async def _wait_for(self, item: str, task_id: str, seconds: float) -> None:
+        with contextlib.suppress(OmniDaemonError):  # not in time, or the store is away: then nothing was given
+            result = await self._sdk.wait_for_result(task_id, timeout=seconds)
+            self._published.given(item, result.result)
 
 
 async def _scratch(payload: object) -> object:

@@ -10,6 +10,7 @@ import attrs
 from omnidaemon.testing.chaos.records import Answer, Execution, Publication
 
 _RECORDING_SECONDS = 2.0
+_MOST_NAMED = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +37,8 @@ class Verdict:
 
     `lost`: confirmed, and not ended well. `duplicated`: executed once more than interruptions excuse. `unexpected`:
     executed though its publication had failed, or by nobody's wish. `contradicted`: the store's outcome is not what the
-    handlers did. `split`: several tasks where there should be one."""
+    handlers did. `split`: several tasks where there should be one. `crossed`: somebody was given the answer to another
+    one's question, the id of another's task or another's result."""
 
     published: int
     executed: int
@@ -48,11 +50,25 @@ class Verdict:
     unexpected: tuple[str, ...] = ()
     contradicted: tuple[str, ...] = ()
     split: tuple[str, ...] = ()
+    crossed: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
         """Whether the promise was kept."""
-        return not (self.lost or self.duplicated or self.unexpected or self.contradicted or self.split)
+        return not self.faults()
+
+    def faults(self) -> str:
+        """What was found, with some of the names; empty when it is clean."""
+        return named(
+            {
+                "lost": self.lost,
+                "duplicated": self.duplicated,
+                "unexpected": self.unexpected,
+                "contradicted": self.contradicted,
+                "split": self.split,
+                "crossed": self.crossed,
+            }
+        )
 
     def figures(self) -> dict[str, int]:
         """The counts, for a table."""
@@ -67,12 +83,28 @@ class Verdict:
             "unexpected": len(self.unexpected),
             "contradicted": len(self.contradicted),
             "split": len(self.split),
+            "crossed": len(self.crossed),
         }
+
+
+def named(faults: Mapping[str, Sequence[str]]) -> str:
+    """How many there are of each kind of fault, and the first few."""
+    return "; ".join(
+        f"{len(names)} {kind}: {', '.join(names[:_MOST_NAMED])}{', …' if len(names) > _MOST_NAMED else ''}"
+        for kind, names in faults.items()
+        if names
+    )
 
 
 def value_of(item: str, pid: int) -> str:
     """What an audited handler returns: says who has done it."""
     return f"{item} by {pid}"
+
+
+def is_value_of(item: str, value: object) -> bool:
+    """Whether an audited handler may have returned this for the item, in whichever process."""
+    text = str(value)
+    return text.startswith(f"{item} by ") and text.removeprefix(f"{item} by ").isdigit()
 
 
 def audit(
@@ -126,6 +158,7 @@ def audit(
         ),
         contradicted=tuple(_contradictions(executions, endings)),
         split=tuple(item for item, told in publications.items() if len(told.task_ids) > 1),
+        crossed=tuple(_crossed(publications, executions)),
     )
 
 
@@ -158,3 +191,13 @@ def _contradictions(executions: Sequence[Execution], endings: Mapping[str, Endin
                 or ending.result != value_of(execution.item, execution.pid)
             ):
                 yield task_id
+
+
+def _crossed(publications: Mapping[str, Publication], executions: Sequence[Execution]) -> Iterable[str]:
+    """Items of which a publisher was told an id under which something else was executed, or was given a result that is
+    something else's."""
+    executed = {execution.task_id: execution.item for execution in executions}
+    for item, told in publications.items():
+        is_anothers = any(executed.get(task_id, item) != item for task_id in told.task_ids)
+        if is_anothers or any(not is_value_of(item, result) for result in told.results):
+            yield item

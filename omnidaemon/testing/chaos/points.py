@@ -12,6 +12,7 @@ from functools import cache
 import attrs
 
 from omnidaemon.ports.bus import BusInspector, EventBus, LoggingBus
+from omnidaemon.ports.notifier import Notifier
 from omnidaemon.ports.storage import Storage
 
 
@@ -36,10 +37,10 @@ class Failpoint:
 
 @cache
 def ports() -> tuple[type[ABC], ...]:
-    """Every port behind which a bus or a storage does its work: those two, what a storage consists of, and what their
-    methods give out, such as an inbox. A port that is added to a storage is found here by itself."""
+    """Every port behind which a bus, a storage or a notifier does its work: those three, what a storage consists of,
+    and what their methods give out, such as an inbox. A port that is added to a storage is found here by itself."""
     found: list[type[ABC]] = []
-    waiting: list[type[ABC]] = [EventBus, LoggingBus, BusInspector, Storage]
+    waiting: list[type[ABC]] = [EventBus, LoggingBus, BusInspector, Storage, Notifier]
     while waiting:
         port = waiting.pop(0)
         if port in found:

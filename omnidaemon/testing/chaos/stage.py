@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +16,7 @@ from typing import Any, Self
 import attrs
 
 from omnidaemon.testing.chaos import agents
+from omnidaemon.testing.chaos.accounts import Accounts
 from omnidaemon.testing.chaos.agents import AGENT, TOPIC, Work
 from omnidaemon.testing.chaos.audit import Ending, Interruption, Verdict, audit
 from omnidaemon.testing.chaos.crew import Crew, Member
@@ -21,15 +24,13 @@ from omnidaemon.testing.chaos.plan import VARIABLE
 from omnidaemon.testing.chaos.proxy import TcpProxy
 from omnidaemon.testing.chaos.records import (
     Answer,
-    Execution,
+    HandlerLog,
     PublisherLog,
-    executions,
-    lines,
-    noted,
-    publications,
+    census_of,
 )
 from omnidaemon.testing.chaos.sdk import Sdk
 from omnidaemon.testing.chaos.servers import PrivateRedis
+from omnidaemon.testing.chaos.telling import Receiver, Telling, audit_told
 from omnidaemon.testing.patience import eventually
 
 BATCH = 500
@@ -43,7 +44,9 @@ class Backend:
 
     `server` holds what can be killed, where there is one; `cables` are what leads to the bus and to the store, where a
     proxy stands between. `is_file`: one process can keep all others from writing. `check` raises when the data are
-    damaged."""
+    damaged. `counts` says how many things of each kind bus and store hold. `queries` gives a list that, once left,
+    holds what this process has asked the store meanwhile, each with how it is carried out and nothing of the data: two
+    listings that are alike cost alike."""
 
     name: str
     program: Sequence[str]
@@ -55,17 +58,20 @@ class Backend:
     store_server: PrivateRedis | None = None
     cables: Sequence[TcpProxy] = ()
     check: Callable[[], None] | None = None
+    counts: Callable[[], Mapping[str, int]] | None = None
+    queries: Callable[[], AbstractContextManager[list[str]]] | None = None
 
 
-class Stage:
+class Stage(Accounts):
     """One scenario's run. An async context manager; processes end with it."""
 
     def __init__(self, backend: Backend, folder: Path) -> None:
+        super().__init__(folder)
         self.backend = backend
-        self.folder = folder
         self.crew = Crew(folder)
         self.client: Sdk = backend.make_client()
         self._published = PublisherLog(folder / agents.PUBLISHERS_LOG)
+        self._heard = HandlerLog(folder / agents.HANDLERS_LOG)
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,6 +81,7 @@ class Stage:
     ) -> None:
         await self.client.close()
         self._published.close()
+        self._heard.close()
         await self.crew.__aexit__(kind, error, trace)
 
     # --- processes ----------------------------------------------------------------------------------------------------
@@ -113,14 +120,14 @@ class Stage:
 
     # --- publishing from here -----------------------------------------------------------------------------------------
 
-    async def publish(self, works: Sequence[Work], batch: int = BATCH) -> list[str]:
-        """Publish these and log what was answered; their ids."""
+    async def publish(self, works: Sequence[Work], batch: int = BATCH, **options: Any) -> list[str]:
+        """Publish these, with options for all of them, and log what was answered; their ids."""
         ids: list[str] = []
         for start in range(0, len(works), batch):
             some = works[start : start + batch]
             for work in some:
                 self._published.sending(work.item)
-            told = await self.client.publish_tasks([(TOPIC, work.payload()) for work in some])
+            told = await self.client.publish_tasks([(TOPIC, work.payload()) for work in some], **options)
             for work, task_id in zip(some, told, strict=True):
                 self._published.answered(work.item, Answer.OK, task_id)
             ids += told
@@ -135,31 +142,25 @@ class Stage:
 
     # --- what happened ------------------------------------------------------------------------------------------------
 
-    def executions(self) -> list[Execution]:
-        """What handlers have done so far."""
-        return executions(self.folder / agents.HANDLERS_LOG)
+    def receiver(self) -> Receiver:
+        """One that hears webhooks, once it is entered."""
+        return Receiver(self._heard)
 
-    def noted(self, word: str) -> list[tuple[str, float]]:
-        """The task and time of each such line of the handlers."""
-        return noted(self.folder / agents.HANDLERS_LOG, word)
+    async def census(self, member: Member) -> dict[str, int]:
+        """What there is of each kind in this process, and of bus and store."""
+        since = time.monotonic()
+        member.send(signal.SIGUSR1)
 
-    def begun(self) -> int:
-        """How many executions there were so far; cheap."""
-        path = self.folder / agents.HANDLERS_LOG
-        return path.read_bytes().count(b'["begin"') if path.exists() else 0
+        async def look() -> dict[str, int] | None:
+            return census_of(self.folder / agents.HANDLERS_LOG, member.pid, since)
 
-    def has_begun(self, items: Collection[str], since: float = 0.0) -> bool:
-        """Whether each of these was begun after that time."""
-        return set(items) <= {each.item for each in self.executions() if each.began_at > since}
+        found = await eventually(look)
+        assert found is not None
+        return {**found, "files": member.files(), **self.counts()}
 
-    def under_way(self, member: Member) -> set[str]:
-        """The items that this worker has begun and not ended, and nobody after it."""
-        last = {each.item: each for each in self.executions()}
-        return {item for item, each in last.items() if each.pid == member.pid and each.ended_at is None}
-
-    def has_sent(self, pid: int) -> bool:
-        """Whether this publisher has begun to publish."""
-        return any(row[-2] == pid for row in lines(self.folder / agents.PUBLISHERS_LOG))
+    def counts(self) -> dict[str, int]:
+        """How many things of each kind bus and store hold, as far as that can be told."""
+        return dict(self.backend.counts()) if self.backend.counts is not None else {}
 
     def excuse(self, member: Member) -> None:
         """What this process has under way may run again: it was told to give it back."""
@@ -199,9 +200,7 @@ class Stage:
 
     async def settled(self, within_seconds: float = 120.0) -> dict[str, Ending]:
         """Wait until everything that publishers were told of has ended: how it did."""
-        wanted = {
-            task_id for told in publications(self.folder / agents.PUBLISHERS_LOG).values() for task_id in told.task_ids
-        }
+        wanted = {task_id for told in self.publications().values() for task_id in told.task_ids}
 
         def is_settled(endings: Mapping[str, Ending]) -> bool:
             """What nobody knows to be published may be in the log alone, queued for ever."""
@@ -236,10 +235,19 @@ class Stage:
             await asyncio.to_thread(self.backend.check)
 
     async def verdict(self, within_seconds: float = 120.0, doomed: Collection[str] = ()) -> Verdict:
-        """Wait until everything has ended, and audit it."""
-        endings = await self.settled(within_seconds)
+        """Wait until everything has ended, and audit it; what never ends is lost."""
+        try:
+            endings = await self.settled(within_seconds)
+        except AssertionError:
+            verdict = self._audited(await self.endings(), doomed)
+            if verdict.is_clean:
+                raise  # what nobody was told of goes on for ever
+            return verdict
+        return self._audited(endings, doomed)
+
+    def _audited(self, endings: Mapping[str, Ending], doomed: Collection[str]) -> Verdict:
         return audit(
-            publications(self.folder / agents.PUBLISHERS_LOG),
+            self.publications(),
             self.executions(),
             endings,
             self.crew.interruptions,
@@ -250,8 +258,19 @@ class Stage:
     async def clean_verdict(self, within_seconds: float = 120.0, doomed: Collection[str] = ()) -> Verdict:
         """The verdict, which has to be without fault."""
         verdict = await self.verdict(within_seconds, doomed)
-        assert verdict.is_clean, verdict
+        assert verdict.is_clean, verdict.faults()
         return verdict
+
+    async def clean_telling(self, endings: Mapping[str, Ending], within_seconds: float = 90.0) -> Telling:
+        """Wait until everybody was told of these ends, and audit it; it has to be without fault."""
+
+        def told() -> Telling:
+            return audit_told(endings, self.heard())
+
+        await self.within(within_seconds, lambda: not told().untold)
+        telling = told()
+        assert telling.is_clean, telling.faults()
+        return telling
 
 
 __all__ = ["AGENT", "TOPIC", "Backend", "Stage", "Work"]

@@ -1,5 +1,5 @@
-"""A bus or a storage under fire: another one's, with a failpoint before and after every call. The product knows nothing
-of it."""
+"""A bus, a storage or a notifier under fire: another one's, with a failpoint before and after every call. The
+product knows nothing of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from omnidaemon.ports.backend import BackendContext, BusFactory, StorageFactory
 from omnidaemon.ports.bus import EventBus
+from omnidaemon.ports.notifier import Notifier, NotifierContext, NotifierFactory
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.chaos.plan import Plan, plan_of_this_process
 from omnidaemon.testing.chaos.points import Side, methods, ports
@@ -33,6 +34,15 @@ def storage_under_fire(factory: StorageFactory) -> StorageFactory:
     """A factory of the same storages, likewise."""
 
     def make(context: BackendContext) -> Storage:
+        return under_fire(factory(context), plan_of_this_process())
+
+    return make
+
+
+def notifier_under_fire(factory: NotifierFactory) -> NotifierFactory:
+    """A factory of the same notifiers, likewise: `sdk.container.notifier_factory.override(…)`."""
+
+    def make(context: NotifierContext) -> Notifier:
         return under_fire(factory(context), plan_of_this_process())
 
     return make

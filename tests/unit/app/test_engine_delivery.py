@@ -263,3 +263,28 @@ async def test_a_lost_lease_stops_the_handler_and_its_outcome_is_refused(shop: W
     await shop.until(lambda: worker.held == 0)
     assert run_of(shop, task_id).owner == "w2"
     assert shop.says.having("lost task", task_id)
+
+
+async def test_a_handler_may_go_on_to_its_end_after_its_lease_is_lost(shop: Workshop):
+    """With `on_lost_lease="finish"`: nothing cuts it off, it keeps its slot meanwhile, and its outcome is refused."""
+    import attrs
+
+    began, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handler(payload, ctx):
+        began.set()
+        await may_end.wait()
+        assert not ctx.cancelled
+        ended.set()
+
+    worker = await shop.start(agent_of(handler, lease=4.0, on_lost_lease="finish"))
+    task_id = await shop.publish()
+    await asyncio.wait_for(began.wait(), 5)
+    run = run_of(shop, task_id)
+    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2", lease_until=1e9, lease_seconds=1e9)
+    await shop.until(lambda: shop.says.having("lost task", task_id), moving=0.1)
+    assert worker.held == 1
+    may_end.set()
+    await asyncio.wait_for(ended.wait(), 5)
+    await shop.until(lambda: worker.held == 0)
+    assert run_of(shop, task_id).owner == "w2"

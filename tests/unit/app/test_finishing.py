@@ -203,6 +203,42 @@ async def test_a_lost_lease_stops_the_handler_and_frees_the_slot(shop: Workshop,
     assert shop.says.having("lost task", lost.run.task_id)
 
 
+async def test_a_handler_that_may_finish_keeps_its_slot_after_its_lease_is_lost(shop: Workshop, loop_of):
+    """It is told of once; its run is not renewed any more, and what it comes to is not even offered."""
+    desk = Desk(shop, on_lost_lease="finish")
+    await shop.registry.register([desk.agent.profile])
+    lost, kept = await desk.begin(2)
+    run = shop.space.runs[lost.run.key]
+    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2")
+    await desk.renewals.renew()
+    await desk.renewals.renew()
+    assert not desk.crew.stopped
+    assert len(desk.custody) == 2
+    assert [holding.key for holding in desk.custody.owned()] == [kept.run.key]
+    assert len(shop.says.having("lost task", lost.run.task_id, "goes on")) == 1
+    offered = shop.runs.calls["finish"]
+    desk.returned(lost)
+    loop_of(desk.finishes.run())
+    await shop.until(lambda: len(desk.custody) == 1)
+    assert shop.runs.calls["finish"] == offered
+    assert shop.space.runs[run.key].owner == "w2"
+    assert shop.says.having("came to the end", lost.run.task_id, "not recorded")
+
+
+async def test_what_goes_on_after_its_lease_was_lost_is_not_given_back(shop: Workshop):
+    """It is another worker's: there is nothing to give."""
+    desk = Desk(shop, on_lost_lease="finish")
+    await shop.registry.register([desk.agent.profile])
+    lost, kept = await desk.begin(2)
+    run = shop.space.runs[lost.run.key]
+    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2")
+    await desk.renewals.renew()
+    assert await desk.finishes.release_all() == 1
+    assert {task_id for task_id, _ in desk.crew.stopped} == {lost.run.task_id, kept.run.task_id}
+    assert shop.space.runs[run.key].owner == "w2"
+    assert not len(desk.custody)
+
+
 async def test_a_cancelled_run_stops_its_handler_and_keeps_its_slot(shop: Workshop, desk: Desk):
     """Until it has stopped; how it ended is then recorded like any outcome."""
     (grant,) = await desk.begin()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from omnidaemon import OmniDaemonSDK, load_settings
+from omnidaemon.adapters.memory import MemoryBus, MemorySpace
+from omnidaemon.errors import BackendUnavailable
 
 PATIENCE_SECONDS = 20
 
@@ -171,3 +173,73 @@ async def test_what_waits_for_a_start_that_is_called_off(sdk):
     sidecar = sdk.sidecars.hand_over(asyncio.Event().wait)
     async with sdk, asyncio.timeout(PATIENCE_SECONDS):
         await sidecar.wait()
+
+
+async def test_it_goes_on_while_a_start_waits_for_a_backend():
+    """It learns that the backend is away, may open it before the engine does, and all of that is closed in the end."""
+    is_there, has_looked = threading.Event(), threading.Event()
+    opened, closed = [], []
+
+    class CountedBus(MemoryBus):
+        async def __aenter__(self):
+            opened.append(self)
+            return await super().__aenter__()
+
+        async def __aexit__(self, *raised):
+            closed.append(self)
+            await super().__aexit__(*raised)
+
+    def bus(context):
+        if not is_there.is_set():
+            raise BackendUnavailable("memory", "here", "away")
+        return CountedBus(context.shared.get("memory", lambda: MemorySpace(context.clock)).bus)
+
+    sdk = OmniDaemonSDK(event_bus=bus, settings=load_settings({"event_bus_type": "memory"}, environ={}))
+    agent_of(sdk)
+    runtimes: list[Any] = []
+
+    async def look():
+        while not runtimes:
+            try:
+                runtimes.append(await sdk.runtime())
+            except BackendUnavailable:
+                has_looked.set()
+                await asyncio.sleep(0.01)
+
+    sidecar = sdk.sidecars.hand_over(look)
+    starting = asyncio.create_task(sdk.start(wait_for_backends=True))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await asyncio.to_thread(has_looked.wait, PATIENCE_SECONDS)
+        assert not starting.done()
+        is_there.set()
+        await sidecar.wait()
+        await starting
+        task_id = await sdk.publish_task("greet.user", 1)
+        assert (await sdk.wait_for_result(task_id, timeout=PATIENCE_SECONDS)).result == 1
+    await sdk.stop()
+    assert len(opened) >= 2
+    assert set(opened) == set(closed)
+
+
+async def test_a_start_that_waits_can_be_cancelled():
+    """Nothing is left behind, and it may be started again."""
+
+    def bus(context):
+        raise BackendUnavailable("memory", "here", "away")
+
+    sdk = OmniDaemonSDK(event_bus=bus, settings=load_settings({"event_bus_type": "memory"}, environ={}))
+    agent_of(sdk)
+    sidecar = sdk.sidecars.hand_over(lambda: asyncio.sleep(3600))
+    starting = asyncio.create_task(sdk.start(wait_for_backends=True))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await sidecar.begun()
+        worker = sdk.worker
+        assert worker is not None
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await sidecar.wait()
+    assert sdk.worker is None
+    assert worker.left.is_set()
+    with pytest.raises(BackendUnavailable):
+        await sdk.start()

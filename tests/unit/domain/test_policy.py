@@ -110,6 +110,8 @@ def test_attempt_may_take_what_is_left(timeout, run_timeout, running, seconds):
         ("crash_limit", 0),
         ("retry_on", ("ValueError",)),
         ("no_retry_on", (int,)),
+        ("on_lost_lease", "retry"),
+        ("on_lost_lease", None),
     ],
 )
 def test_policy_refuses_what_makes_no_sense(field, value):

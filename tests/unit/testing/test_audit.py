@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import attrs
 import pytest
@@ -90,6 +91,41 @@ def test_one_item_is_one_task():
     assert audit(two, [RUN], DONE).split == ("a",)
 
 
+def test_the_id_of_anothers_task_is_a_crossed_reply():
+    """Two publishers, each told of the other's task: both have ended well, and nothing else shows it."""
+    told = {
+        "a": Publication(item="a", answer=Answer.OK, task_ids=frozenset({"t2"})),
+        "b": Publication(item="b", answer=Answer.OK, task_ids=frozenset({"t1"})),
+    }
+    other = attrs.evolve(RUN, item="b", task_id="t2")
+    endings = {**DONE, "t2": attrs.evolve(DONE["t1"], result=value_of("b", 7))}
+    verdict = audit(told, [RUN, other], endings)
+    assert verdict.crossed == ("a", "b")
+    assert not verdict.is_clean
+
+
+@pytest.mark.parametrize("given", [value_of("b", 7), value_of("aa", 7), "a", "None"])
+def test_anothers_result_is_a_crossed_reply(given):
+    told = {"a": attrs.evolve(ONE["a"], results=frozenset({value_of("a", 7), given}))}
+    verdict = audit(told, [RUN], DONE)
+    assert verdict.crossed == ("a",)
+    assert not verdict.is_clean
+
+
+def test_ones_own_result_is_what_was_asked_for():
+    told = {"a": attrs.evolve(ONE["a"], results=frozenset({value_of("a", 7), value_of("a", 8)}))}
+    assert audit(told, [RUN], DONE).is_clean
+
+
+@pytest.mark.parametrize("kind", ["lost", "duplicated", "unexpected", "contradicted", "split", "crossed"])
+def test_any_single_fault_makes_a_verdict_unclean(kind):
+    faults: dict[str, Any] = {kind: ("a",)}
+    faulty = attrs.evolve(audit(ONE, [RUN], DONE), **faults)
+    assert not faulty.is_clean
+    assert faulty.faults() == f"1 {kind}: a"
+    assert faulty.figures()[kind] == 1
+
+
 def test_the_doomed_have_to_die():
     dead = {"t1": Ending(status="dead", is_end=True)}
     assert audit(ONE, [], dead, doomed=("a",)).is_clean
@@ -117,6 +153,7 @@ def test_publishers_are_taken_at_their_word(tmp_path):
     log.answered("later", Answer.OK, "t3")
     log.answered("asked-again", Answer.FAILED)
     log.sending("asked-again")
+    log.given("ok", "ok by 7")
     log.close()
     found = publications(tmp_path / "log")
     assert {item: each.answer.value for item, each in found.items()} == {
@@ -127,6 +164,7 @@ def test_publishers_are_taken_at_their_word(tmp_path):
         "asked-again": "unknown",
     }
     assert found["ok"].task_ids == {"t1", "t2"}
+    assert found["ok"].results == {"ok by 7"}
 
 
 def test_handlers_say_when_they_begin_and_end(tmp_path):

@@ -13,12 +13,14 @@ from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import BusInspector, EventBus, Inbox, LoggingBus
+from omnidaemon.ports.notifier import Notifier, WebhookMessage
 from omnidaemon.ports.run_store import RunStore, Wakeups
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.chaos.plan import parsed, watched
 from omnidaemon.testing.chaos.points import failpoints, methods, ports
 from omnidaemon.testing.chaos.under_fire import under_fire
 from omnidaemon.testing.clock import ManualClock
+from omnidaemon.testing.notifier import RecordingNotifier
 from omnidaemon.testing.place import Place
 
 GREETER = Subscription("greet.user", "greeter")
@@ -33,7 +35,7 @@ def test_every_port_of_a_storage_and_a_bus_is_found():
     """Also what a storage is given later: the list is made of its annotations."""
     parts = {kind for kind in ports() if kind.__name__ in Storage.__annotations__.values()}
     assert len(parts) == len(Storage.__annotations__) - 1  # all but its capabilities
-    assert {EventBus, LoggingBus, BusInspector, Inbox, RunStore, Wakeups} <= set(ports())
+    assert {EventBus, LoggingBus, BusInspector, Inbox, RunStore, Wakeups, Notifier} <= set(ports())
 
 
 def test_each_call_has_a_point_before_and_after():
@@ -80,6 +82,14 @@ async def test_what_a_port_gives_out_is_under_fire_too(space: MemorySpace):
             await inbox.receive({GREETER: 1}, 0)
         with pytest.raises(BackendUnavailable):
             await bus.depths()
+
+
+async def test_a_notifier_is_under_fire_too(manual_clock: ManualClock):
+    notifier = under_fire(RecordingNotifier(), parsed("before:Notifier.send=raise"))
+    message = WebhookMessage(message_id="m", url="http://a.example/", body=b"{}", at=manual_clock.now().at)
+    async with notifier:
+        with pytest.raises(BackendUnavailable, match=r"before:Notifier\.send"):
+            await notifier.send(message)
 
 
 async def test_a_call_is_delayed_and_watched(space: MemorySpace, capsys: pytest.CaptureFixture[str]):

@@ -44,7 +44,10 @@ def run(
     api_port: ApiPort = None,
     lifeline: _Lifeline = None,
 ) -> int:
-    """Run the agents of a file or module until SIGTERM or Ctrl-C: the first drains, a second one stops at once."""
+    """Run the agents of a file or module until SIGTERM or Ctrl-C: the first drains, a second one stops at once.
+
+    A bus or a store that is away is waited for.
+    """
     if not 1 <= processes <= _MOST_PROCESSES:
         raise InvalidValue("--processes", processes, f"1 to {_MOST_PROCESSES}")
     options = serve_options(api, api_host, api_port)

@@ -50,6 +50,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario(play=leases.release, short={"stops": 1}),
         Scenario(play=leases.freezes, short={"rounds": 1, "workers": 2, "survivors": 1, "lease": 0.8}),
         Scenario(play=deaths.failpoint_kills, short={"every": 30}),
+        Scenario(play=deaths.notification_kills, short={"calls": 1, "items": 2}),
         Scenario(play=deaths.failpoint_errors, short={"tasks": 60, "calls": (3,)}),
         Scenario(play=publishers.one_key, short={"keys": 8, "at_once": 20}),
         Scenario(play=backends.server_kills, short={"kills": 1, "workers": 1}, needs_server=True),

@@ -6,9 +6,11 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
+from omnidaemon.testing.chaos.agents import REPLIES
 from omnidaemon.testing.chaos.crew import Member
 from omnidaemon.testing.chaos.points import Failpoint, Side, failpoints
 from omnidaemon.testing.chaos.scenarios.figures import Figures
@@ -16,6 +18,18 @@ from omnidaemon.testing.chaos.stage import Stage, Work
 
 _PASS_SECONDS = 0.5
 _LONGEST_PASS_SECONDS = 3.0
+# Others than this machine's processes may publish on a network bus, so that its workers do not tell loopback unasked.
+_LOOPBACK: Mapping[str, Any] = {"OMNIDAEMON_WEBHOOK_ALLOW": "127.0.0.1"}
+_TELLING = frozenset(
+    {
+        ("RunStore", "finish"),
+        ("Outbox", "take"),
+        ("Notifier", "send"),
+        ("TaskLog", "add"),
+        ("EventBus", "publish"),
+        ("Outbox", "settle"),
+    }
+)
 _INDIVISIBLE = frozenset({Failpoint(side=Side.AFTER, port="Inbox", method="receive")})
 
 
@@ -85,13 +99,18 @@ async def reboot(
 
 async def failpoint_kills(stage: Stage, seed: int, *, every: int = 1, call: int = 1) -> Figures:
     """A worker, a publisher and somebody who gives orders are killed before and after each call on a port; every item
-    is published again by the next ones, under its own key, until it is confirmed."""
-    points = failpoints()[seed % every :: every]
+    is published again by the next ones, under its own key, until it is confirmed. Whoever shall be told of its end, by
+    webhook and by reply, is told."""
+    async with stage.receiver() as receiver:
+        return await _kills_at(stage, failpoints()[seed % every :: every], call, receiver.url)
+
+
+async def _kills_at(stage: Stage, points: Sequence[Failpoint], call: int, webhook: str) -> Figures:
     reached: set[Failpoint] = set()
-    orders = [_keyed_orders(number) for number in range(len(points))]
+    orders = [_keyed_orders(number, webhook) for number in range(len(points))]
     for point, some in zip(points, orders, strict=True):
         order = f"{point}=kill@{call}"
-        worker = stage.launch("work", failpoints=order, concurrency=200, OMNIDAEMON_DRAIN_SECONDS="0.2")
+        worker = stage.launch("work", failpoints=order, concurrency=200, OMNIDAEMON_DRAIN_SECONDS="0.2", **_LOOPBACK)
         clients = [stage.start_publisher(some, failpoints=order), stage.launch("tour", failpoints=order)]
         codes = [await client.gone() for client in clients]
         await worker.says("ready (process")
@@ -105,24 +124,60 @@ async def failpoint_kills(stage: Stage, seed: int, *, every: int = 1, call: int 
             reached.add(point)
     # What publishers were killed over is published now, under the same keys.
     await stage.start_publisher([order for some in orders for order in some]).gone()
-    await stage.start_worker()
+    await stage.start_worker(**_LOOPBACK)
     verdict = await stage.clean_verdict()
     assert verdict.published == sum(map(len, orders))
+    telling = await stage.clean_telling(await stage.endings())
     missed = " ".join(sorted({str(point) for point in points} - {str(point) for point in reached}))
-    return {"points": len(points), "reached": len(reached), "not called": missed or "none", **verdict.figures()}
+    return {
+        "points": len(points),
+        "reached": len(reached),
+        "not called": missed or "none",
+        **verdict.figures(),
+        **telling.figures(),
+    }
 
 
-def _keyed_orders(number: int) -> list[dict[str, object]]:
+def _keyed_orders(number: int, webhook: str) -> list[dict[str, object]]:
     """Four items: one that fails once, one that takes longer than its first worker stays, and one that is delayed."""
+    told = {"webhook": webhook, "reply_to": REPLIES}
     items = [f"n{number}-{part}" for part in range(4)]
     return [
         {
             "item": item,
             "work": Work(item=item, failures=int(part == 1), seconds=5.0 if part == 2 else 0.1).payload(),
-            "options": {"idempotency_key": item, **({"delay": 0.2} if part == 3 else {})},
+            "options": {"idempotency_key": item, **told, **({"delay": 0.2} if part == 3 else {})},
         }
         for part, item in enumerate(items)
     ]
+
+
+async def notification_kills(stage: Stage, seed: int, *, calls: int = 3, items: int = 6) -> Figures:
+    """A worker is killed between a run's end and what is recorded of telling somebody, at each call: its webhook and
+    its reply come once or more, under one id, and never not at all."""
+    points = [point for point in failpoints() if (point.port, point.method) in _TELLING]
+    reached = 0
+    works: list[Work] = []
+    async with stage.receiver() as receiver:
+        for call in range(1, calls + 1):
+            for point in points:
+                worker = await stage.start_worker(failpoints=f"{point}=kill@{call}", **_LOOPBACK)
+                some = [
+                    Work(item=f"{call}-{point.side}-{point.method}-{part}", failures=part % 2, seconds=0.02 * part)
+                    for part in range(items)
+                ]
+                works += some
+                await stage.publish(some, batch=2, webhook=receiver.url, reply_to=REPLIES)
+                reached += await stage.within(_LONGEST_PASS_SECONDS, partial(_is_gone, worker))
+                stage.excuse(worker)
+                await worker.terminate()
+        await stage.start_worker(**_LOOPBACK)
+        verdict = await stage.clean_verdict()
+        endings = await stage.endings()
+        assert len(endings) == len(works)
+        telling = await stage.clean_telling(endings)
+    assert reached >= len(points), f"only {reached} workers came to where they were to die"
+    return {"workers": calls * len(points), "killed": reached, **verdict.figures(), **telling.figures()}
 
 
 async def failpoint_errors(stage: Stage, seed: int, *, tasks: int = 300, calls: Sequence[int] = (2, 3, 5)) -> Figures:

@@ -178,7 +178,8 @@ class RedisConnection:
             if _is_alive(connection):
                 return connection
             await client.connection_pool.release(connection)
-        taken: redis.Connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]  # theirs
+        pool: Any = client.connection_pool
+        taken: redis.Connection = await pool.get_connection()
         return taken
 
     def _opened(self) -> Any:  # redis-py's commands are half typed, and none returns what its stub says

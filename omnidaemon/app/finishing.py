@@ -118,7 +118,7 @@ class OutcomeFinishes:
             else:
                 decision = holding.agent.policy.decide(holding.counts(now), outcome, self._chance())
             current.append((holding, _finish(holding, decision, report.seconds)))
-            if isinstance(outcome, Failed):
+            if isinstance(outcome, (Failed, Expired)):
                 self._tell(report.grant, outcome, decision)
         if current:
             await self._finish(current)
@@ -168,8 +168,9 @@ class OutcomeFinishes:
         await self._finish_lane.call(lambda request: self._runs.finish(request, [end]))
         self._custody.remove([holding.key])
 
-    def _tell(self, grant: Grant, outcome: Failed, decision: Decision) -> None:
-        """One line; the whole error is in the store. The repr of a result does not belong into a log at all."""
+    def _tell(self, grant: Grant, outcome: Failed | Expired, decision: Decision) -> None:
+        """One line, and the traceback for those who look closer; the whole error is in the store. The repr of a result
+        does not belong into a log at all."""
         run, error = grant.run, outcome.error
         headline = (
             "" if error.kind is ErrorKind.UNENCODABLE else error.message.partition("\n")[0][:_HEADLINE_CHARACTERS]
@@ -182,6 +183,8 @@ class OutcomeFinishes:
             agent=run.subscription.agent,
             topic=run.subscription.topic,
         )
+        for line in error.traceback.splitlines():  # one by one: what an error says must not look like a line of ours
+            self._telemetry.say(Level.DEBUG, f"    {line}", task_id=run.task_id)
 
     # --- giving back --------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from omnidaemon.ports.run_queries import RunQueries
 from omnidaemon.ports.run_store import Ended, Endings, RunStore
 
 _BACKSTOP_SECONDS = 1.0
+_LAST_LOOK_SECONDS = 1.0
 
 
 @attrs.define(eq=False)
@@ -88,9 +89,18 @@ class ResultWatch:
                             raise RuntimeError("nobody listens for results any more") from watched.failure
                         await watched.called.wait()
         except TimeoutError:
-            raise WaitTimedOut(task_id, timeout_seconds or 0.0, status) from None
+            raise WaitTimedOut(task_id, timeout_seconds or 0.0, await self._status(task_id, agent, status)) from None
         finally:
             self._leave(task_id, watched)
+
+    async def _status(self, task_id: str, agent: str | None, seen: Status) -> Status:
+        """How it stands now; who waits is told of ends alone, so what it has `seen` may be long past. That, where the
+        store does not answer soon."""
+        try:
+            async with asyncio.timeout(_LAST_LOOK_SECONDS):
+                return self._queries.result_of(await self._record(task_id), agent).status
+        except (TimeoutError, OmniDaemonError):
+            return seen
 
     async def _record(self, task_id: str) -> TaskRecord:
         record = (await self._run_queries.records([task_id])).get(task_id)

@@ -173,7 +173,8 @@ class Client:
         return await (await self.runtime()).queries.webhooks(wanted, cursor, limit)
 
     async def redeliver_webhook(self, webhook_id: str) -> None:
-        """Send a webhook or a reply now, with all attempts before it, whatever came of it. `NotificationNotFound`."""
+        """Send a webhook or a reply now, with a full set of attempts from here on, whatever came of it. Raises
+        `NotificationNotFound`."""
         if not is_name(webhook_id) or not await (await self.runtime()).storage.outbox.redeliver([webhook_id]):
             raise NotificationNotFound(webhook_id)
 

@@ -21,7 +21,7 @@ from omnidaemon.testing.notifier import RecordingNotifier, SentWebhook
 _POLL_SECONDS = 0.002
 
 
-class NobodyListens(InvalidInput):
+class UnknownTopic(InvalidInput):
     """A test published to a topic that no agent of its SDK listens to."""
 
 
@@ -63,11 +63,11 @@ class TestHarness:
     async def run(self, topic: str, payload: object, *, within_seconds: float = 10.0) -> TaskResult:
         """Publish a task and return its result once every agent of the topic has ended it, over all retries.
 
-        Raises `NobodyListens` for a topic that none of the SDK's agents listens to, and `WaitTimedOut` when it takes
+        Raises `UnknownTopic` for a topic that none of the SDK's agents listens to, and `WaitTimedOut` when it takes
         more than `within_seconds` of real time.
         """
         if strange := unknown_topic(topic, (subscription.topic for subscription in self.sdk.registration.agents)):
-            raise NobodyListens(strange)
+            raise UnknownTopic(strange)
         return await self.finish(await self.sdk.publish_task(topic, payload), within_seconds=within_seconds)
 
     async def finish(self, task_id: str, *, within_seconds: float = 10.0) -> TaskResult:

@@ -59,8 +59,14 @@ def _result_card(result: TaskResult) -> Card:
         body=_outcome(result),
         body_label="error" if result.error else "result",
         fields=tuple(fields),
-        footer=f"{result.topic} · {published} · {_tried(result)}\n{result.task_id}",
+        footer=f"{result.topic} · {published} · {_tried(result)}\n{result.task_id}{_way_on(result)}",
     )
+
+
+def _way_on(result: TaskResult) -> str:
+    """Where the traceback of each attempt is."""
+    is_dead = result.status is Status.DEAD
+    return f"\nhow it came to this: omni dlq show {result.topic} {result.task_id}" if is_dead else ""
 
 
 def _sign(result: TaskResult) -> str:

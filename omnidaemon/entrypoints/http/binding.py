@@ -45,7 +45,7 @@ class AddressUnavailable(OmniDaemonError):
     def __str__(self) -> str:
         return (
             f"the API cannot listen on {self.host} port {self.port}: {self.reason}; "
-            "choose another by OMNIDAEMON_API_PORT, 0 for any that is free"
+            "choose another by OMNIDAEMON_API_PORT, 0 for any that is free, or serve none (--no-api)"
         )
 
 

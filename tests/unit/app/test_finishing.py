@@ -14,7 +14,7 @@ from omnidaemon.app.finishing import OutcomeFinishes
 from omnidaemon.app.lanes import Lane
 from omnidaemon.app.renewing import LeaseRenewals
 from omnidaemon.domain.gates import Gates
-from omnidaemon.domain.outcome import AttemptError, ErrorKind, Failed, Returned
+from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed, Returned
 from omnidaemon.domain.requests import Grant, HoldRun
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.run_store import LeaseSpan
@@ -350,6 +350,27 @@ async def test_the_log_shows_no_result_and_no_novel(shop: Workshop, desk: Desk, 
     lines = shop.says.having("failed: ")
     assert len(lines) == 2
     assert not [line for line in lines if "hunter2" in line or "forged" in line or len(line) > 400]
+
+
+async def test_the_log_has_the_traceback_for_those_who_look_closer(shop: Workshop, desk: Desk, loop_of):
+    """Line by line, so that none of them can look like one of ours."""
+    (grant,) = await desk.begin(1)
+    loop_of(desk.finishes.run())
+    error = AttemptError(type="KeyError", message="'name'", traceback='File "agents.py", line 3\nKeyError: ...')
+    desk.finishes.report([Report(grant, Failed(error=error))])
+    await shop.until(lambda: not len(desk.custody))
+    assert shop.says.having('    File "agents.py", line 3')
+    assert shop.says.having("    KeyError: ...")
+
+
+async def test_a_run_that_is_not_even_started_is_told_of(shop: Workshop, desk: Desk, loop_of):
+    """The last word on a poison task is that it is given up, not that somebody took it over."""
+    (grant,) = await desk.begin(1)
+    loop_of(desk.finishes.run())
+    crashed = AttemptError(type="Crashed", message="its worker died 3 times", kind=ErrorKind.CRASH)
+    desk.finishes.report([Report(grant, Expired(error=crashed))])
+    await shop.until(lambda: not len(desk.custody))
+    assert shop.says.having("Crashed: its worker died 3 times; given up")
 
 
 @pytest.mark.parametrize("hours", [-2, 2], ids=["behind", "ahead"])

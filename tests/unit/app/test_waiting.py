@@ -82,6 +82,18 @@ async def test_a_wait_that_was_too_short_says_how_far_the_task_is(shop: Workshop
     assert (await shop.results.wait(task_id, 5.0, None)).status == "succeeded"
 
 
+async def test_a_wait_that_was_too_short_says_how_the_task_stands_by_then(shop: Workshop):
+    """Who waits is told of ends alone; that an attempt has failed meanwhile it reads at last."""
+
+    async def failing(payload: object) -> None:
+        raise KeyError("name")
+
+    await shop.start(agent_of(failing, backoff=600.0))
+    waiting = asyncio.create_task(shop.results.wait(await shop.publish("x"), 0.3, None))
+    with pytest.raises(WaitTimedOut, match="still retrying after"):
+        await waiting
+
+
 async def test_many_waiters_cost_one_query_for_each_hint(shop: Workshop, handler: Gated):
     """Those whose task has ended look once more; the others do not."""
     task_ids = [await shop.publish(number) for number in range(200)]

@@ -40,6 +40,6 @@ async def list_webhooks(
 
 @webhooks.post("/webhooks/{webhook_id}/redeliver", response_model=schemas.Redelivered, responses=problems(404))
 async def redeliver_webhook(client: Serving, webhook_id: WebhookId) -> Shape:
-    """Send one now, whatever came of it, with all attempts before it."""
+    """Send one now, whatever came of it, with a full set of attempts from here on."""
     await client.redeliver_webhook(webhook_id)
     return shapes.redelivered(webhook_id)

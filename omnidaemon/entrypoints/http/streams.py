@@ -108,11 +108,15 @@ class _Stream(StreamingResponse):
         try:
             async with asyncio.timeout(None) as patience:
 
+                def allow(seconds: float | None) -> None:
+                    if not patience.expired():  # which the task of this answer hears of only after this turn
+                        patience.reschedule(None if seconds is None else loop.time() + seconds)
+
                 async def patient_send(message: Message) -> None:
                     """Only while something is to be sent does time count; waiting for events may take for ever."""
-                    patience.reschedule(loop.time() + self._stall_seconds)
+                    allow(self._stall_seconds)
                     await send(message)
-                    patience.reschedule(None)
+                    allow(None)
 
                 await super().__call__(scope, receive, patient_send)
         except TimeoutError:

@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.http.capacity import most_kept
 from omnidaemon.entrypoints.http.request_errors import TooBusy
 
 MEDIA_TYPE = "text/event-stream"
@@ -34,11 +35,11 @@ class Streams:
     def __init__(
         self,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
-        most: int = _MOST_STREAMS,
+        most: int | None = None,
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self._keep_alive_seconds = keep_alive_seconds
-        self._most = most
+        self._most = most_kept(_MOST_STREAMS) if most is None else most
         self._stall_seconds = stall_seconds
         self._open = 0
         self._waits: set[asyncio.Timeout] = set()

@@ -7,9 +7,9 @@ import pytest
 
 from omnidaemon.app.publisher import Draft
 from omnidaemon.domain.outbox import OutboxStatus
-from omnidaemon.ports.bus import Confirmation, EventBus, LoggingBus, Receipt
-from omnidaemon.ports.task_log import TaskLog
+from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from tests.unit.app.faults import Faulty, broken
+from tests.unit.app.logging_bus import within_one_transaction
 from tests.unit.app.outbox import URL, all_settled, echo, entries, statuses
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
@@ -28,24 +28,6 @@ class DeafBus:
         heard = [task for task in tasks if task.topic not in self.topics]
         receipts = {receipt.task_id: receipt for receipt in await self._bus.publish(heard)}
         return [receipts.get(task.task_id) or _unheard(task) for task in tasks]
-
-
-class OneTransaction(LoggingBus):
-    """A bus that writes the log too."""
-
-    def __init__(self, bus: EventBus, log: TaskLog) -> None:
-        self.capabilities = attrs.evolve(bus.capabilities, transaction_scope="both")
-        self.published: list[str] = []
-        self._bus = bus
-        self._log = log
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._bus, name)
-
-    async def publish_logged(self, tasks):
-        await self._log.add(tasks)
-        self.published += [task.task_id for task in tasks]
-        return await self._bus.publish(tasks)
 
 
 def _unheard(task):
@@ -99,10 +81,7 @@ async def test_a_reply_is_published_with_the_log_where_one_transaction_reaches_b
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ):
     """As any task: it is on the bus and in the log, or in neither."""
-    bus = OneTransaction(shop.real_bus, shop.storage.log)
-    monkeypatch.setattr(shop, "bus", bus)
-    scoped = attrs.evolve(shop.storage.capabilities, transaction_scope="both")
-    monkeypatch.setattr(shop.storage, "capabilities", scoped)
+    bus = within_one_transaction(shop, monkeypatch)
     await shop.start(agent_of(echo))
     await shop.publish("x", reply_to="answers")
     await all_settled(shop, "delivered")

@@ -84,7 +84,8 @@ class Executor(Workforce):
         self._unstoppable_seconds = unstoppable_seconds
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        self._attempts: dict[RunKey, _Attempt] = {}
+        self._attempts: dict[RunKey, list[_Attempt]] = {}
+        """Of each run the newest last: one whose lease was lost may go on beside its successor."""
         self._reports: list[Report] = []
         self._on_reports: Callable[[list[Report]], None] = lambda _: None
 
@@ -103,14 +104,18 @@ class Executor(Workforce):
             self._loop.call_soon_threadsafe(self._stop, keys, reason)
 
     def close(self) -> bool:
-        """Take no more; whether no thread is left that a handler blocks. From any thread."""
+        """Take no more, and stop what still goes on; whether no thread is left that a handler blocks. From any
+        thread."""
+        with contextlib.suppress(RuntimeError):  # as above
+            self._loop.call_soon_threadsafe(lambda: self._stop(tuple(self._attempts), StopReason.DRAINING))
         self._threads.close()
         return not self._threads.busy
 
     def culprit(self) -> str:
         """Who holds the loop up just now, as well as can be told from another thread."""
         task = asyncio.current_task(self._loop)
-        running = {attempt.task: attempt.assignment for attempt in tuple(self._attempts.values())}
+        under_way = [attempt for each in tuple(self._attempts.values()) for attempt in tuple(each)]
+        running = {attempt.task: attempt.assignment for attempt in under_way}
         if task in running:
             return f"agent {running[task].agent.subscription} (task {running[task].grant.run.task_id})"
         names = sorted({str(assignment.agent.subscription) for assignment in running.values()})
@@ -123,16 +128,14 @@ class Executor(Workforce):
             key = assignment.grant.run.key
             context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
             attempt = _Attempt(assignment, context, key)
-            older = self._attempts.get(key)
-            if older is not None and older.reason is None and not assignment.agent.policy.finishes_lost_runs:
-                self._interrupt(older, StopReason.LOST)  # a newer grant of the same run: the older one is void
+            if not assignment.agent.policy.finishes_lost_runs:
+                self._stop([key], StopReason.LOST)  # a newer grant of the same run: the older one is void
             attempt.task = self._loop.create_task(self._execute(attempt, assignment.task), context=self._context.copy())
-            self._attempts[key] = attempt
+            self._attempts.setdefault(key, []).append(attempt)
 
     def _stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
-        for key in keys:
-            attempt = self._attempts.get(key)
-            if attempt is not None and attempt.reason is None:
+        for attempt in [attempt for key in keys for attempt in self._attempts.get(key, ())]:
+            if attempt.reason is None:
                 self._interrupt(attempt, reason)
 
     def _interrupt(self, attempt: _Attempt, reason: StopReason) -> None:
@@ -167,14 +170,16 @@ class Executor(Workforce):
         finally:
             for timer in attempt.timers:
                 timer.cancel()
-            if self._attempts.get(attempt.key) is attempt:
+            under_way = self._attempts[attempt.key]
+            under_way.remove(attempt)
+            if not under_way:
                 del self._attempts[attempt.key]
         self._report(Report(grant, outcome, _seconds_since(started)))
 
     def _limit(self, attempt: _Attempt) -> None:
         """Let the time-out count from now, since the handler starts now."""
         limit = attempt.assignment.limit_seconds
-        if limit is not None and self._attempts.get(attempt.key) is attempt:
+        if limit is not None and attempt in self._attempts.get(attempt.key, ()):
             attempt.timers.append(self._loop.call_later(limit, self._time_out, attempt))
 
     def _time_out(self, attempt: _Attempt) -> None:

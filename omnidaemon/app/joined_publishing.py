@@ -30,7 +30,8 @@ class JoinedPublishing:
         self._sending: asyncio.Task[None] | None = None
 
     async def publish(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
-        """One receipt for each task. What raises, raises for all that went together."""
+        """One receipt for each task. What raises, raises for all that went together. A call that is cancelled while it
+        waits for others publishes nothing; of one under way nobody knows."""
         if self._is_busy:
             answer: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
             self._waiting.append((tasks, answer))
@@ -47,8 +48,7 @@ class JoinedPublishing:
 
     async def _send(self) -> None:
         try:
-            while self._waiting:
-                together = self._next()
+            while together := self._next():
                 try:
                     receipts = iter(await self._publish([task for tasks, _ in together for task in tasks]))
                 except Exception as error:  # noqa: BLE001 - whatever it is, each of the callers gets to hear of it
@@ -64,7 +64,9 @@ class JoinedPublishing:
             self._is_busy = False
 
     def _next(self) -> list[_Caller]:
-        """Those who go together now, in order: at least one."""
+        """Those who go together now, in order; none when nobody waits."""
+        # Who was cancelled before anything was sent may have published it anew: it is not sent behind its back.
+        self._waiting = [caller for caller in self._waiting if not caller[1].done()]
         count = callers = 0
         for tasks, _ in self._waiting:
             count += len(tasks)

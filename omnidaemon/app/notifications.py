@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import attrs
 
 from omnidaemon.app.lanes import Persistence
+from omnidaemon.app.pairing import logging_bus
 from omnidaemon.app.result_shape import task_result
 from omnidaemon.domain.errors import InvalidInput, OmniDaemonError
 from omnidaemon.domain.notification import NotificationKind
@@ -60,6 +61,7 @@ class Notifications:
         hint: asyncio.Event,
     ) -> None:
         self._bus = bus
+        self._logging = logging_bus(bus, storage.capabilities)
         self._storage = storage
         self._outbox = storage.outbox
         self._terms = terms
@@ -247,7 +249,8 @@ class Notifications:
         if not tasks:
             return {}
         try:
-            receipts = await self._bus.publish(tasks)
+            logging = self._logging
+            receipts = await (self._bus.publish(tasks) if logging is None else logging.publish_logged(tasks))
             failures = {
                 receipt.task_id: _why_not(receipt)
                 for receipt in receipts
@@ -255,7 +258,8 @@ class Notifications:
             }
             # Logged so that a reply which waits for its topic's first agent is listed as every task is; what nobody has
             # heard waits nowhere. Where this fails both are done again, which does no harm.
-            if taken := [task for task in tasks if task.task_id not in failures]:
+            taken = [task for task in tasks if task.task_id not in failures]
+            if taken and logging is None:
                 await self._storage.log.add(taken)
         except Exception as error:  # noqa: BLE001 - a bus that is broken is not to stop the webhooks
             if not (isinstance(error, OmniDaemonError) and error.is_transient):

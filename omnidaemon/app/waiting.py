@@ -52,9 +52,9 @@ class _Watched:
 
 
 class ResultWatch:
-    """Belongs to one loop. Where the store tells what has ended, those who wait for it have it from there. A hint that
-    tells nothing costs one query for all who wait, and a second one while there are tasks that some of their agents
-    have ended."""
+    """Belongs to one loop. Where the store tells what has ended, those who wait for one run have it from there, and
+    those who wait for several look once more when the last has ended. A hint that tells nothing costs one query for
+    all who wait, and a second one while there are tasks that some of their agents have ended."""
 
     def __init__(self, *, runs: RunStore, run_queries: RunQueries, queries: Queries) -> None:
         self._runs = runs
@@ -77,17 +77,19 @@ class ResultWatch:
             async with asyncio.timeout(timeout_seconds):
                 while True:
                     looks = watched.looks
-                    record = await self._record(task_id)
+                    record, is_fresh = await self._record(task_id), True
                     while True:
                         result = self._queries.result_of(record.with_ends(watched.ended.values()), agent)
                         status = result.status
-                        if result.is_end:
+                        # Ends of several agents that were seen at several times: one may be requeued by now.
+                        if result.is_end and (is_fresh or len(result.runs) <= 1):
                             return result
-                        if watched.looks != looks:
+                        if result.is_end or watched.looks != looks:
                             break
                         if watched.failure is not None:
                             raise RuntimeError("nobody listens for results any more") from watched.failure
                         await watched.called.wait()
+                        is_fresh = False
         except TimeoutError:
             raise WaitTimedOut(task_id, timeout_seconds or 0.0, await self._status(task_id, agent, status)) from None
         finally:

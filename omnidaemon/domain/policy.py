@@ -125,8 +125,8 @@ class DeliveryPolicy:
 
     A worker that was cut off or stood still for longer than `lease` loses its runs to others. `on_lost_lease` says
     what its own handlers do then: `"cancel"` stops them, as far as they can be stopped, and frees their slots;
-    `"finish"` lets each come to its end in its slot, for one that must not be cut off in the middle. The outcome is
-    refused either way.
+    `"finish"` lets each come to its end in its slot, for one that must not be cut off in the middle; beside its
+    successor and without a slot, where this very worker takes the run again. The outcome is refused either way.
     """
 
     max_attempts: int = attrs.field(default=5, validator=_within(1, whole=True))

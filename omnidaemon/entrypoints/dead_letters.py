@@ -45,7 +45,7 @@ class NoChoice(InvalidInput):
 
 @attrs.frozen(kw_only=True)
 class BulkFailure:
-    """A run that could not be result with, since it has changed meanwhile."""
+    """A run that could not be dealt with, since it has changed meanwhile."""
 
     run: TaskResult
     error: NotFound | Conflict

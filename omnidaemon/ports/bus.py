@@ -141,7 +141,8 @@ class EventBus(ABC):
         """Hand each task to every declared subscription of its topic; one receipt per task, in order.
 
         Tasks of one call to one topic are delivered in their order. A `CONFIRMED` one is as safe as the capabilities
-        say. Does not raise for a backend that is away: the receipts say `FAILED` or `UNKNOWN`.
+        say. Does not raise for a backend that is away: the receipts say `FAILED` or `UNKNOWN`. Of a call that is
+        cancelled nobody knows what was published; calls beside it are not harmed.
         """
 
     @abstractmethod

@@ -128,6 +128,6 @@ def _ended_in(message: bytes, wanted: Container[str], codec: Codec) -> list[Ende
             if task_id in wanted:
                 record = message[line_ends + 1 : at]
                 ended.append(Ended(task_id, kept_of((task_id, agent), record, None, codec).run if record else None))
-    except (KeyError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
     return ended

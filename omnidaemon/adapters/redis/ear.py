@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
+from omnidaemon.adapters.redis.cancelling import cancelled
 from omnidaemon.adapters.redis.connection import RedisConnection
 from omnidaemon.domain.errors import BackendError
 
@@ -37,10 +38,7 @@ class Ear:
     async def close(self) -> None:
         """Stop listening. Idempotent."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await cancelled(task)
 
     async def _listen(self) -> None:
         while True:

@@ -141,7 +141,7 @@ def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec
         default,
         answers,
         has_result,
-        *later,  # what a record of an earlier version has not
+        address,
     ) = orjson.loads(body)
     run = Run(
         task_id=key[0],
@@ -167,14 +167,9 @@ def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec
         question=question,
         default=None if default is None else default.encode(),
         answers=() if answers is None else codec.load(answers.encode(), _Answers),
-        return_address=_address_of(later, codec),
+        return_address=None if address is None else codec.load(address.encode(), ReturnAddress),
     )
     return Kept(run, head.decode() + "\n", int(revision))
-
-
-def _address_of(later: Sequence[str | None], codec: Codec) -> ReturnAddress | None:
-    stored = later[0] if later else None
-    return None if stored is None else codec.load(stored.encode(), ReturnAddress)
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------

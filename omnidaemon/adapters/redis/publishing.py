@@ -64,7 +64,7 @@ class Publishing:
         self._turn = asyncio.Lock()
 
     async def publish(self, tasks: Sequence[Task]) -> list[Receipt]:
-        """One receipt for each task. Of a call that is cancelled nobody knows how much was sent."""
+        """One receipt for each task."""
         receipts: list[Receipt] = []
         for some, bodies in self._parts(tasks):
             async with self._turn:

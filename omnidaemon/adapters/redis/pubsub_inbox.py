@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+from omnidaemon.adapters.redis.cancelling import cancelled
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.faults import BACKEND
 from omnidaemon.adapters.redis.listening import Buffer, Listening
@@ -20,7 +21,6 @@ from omnidaemon.ports.codec import Codec
 
 _EPOCH: Final = "pubsub_epoch"
 _RESUME_SECONDS: Final = 1.0
-_CANCEL_AGAIN_SECONDS: Final = 0.1
 
 
 class PubsubInbox(Inbox):
@@ -84,10 +84,7 @@ class PubsubInbox(Inbox):
     async def close(self) -> None:
         """What was not received is lost for this worker; any other has got it too."""
         task, self._task = self._task, None
-        # redis-py may swallow a cancellation, when it comes together with a reply.
-        while task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=_CANCEL_AGAIN_SECONDS)
+        await cancelled(task)
         with contextlib.suppress(BackendUnavailable):
             await self._listening.disconnect()
 

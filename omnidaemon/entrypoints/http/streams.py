@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.http.capacity import most_kept
 from omnidaemon.entrypoints.http.request_errors import TooBusy
 
 MEDIA_TYPE = "text/event-stream"
@@ -34,11 +35,11 @@ class Streams:
     def __init__(
         self,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
-        most: int = _MOST_STREAMS,
+        most: int | None = None,
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self._keep_alive_seconds = keep_alive_seconds
-        self._most = most
+        self._most = most_kept(_MOST_STREAMS) if most is None else most
         self._stall_seconds = stall_seconds
         self._open = 0
         self._waits: set[asyncio.Timeout] = set()
@@ -108,11 +109,15 @@ class _Stream(StreamingResponse):
         try:
             async with asyncio.timeout(None) as patience:
 
+                def allow(seconds: float | None) -> None:
+                    if not patience.expired():  # which the task of this answer hears of only after this turn
+                        patience.reschedule(None if seconds is None else loop.time() + seconds)
+
                 async def patient_send(message: Message) -> None:
                     """Only while something is to be sent does time count; waiting for events may take for ever."""
-                    patience.reschedule(loop.time() + self._stall_seconds)
+                    allow(self._stall_seconds)
                     await send(message)
-                    patience.reschedule(None)
+                    allow(None)
 
                 await super().__call__(scope, receive, patient_send)
         except TimeoutError:

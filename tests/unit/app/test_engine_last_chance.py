@@ -134,6 +134,44 @@ async def test_a_worker_that_lost_its_own_run_may_get_it_again(shop: Workshop):
     assert (await shop.ended(await shop.publish("next"), moving=0.1)).status == "succeeded"
 
 
+@pytest.mark.parametrize("newer_ends", [False, True])
+async def test_a_worker_that_lost_its_own_run_and_finishes_it_leaves_nothing_behind(shop: Workshop, newer_ends):
+    """With `on_lost_lease="finish"` the older attempt goes on beside the newer one, and ends with the worker at the
+    latest."""
+    began: list[int] = []
+    cancelled: list[int] = []
+    let_go = asyncio.Event()
+
+    async def handler(payload, ctx):
+        began.append(ctx.attempt)
+        try:
+            await (asyncio.Event() if ctx.attempt == 1 else let_go).wait()
+        except asyncio.CancelledError:
+            cancelled.append(ctx.attempt)
+            raise
+
+    worker = await shop.start(agent_of(handler, lease=LEASE, concurrency=2, on_lost_lease="finish"))
+    task_id = await shop.publish("x")
+    await shop.until(lambda: began == [1])
+    shop.runs.go_away("renew")
+    neighbour = ScriptedWorker(shop.storage.runs, "neighbour", LEASE)
+    for _ in range(40):  # as above
+        await shop.pass_time(LEASE / 8)
+        await neighbour.claim()
+        if len(began) == 2:
+            break
+    assert (began, cancelled) == ([1, 2], [])
+    shop.runs.come_back()
+    if newer_ends:
+        let_go.set()
+        assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
+        assert not cancelled
+    stopping = asyncio.ensure_future(worker.stop())
+    await shop.until(stopping.done, moving=0.1)
+    await shop.rest()
+    assert sorted(cancelled) == ([1] if newer_ends else [1, 2])
+
+
 async def test_a_run_that_killed_too_many_workers_is_dead_and_not_executed(shop: Workshop):
     """The dead letter holds an error per crash, and one that says that the limit was reached."""
     task_id = await crashed(shop, "poison", times=3)

@@ -111,12 +111,23 @@ async def test_a_refusal_is_told_to_its_own_caller(gate: Gate, joined: JoinedPub
 
 @pytest.mark.parametrize("cancelled", [0, 1])
 async def test_a_cancelled_caller_takes_no_other_along(gate: Gate, joined: JoinedPublishing, cancelled):
-    """Whether it is the one that calls or one that waits."""
+    """Whether it is the one that calls or one that waits; what the latter brought is not sent behind its back."""
     callers = await begun(joined, "t1", "t2", "t3")
     callers[cancelled].cancel()
     gate.let_go.set()
     answers = await asyncio.gather(*callers, return_exceptions=True)
     assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [n == cancelled for n in range(3)]
-    assert gate.calls == [["t1"], ["t2", "t3"]]
+    assert gate.calls == [["t1"], ["t2", "t3"] if cancelled == 0 else ["t3"]]
     await joined.publish(tasks("t4"))
     assert gate.calls[-1] == ["t4"]
+
+
+async def test_nothing_is_called_for_those_who_have_all_left(gate: Gate, joined: JoinedPublishing):
+    """And one can publish again afterwards."""
+    callers = await begun(joined, "t1", "t2", "t3")
+    for caller in callers[1:]:
+        caller.cancel()
+    gate.let_go.set()
+    await asyncio.gather(*callers, return_exceptions=True)
+    await joined.publish(tasks("t4"))
+    assert gate.calls == [["t1"], ["t4"]]

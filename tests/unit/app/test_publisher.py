@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
+import attrs
 import pytest
 
-from omnidaemon.app.publisher import Draft
+from omnidaemon.app.publisher import Draft, Publisher
 from omnidaemon.domain.errors import (
     BackendUnavailable,
     IdempotencyConflict,
@@ -21,6 +22,7 @@ from omnidaemon.domain.errors import (
 )
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.bus import Confirmation, Receipt
+from tests.unit.app.logging_bus import within_one_transaction
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
 
@@ -114,6 +116,30 @@ async def test_tasks_are_published_and_logged_in_one_call_each(shop: Workshop):
     assert sent(shop) == task_ids
     assert (shop.bus.calls["publish"], shop.log.calls["add"]) == (1, 1)
     assert [task_of(shop, task_id).payload for task_id in task_ids[:3]] == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize("is_in_reach", [True, False])
+async def test_bus_and_log_are_one_call_where_one_transaction_reaches_both(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch, is_in_reach
+):
+    """That the bus could is not enough: the log has to be the one that it reaches."""
+    bus = within_one_transaction(shop, monkeypatch)
+    if not is_in_reach:
+        elsewhere = attrs.evolve(shop.storage.capabilities, transaction_scope="elsewhere")
+        monkeypatch.setattr(shop.storage, "capabilities", elsewhere)
+    publisher = Publisher(
+        bus=shop.as_bus,
+        storage=shop.storage,
+        clock=shop.clock,
+        ids=shop.ids,
+        codec=shop.codec,
+        telemetry=shop.says,
+        payload_max_bytes=1000,
+    )
+    ids = await publisher.publish([draft(), draft()])
+    assert bus.published == (ids if is_in_reach else [])
+    assert sent(shop) == ids
+    assert shop.log.calls["add"] == 1
 
 
 async def test_many_tasks_are_logged_in_steps(shop: Workshop):

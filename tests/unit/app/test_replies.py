@@ -9,6 +9,7 @@ from omnidaemon.app.publisher import Draft
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from tests.unit.app.faults import Faulty, broken
+from tests.unit.app.logging_bus import within_one_transaction
 from tests.unit.app.outbox import URL, all_settled, echo, entries, statuses
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
@@ -74,6 +75,18 @@ async def test_a_reply_waits_for_its_topics_first_agent(shop: Workshop):
     assert shop.space.tasks[entries(shop)[0].notification_id].is_logged
     await shop.start(agent_of(echo, "late", topic="answers"), incarnation="w2")
     await shop.until(lambda: shop.state(entries(shop)[0].notification_id, "late") == "succeeded", moving=0.1)
+
+
+async def test_a_reply_is_published_with_the_log_where_one_transaction_reaches_both(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    """As any task: it is on the bus and in the log, or in neither."""
+    bus = within_one_transaction(shop, monkeypatch)
+    await shop.start(agent_of(echo))
+    await shop.publish("x", reply_to="answers")
+    await all_settled(shop, "delivered")
+    assert bus.published == [entries(shop)[0].notification_id]
+    assert shop.log.calls["add"] == 2, "by the publisher of the first one, and by the bus"
 
 
 @pytest.mark.parametrize("part", ["bus", "log"])

@@ -98,7 +98,8 @@ async def test_what_is_told_is_the_result_without_a_query(told: Told, shop: Work
 
 
 async def test_the_whole_has_ended_when_each_agent_has(told: Told, shop: Workshop):
-    """Told one after the other, in whatever order; who waits for one of them has it at once."""
+    """Told one after the other, in whatever order; who waits for one of them has it at once, who waits for all looks
+    once more: they were told at several times."""
     await shop.start(agent_of(lambda payload: "a", "a"), agent_of(lambda payload: "b", "b"))
     slow = shop.runs.hold("begin")
     task_id = await shop.publish("x")
@@ -106,13 +107,33 @@ async def test_the_whole_has_ended_when_each_agent_has(told: Told, shop: Worksho
     await shop.rest()
     slow.set()
     a, b = await told.ended(task_id, "a"), await told.ended(task_id, "b")
-    before = told.queries
+    records, ended = told.queries
     await told.teller.tell(Ended(task_id, b))
     assert (await part).result == "b"
     assert not whole.done()
+    assert told.queries == (records, ended)
     await told.teller.tell(Ended(task_id, a))
     assert (await whole).result == {"a": "a", "b": "b"}
-    assert told.queries == before
+    assert told.queries == (records + 1, ended)
+
+
+async def test_the_whole_has_not_ended_while_one_agent_runs_anew(told: Told, shop: Workshop):
+    """It was requeued after its end was told, before that of the other."""
+    first, second = Gated(), Gated()
+    await shop.start(agent_of(first, "a"), agent_of(second, "b"))
+    task_id = await shop.publish("x")
+    waiting = told.wait(task_id)
+    await shop.rest()
+    first.let_go.set()
+    await told.teller.tell(Ended(task_id, await told.ended(task_id, "a")))
+    first.let_go.clear()
+    await shop.storage.commands.requeue(task_id, "a")
+    second.let_go.set()
+    await told.teller.tell(Ended(task_id, await told.ended(task_id, "b")))
+    assert not waiting.done()
+    first.let_go.set()
+    await told.teller.tell(Ended(task_id, await told.ended(task_id, "a")))
+    assert [run.status.value for run in (await waiting).runs] == ["succeeded", "succeeded"]
 
 
 async def test_who_is_told_a_name_looks(told: Told, shop: Workshop):

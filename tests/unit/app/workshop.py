@@ -91,9 +91,10 @@ class Worker:
             if task in (*loops.takers, *loops.keepers):
                 task.cancel()
         self.executor.on_reports(lambda _: None)
-        for attempt in self.executor._attempts.values():
-            assert attempt.task is not None
-            attempt.task.cancel()
+        for attempts in self.executor._attempts.values():
+            for attempt in attempts:
+                assert attempt.task is not None
+                attempt.task.cancel()
         self.executor.close()
 
 

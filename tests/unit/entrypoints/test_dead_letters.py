@@ -86,26 +86,26 @@ async def test_what_succeeded_meanwhile_is_not_run_again(sdk):
         assert (await sdk.wait_for_result(task_id, PATIENCE_SECONDS, agent)).status == "succeeded"
 
     sdk.meanwhile = requeue
-    dealt = await dead_letters.requeue(sdk, "both", [task_id], is_all=False)
-    assert [run.agent for run in dealt.done] == ["hopeless"]
-    assert [(failed.run.agent, type(failed.error)) for failed in dealt.failed] == [("failing", WrongState)]
+    result = await dead_letters.requeue(sdk, "both", [task_id], is_all=False)
+    assert [run.agent for run in result.done] == ["hopeless"]
+    assert [(failed.run.agent, type(failed.error)) for failed in result.failed] == [("failing", WrongState)]
     assert (await sdk.get_task(task_id)).result.runs[0].attempts == 1
 
 
-@pytest.mark.parametrize("deal", [dead_letters.requeue, dead_letters.purge])
-async def test_all_are_dealt_with_in_steps(sdk, deal):
+@pytest.mark.parametrize("command", [dead_letters.requeue, dead_letters.purge])
+async def test_all_are_dealt_with_in_steps(sdk, command):
     """Each once, the newest first, also when they die again at once; the last step has no cursor."""
     ids = [await dead(sdk) for _ in range(5)]
     told: list[str] = []
     cursor, steps = None, 0
     while cursor is not None or not steps:
-        dealt = await deal(sdk, "both", [], is_all=True, cursor=cursor, limit=2)
-        if deal is dead_letters.requeue:
-            for run in dealt.done:
+        result = await command(sdk, "both", [], is_all=True, cursor=cursor, limit=2)
+        if command is dead_letters.requeue:
+            for run in result.done:
                 await sdk.wait_for_result(run.task_id, PATIENCE_SECONDS)
-        told += dict.fromkeys(run.task_id for run in dealt.done)
-        assert len(dealt.done) <= 4  # both runs of two tasks
-        cursor, steps = dealt.cursor, steps + 1
+        told += dict.fromkeys(run.task_id for run in result.done)
+        assert len(result.done) <= 4  # both runs of two tasks
+        cursor, steps = result.cursor, steps + 1
     assert (told, steps) == (ids[::-1], 3)
 
 

@@ -49,7 +49,16 @@ async def test_what_is_wanted_is_told():
 
 @pytest.mark.parametrize(
     "unreadable",
-    [None, b"nonsense", b"t1 greeter\n", message(("t1", b"melted\t1\t\t0\t1\n[]\n")), message(("t1", b"{}"))],
+    [
+        None,
+        b"nonsense",
+        b"t1 greeter\n",
+        message(("t1", b"melted\t1\t\t0\t1\n[]\n")),
+        message(("t1", b"{}")),
+        message(("t1", RECORD.replace(b"[%d," % micros(ENDED.queued_at), b"[null,"))),
+        message(("t1", RECORD.replace(b"[%d," % micros(ENDED.queued_at), b"[9e30,"))),
+        message(("t1", RECORD.replace(b"null,null,null,null", b"[],null,null,null"))),
+    ],
 )
 async def test_what_cannot_be_read_is_looked_at(unreadable):
     """A newer version's, or anything: it must not end the listening. None stands for a break."""

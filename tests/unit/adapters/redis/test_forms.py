@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import attrs
-import orjson
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, head_of, kept_of, shared_of
@@ -71,14 +70,6 @@ def shared_names() -> Iterator[str]:
         another: dict[str, Any] = {field.name: "another"}
         if SHARED(RUN) != SHARED(attrs.evolve(RUN, **another)):
             yield field.name
-
-
-def test_record_of_an_earlier_version_comes_back():
-    """Before runs had a return address."""
-    run = attrs.evolve(RUN, return_address=None)
-    head, details, result = record_of(run, 4).split(b"\n", 2)
-    record = b"\n".join((head, orjson.dumps(orjson.loads(details)[:-1]), result))
-    assert kept_of(run.key, record, repr(run.lease_until).encode(), CODEC).run == run
 
 
 def test_no_result_is_not_an_empty_one():

@@ -265,6 +265,26 @@ async def test_a_reader_that_takes_nothing_loses_its_place(spec_version):
     streams.response(events(), on_pause=lambda: None)  # there is a place again
 
 
+@pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
+async def test_a_reader_that_takes_something_in_the_moment_its_time_is_up(spec_version):
+    """Has stalled all the same; it is no error of the server's."""
+    streams = Streams(most=1, stall_seconds=0.0)
+    hung_up = []
+    scope = {
+        "type": "http",
+        "asgi": {"spec_version": spec_version},
+        "state": {HANG_UP: lambda: hung_up.append(True)},
+    }
+
+    async def send(_):
+        await asyncio.sleep(0)  # until the next turn of the loop, in which the time is up
+
+    with pytest.raises(ClientDisconnect):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await streams.response(_nothing(), on_pause=lambda: None)(scope, _stays, send)
+    assert hung_up == [True]
+
+
 async def _stays():
     await asyncio.Event().wait()
 

@@ -38,7 +38,7 @@ class JoinedPublishing:
             return await answer
         self._is_busy = True
         try:
-            return await self._publish(tasks)
+            return await self._published(tasks)
         finally:
             # Also when this caller is cancelled: those who wait are not.
             if self._waiting:
@@ -50,7 +50,7 @@ class JoinedPublishing:
         try:
             while together := self._next():
                 try:
-                    receipts = iter(await self._publish([task for tasks, _ in together for task in tasks]))
+                    receipts = iter(await self._published([task for tasks, _ in together for task in tasks]))
                 except Exception as error:  # noqa: BLE001 - whatever it is, each of the callers gets to hear of it
                     for _, answer in together:
                         if not answer.done():
@@ -62,6 +62,12 @@ class JoinedPublishing:
                             answer.set_result(of_caller)
         finally:
             self._is_busy = False
+
+    async def _published(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        receipts = await self._publish(tasks)
+        if len(receipts) != len(tasks):  # handed out in order, the missing ones would be somebody else's
+            raise RuntimeError(f"the bus gave {len(receipts)} receipts for {len(tasks)} tasks")
+        return receipts
 
     def _next(self) -> list[_Caller]:
         """Those who go together now, in order; none when nobody waits."""

@@ -212,9 +212,11 @@ class RedisConnection:
 
 
 def _is_alive(connection: redis.Connection) -> bool:
-    """Whether the server has not hung up on it since it was used."""
-    reader = connection._reader  # noqa: SLF001 - nothing public says so without a look at the socket
-    return connection.is_connected and reader is not None and not reader.at_eof()
+    """Whether the server has neither hung up on it nor said anything unasked since it was used."""
+    reader: Any = connection._reader  # noqa: SLF001 - nothing public says so without a look at the socket
+    if not connection.is_connected or reader is None:
+        return False
+    return not reader.at_eof() and not reader._buffer  # noqa: SLF001 - as above
 
 
 def _text(told: Any) -> str:

@@ -25,8 +25,8 @@ from omnidaemon.domain.texts import storable
 from omnidaemon.domain.values import value
 from omnidaemon.ports.codec import Codec
 
-SCHEMA: Final = 1
-"""The version of all that is described here. A higher one is refused at opening."""
+SCHEMA: Final = 2
+"""The version of all that is described here. Another one is refused at opening; 1 was none of a release."""
 
 _NOBODY: Final = b"*"
 

@@ -73,14 +73,16 @@ class RedisSpace:
         await self.connection.close()
 
     async def claim_schema(self) -> None:
-        """Say of which version the data are, where nobody has; refuse those of a newer one."""
+        """Say of which version the data are, where nobody has; refuse those of another one."""
         key = self.keys.of("schema")
         await self.connection.command("SET", key, SCHEMA, "NX")
         found = await self.connection.command("GET", key)
-        if not found or not found.isdigit() or int(found) > SCHEMA:
+        if found != str(SCHEMA).encode():
             version = (found or b"nothing").decode(errors="replace")
             reason = f"the data of {self.keys.prefix} is of version {version}, this program knows {SCHEMA}"
-            raise BackendUnusable(BACKEND, self.connection.location, reason, "install a newer omnidaemon")
+            is_older = version.isdigit() and int(version) < SCHEMA
+            hint = "choose another OMNIDAEMON_NAMESPACE" if is_older else "install a newer omnidaemon"
+            raise BackendUnusable(BACKEND, self.connection.location, reason, hint)
 
     # --- calls --------------------------------------------------------------------------------------------------------
 

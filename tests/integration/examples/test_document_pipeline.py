@@ -36,7 +36,7 @@ def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def documents(tmp_path):
     """A folder of real texts."""
     folder = tmp_path / "documents"
-    shutil.copytree(DOCS, folder / "docs", ignore=shutil.ignore_patterns(".*"))
+    shutil.copytree(DOCS, folder / "docs", ignore=shutil.ignore_patterns(".*", "*.svg"))
     if _LICENCES.is_dir():
         shutil.copytree(_LICENCES, folder / "licences")
     return folder

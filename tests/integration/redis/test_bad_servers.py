@@ -62,12 +62,14 @@ def test_a_server_that_evicts(server, used):
     assert listed(used) == 1
 
 
-def test_data_of_a_newer_version(server, used):
+@pytest.mark.parametrize(("other", "remedy"), [(4711, "install a newer"), (1, "another OMNIDAEMON_NAMESPACE")])
+def test_data_of_another_version(server, used, other, remedy):
     """Left as they are, and read again by who knows them."""
     key = f"{prefix(used.backends.variables['OMNIDAEMON_NAMESPACE'])}schema"
     version = server.get(key)
-    server.set(key, 4711)
-    used.refuses(UNREACHABLE, "4711", "task", "list")
+    server.set(key, other)
+    used.refuses(UNREACHABLE, f"of version {other}", "task", "list")
+    used.refuses(UNREACHABLE, remedy, "task", "list")
     server.set(key, version)
     assert listed(used) == 1
 

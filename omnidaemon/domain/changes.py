@@ -78,7 +78,7 @@ def changes_of(
                     topic=after.subscription.topic,
                     agent=after.subscription.agent,
                     attempt=_attempt_of(kind, before, after),
-                    detail=after.errors[-1].message if has_new_error else "",
+                    detail=_detail(after, at, has_new_error=has_new_error),
                     at=at,
                 )
             )
@@ -93,6 +93,14 @@ def changes_of(
 
 def _has_new_error(before: Run | None, after: Run) -> bool:
     return len(after.errors) > (len(before.errors) if before is not None and before.life == after.life else 0)
+
+
+def _detail(after: Run, at: datetime, *, has_new_error: bool) -> str:
+    """What went wrong, and when it is tried again."""
+    words = [after.errors[-1].headline] if has_new_error else []
+    if after.state is RunState.RETRYING and after.due_at is not None and after.due_at > at:
+        words.append(f"again in {(after.due_at - at).total_seconds():.3g} s")
+    return "; ".join(words)
 
 
 def _event_kind(before: Run | None, after: Run) -> EventKind | None:

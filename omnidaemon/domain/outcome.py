@@ -34,6 +34,11 @@ class AttemptError:
     attempt: int = 0
     at: datetime | None = None
 
+    @property
+    def headline(self) -> str:
+        """What went wrong, as Python says it: `KeyError: 'name'`."""
+        return f"{self.type}: {self.message}" if self.message else self.type
+
 
 # --- outcomes: what the executor reports -----------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class TaskResult:
         if len(self.runs) > 1:
             return ["  " + line for run in self.runs for line in str(run).split("\n")]
         if self.error is not None:
-            return [f"{self.error.type}: {self.error.message}"]
+            return [self.error.headline]
         return [repr(self.result)] if self.status is Status.SUCCEEDED else []
 
     @classmethod

@@ -83,12 +83,8 @@ def _took(result: TaskResult) -> str:
 
 def _outcome(result: TaskResult) -> Cell | None:
     if result.error is not None:
-        return Cell(text=_headline(result.error), shown=_headline(result.error), style="red")
+        return Cell(text=result.error.headline, shown=result.error.headline, style="red")
     return readable(result.result) if result.status is Status.SUCCEEDED else None
-
-
-def _headline(error: AttemptError) -> str:
-    return f"{error.type}: {error.message}" if error.message else error.type
 
 
 def tasks_table(results: Sequence[TaskResult]) -> Table:
@@ -104,7 +100,7 @@ def tasks_table(results: Sequence[TaskResult]) -> Table:
 
 def _task_row(result: TaskResult) -> tuple[Cell, ...]:
     agents = result.agent or ", ".join(run.agent or "" for run in result.runs)
-    outcome = _headline(result.error) if result.error else result.result
+    outcome = result.error.headline if result.error else result.result
     return (
         views.plain(result.task_id),
         views.status(result.status.value),
@@ -129,7 +125,7 @@ def dead_letters_table(results: Sequence[TaskResult]) -> Table:
                 views.plain(run.agent),
                 views.plain(run.attempts),
                 views.when(run.finished_at),
-                summary(_headline(run.error) if run.error else None),
+                summary(run.error.headline if run.error else None),
             )
             for run in dead
         ],
@@ -177,7 +173,7 @@ def _error_cards(details: TaskDetails) -> list[View]:
 
 def _error_card(agent: str, error: AttemptError) -> Card:
     """One attempt's error. A person reads it at the end of its traceback, a program in a line of its own as well."""
-    headline = Cell(text=_headline(error), style="red")
+    headline = Cell(text=error.headline, style="red")
     traced = error.traceback.rstrip()
     facts = (
         ("agent", views.plain(agent)),

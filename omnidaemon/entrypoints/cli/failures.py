@@ -54,7 +54,7 @@ def _advice(error: BaseException) -> str:
             chain = " ".join(["omni", *(error.command_chain or ())])
             return f"`{chain} --help` shows how it is used"
         case WaitTimedOut():
-            return f"look later: omni task result {error.task_id} (omni task show: each attempt so far)"
+            return f"`omni task show` tells of each attempt; look later: omni task result {error.task_id}"
         case IdempotencyConflict():
             return f"omni task show {error.task_id} shows that payload; another task needs another key"
         case OmniDaemonError() | OSError():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import timedelta
 
 import pytest
@@ -20,19 +19,7 @@ from omnidaemon.ports.bus import BusInspector
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.testing.contracts.opening import GREETER, LOGGER
 from omnidaemon.testing.worker import ScriptedWorker, succeeded
-from tests.unit.docs.pages import ROOT
-
-PAGE = ROOT / "docs" / "how-to" / "redis.md"
-PASSWORD = "right"  # noqa: S105 - of a server that lives for one test
-
-
-def documented_user(namespace, *, has_buses=False):
-    """The words of the page's ACL SETUSER for this namespace, with those for the buses or without."""
-    page = PAGE.read_text()
-    (command,) = re.findall(r"^ACL SETUSER [^`]*", page, re.MULTILINE)
-    (more,) = re.findall(r"For the buses add\n\n```\n([^`]*)", page)
-    words = f"{command} {more if has_buses else ''}".replace("\\\n", " ").replace("{omni}", f"{{{namespace}}}").split()
-    return [f">{PASSWORD}" if word.startswith(">") else word for word in words]
+from tests.servers.redis_kinds import PASSWORD, documented_user
 
 
 async def use_everything(place):

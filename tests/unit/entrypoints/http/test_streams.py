@@ -236,16 +236,21 @@ async def _nothing():
     yield
 
 
+def _scope(spec_version, hung_up):
+    """Of a server that can hang up; it notes that it did."""
+    return {
+        "type": "http",
+        "asgi": {"spec_version": spec_version},
+        "state": {HANG_UP: lambda: hung_up.append(True)},
+    }
+
+
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
 async def test_a_reader_that_takes_nothing_loses_its_place(spec_version):
     """And its connection, where the server says how; one that only waits for events keeps both."""
     streams = Streams(most=1, stall_seconds=0.05)
     hung_up = []
-    scope = {
-        "type": "http",
-        "asgi": {"spec_version": spec_version},
-        "state": {HANG_UP: lambda: hung_up.append(True)},
-    }
+    scope = _scope(spec_version, hung_up)
     sent = []
 
     async def send(message):
@@ -270,11 +275,7 @@ async def test_a_reader_that_takes_something_in_the_moment_its_time_is_up(spec_v
     """Has stalled all the same; it is no error of the server's."""
     streams = Streams(most=1, stall_seconds=0.0)
     hung_up = []
-    scope = {
-        "type": "http",
-        "asgi": {"spec_version": spec_version},
-        "state": {HANG_UP: lambda: hung_up.append(True)},
-    }
+    scope = _scope(spec_version, hung_up)
 
     async def send(_):
         await asyncio.sleep(0)  # until the next turn of the loop, in which the time is up

@@ -249,7 +249,7 @@ def _scope(spec_version, hung_up):
 async def test_a_reader_that_takes_nothing_loses_its_place(spec_version):
     """And its connection, where the server says how; one that only waits for events keeps both."""
     streams = Streams(most=1, stall_seconds=0.05)
-    hung_up = []
+    hung_up: list[bool] = []
     scope = _scope(spec_version, hung_up)
     sent = []
 
@@ -274,7 +274,7 @@ async def test_a_reader_that_takes_nothing_loses_its_place(spec_version):
 async def test_a_reader_that_takes_something_in_the_moment_its_time_is_up(spec_version):
     """Has stalled all the same; it is no error of the server's."""
     streams = Streams(most=1, stall_seconds=0.0)
-    hung_up = []
+    hung_up: list[bool] = []
     scope = _scope(spec_version, hung_up)
 
     async def send(_):

@@ -11,7 +11,6 @@ import attrs
 
 from omnidaemon.domain.errors import BackendError, ConfigurationError
 from omnidaemon.entrypoints.cli.api_options import given
-from omnidaemon.entrypoints.cli.unused_web import unused_web_framework
 
 if TYPE_CHECKING:
     from omnidaemon.app.queries import Health
@@ -151,8 +150,7 @@ async def session() -> AsyncIterator[Session]:
 
 def _direct() -> Session:
     # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
-    with unused_web_framework():
-        from omnidaemon.bootstrap.container import Container
+    from omnidaemon.bootstrap.container import Container
     from omnidaemon.bootstrap.settings import load_settings
     from omnidaemon.entrypoints.client import Client
     from omnidaemon.entrypoints.logs import configure_logs

@@ -62,9 +62,9 @@ import asyncio, sys
 from omnidaemon import OmniDaemonSDK
 
 async def main():
-    async with OmniDaemonSDK() as sdk:
-        sdk.agent("greetings", name="greeter")(lambda payload: payload["name"])
-        await sdk.start()
+    sdk = OmniDaemonSDK()
+    sdk.agent("greetings", name="greeter")(lambda payload: payload["name"])
+    async with sdk:
         task_id = await sdk.publish_task("greetings", {"name": "Ada"})
         assert (await sdk.wait_for_result(task_id)).result == "Ada"
         print(*sys.modules)

@@ -88,8 +88,10 @@ def modules_of(program, folder):
     [
         "import sys, omnidaemon; print(*sys.modules)",
         "import sys; from omnidaemon import OmniDaemonSDK; OmniDaemonSDK(); print(*sys.modules)",
-        "import sys; from omnidaemon.entrypoints.cli.app import run; assert run(['task', 'list']) == 0; "
-        "print(*set(sys.modules) - {'cyclopts', 'rich'})",
+        (
+            "import sys; from omnidaemon.entrypoints.cli.app import run; assert run(['task', 'list']) == 0; "
+            "print(*set(sys.modules) - {'cyclopts', 'rich'})"
+        ),
         WORKING,
     ],
     ids=["package", "SDK", "command", "worker"],

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.domain.requests import HoldRun
+from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.testing.contracts.opening import GREETER
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
 
@@ -123,3 +125,17 @@ async def _counts_then_stays(storage):
 async def test_logging_costs_one_round_trip(place, storage, trips):
     await storage.log.add(tasks(place, 100))
     assert len(trips) == 1
+
+
+async def test_a_listing_leaves_undecoded_what_tasks_say(place, storage, worker, trips, monkeypatch):
+    """It shows how they stand, by one script that names the tasks and one that reads them."""
+    published = tasks(place, 100)
+    await storage.log.add(published)
+    await worker.begin(*(worker.start_of(task, GREETER) for task in published))
+    trips.clear()
+    monkeypatch.delattr(JsonCodec, "decode_task")
+    page = await storage.queries.find(TaskFilter())
+    assert [each.task_id for each in page.standings] == [task.task_id for task in reversed(published)]
+    assert len(trips) == 2
+    with pytest.raises(AttributeError):
+        await storage.queries.records(["t1"])

@@ -126,6 +126,24 @@ async def test_a_retirement_that_was_cut_short_leaves_nothing_to_its_successor(p
     await inbox.close()
 
 
+async def test_while_there_is_plenty_it_is_taken_without_a_look(place, bus, monkeypatch):
+    """A look is a read, so that an empty queue costs no write: it comes back with the first queue that gave less."""
+    looks = []
+    read = bus._database.read
+
+    async def counted(work):
+        looks.append(work)
+        return await read(work)
+
+    monkeypatch.setattr(bus._database, "read", counted)
+    await bus.declare({GREETER: Start.NOW})
+    await bus.publish([place.task(f"t{number}") for number in range(5)])
+    inbox = await bus.subscribe([GREETER])
+    counts = [(len(await received(inbox, 2)), len(looks)) for _ in range(5)]
+    assert counts == [(2, 1), (2, 1), (1, 1), (0, 2), (0, 3)]
+    await inbox.close()
+
+
 async def test_purge_leaves_what_is_on_its_way_to_the_store(place, bus):
     await bus.declare({GREETER: Start.NOW})
     await bus.publish([place.task("t1"), place.task("t2")])

@@ -7,6 +7,7 @@ from datetime import timedelta
 import attrs
 import pytest
 
+from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.sqlite import registry as registry_module
 from omnidaemon.adapters.sqlite import sqlite_storage
 from omnidaemon.domain.agent import AgentProfile
@@ -35,6 +36,16 @@ async def found(storage, **wanted):
         cursor = page.cursor
         if cursor is None:
             return ids
+
+
+async def test_a_listing_leaves_undecoded_what_tasks_say(place, storage, monkeypatch):
+    """It shows how they stand; what they say takes as long to decode as all the rest."""
+    worker = ScriptedWorker(storage.runs)
+    await worker.begun(place.task("t1"), GREETER)
+    monkeypatch.delattr(JsonCodec, "decode_task")
+    assert await found(storage) == ["t1"]
+    with pytest.raises(AttributeError):
+        await storage.queries.records(["t1"])
 
 
 async def rows_of(storage, statement):

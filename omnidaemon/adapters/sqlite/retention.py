@@ -23,7 +23,7 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 # Where tasks may be found of which everything has ended, each in the order of an index, from where the last look ended.
 _ENDED_RUNS: Final = f"""
     SELECT finished_at, run_id, task_id FROM runs INDEXED BY runs_ended
-    WHERE state IN ('succeeded', 'cancelled', 'skipped') AND (finished_at, run_id) > (?1, ?2) AND finished_at < ?3
+    WHERE state <> 'dead' AND (finished_at, run_id) > (?1, ?2) AND finished_at < ?3
     ORDER BY finished_at, run_id LIMIT {_LOOKED_AT_ONCE}
 """
 _DEAD_RUNS: Final = f"""

@@ -226,5 +226,12 @@ CREATE INDEX outbox_by_task ON outbox (task_id, position);
 CREATE INDEX outbox_settled ON outbox (settled_at) WHERE settled_at IS NOT NULL;
 """
 
-MIGRATIONS: Final = (_BUS + _STORE, _OUTBOX)
+_CHEAPER_ENDS: Final = """
+-- What it holds is the same: whatever ends has its time, and nothing else has. To look for a state in a list costs each
+-- change of a run more than its row does.
+DROP INDEX runs_ended;
+CREATE INDEX runs_ended ON runs (finished_at) WHERE finished_at IS NOT NULL AND state <> 'dead';
+"""
+
+MIGRATIONS: Final = (_BUS + _STORE, _OUTBOX, _CHEAPER_ENDS)
 """What `Database` is opened with, whichever of bus and store is in the file."""

@@ -21,7 +21,7 @@ _LONGEST_CURSOR: Final = 15
 
 
 class RedisRunQueries(RunQueries):
-    """Each answer is of one time; a page, and what is asked of more than 500 tasks, is read in steps."""
+    """Each answer is of one time; a page, and what is asked of many tasks, is read in steps."""
 
     def __init__(self, space: RedisSpace) -> None:
         self._space = space

@@ -361,7 +361,8 @@ async def test_a_bug_tells_nothing():
 
 async def test_routes_that_are_not_there(api):
     """And methods that a route does not have."""
-    problem(await api.get("/nowhere"), 404, "RouteNotFound")
+    told = problem(await api.get("/docs"), 404, "RouteNotFound")
+    assert told["detail"].endswith("; /openapi.json lists what there is")
     response = await api.put("/tasks")
     problem(response, 405, "MethodNotAllowed")
     assert isinstance(response, httpx.Response)

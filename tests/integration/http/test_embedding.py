@@ -71,6 +71,19 @@ async def test_beside_running_agents(sdk, port):
         assert slowest < 1.0
 
 
+async def test_a_webhook_orders_nothing(sdk, port):
+    """A payload that somebody else wrote may name this server: what follows it is refused, and its log says so."""
+    async with sdk, serving(sdk, port) as url:
+        await answer(url)
+        task_id = await sdk.publish_task("blocks", 0, webhook=f"{url}/agents/stop")
+        await sdk.wait_for_result(task_id, timeout=PATIENCE_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (sent := (await sdk.list_webhooks()).webhooks[0].attempts):
+                await asyncio.sleep(0.02)
+        assert sent[0].status_code == 403
+        assert [agent.status for agent in await sdk.list_agents()] == ["running"]
+
+
 def _blocked_meanwhile(url):
     """The longest that an answer took while the agent blocked; the task's status after that."""
     with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False) as api:

@@ -53,8 +53,8 @@ class Access:
         return self.payload_max_bytes + _BESIDE_THE_PAYLOAD_BYTES
 
     def check_origin(self, method: str, headers: Headers) -> None:
-        """Raise `HostNotAllowed` for a name that is none of ours, `ForeignOrigin` and `NotForWebhooks` for a change that
-        another origin's page or a webhook asks for."""
+        """Raise `HostNotAllowed` for a name that is none of ours; of changes, `ForeignOrigin` for one that another
+        origin's page asks for, `NotForWebhooks` for one that a webhook does."""
         host = headers.get("host", "")
         name, port = _authority(host)
         if name is None or name not in self.hosts | _ALWAYS_ALLOWED:

@@ -20,6 +20,7 @@ def test_the_main_pages_are_played():
     assert {"README.md", "docs/tutorials/first-agent.md", "docs/how-to/test-your-agents.md"} <= names
 
 
+@pytest.mark.timeout(400)  # some seventy commands, each a process
 def test_guides_follow_one_another(tmp_path):
     """Who goes through the tutorial and the guides in the order of the index, in one folder and one terminal, finds
     each true after those before it."""

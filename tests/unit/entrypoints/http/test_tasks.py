@@ -56,12 +56,12 @@ class TestATopicThatNobodyListensTo:
             assert (await api.get(f"/tasks/{told['task_id']}")).json()["status"] in {"queued", "scheduled"}
 
     async def test_an_agent_that_comes_ends_the_warning(self):
-        """At once; and of a topic that has agents nothing is read for some seconds."""
+        """Within a second or so; meanwhile publishing reads nothing."""
         sdk = made_sdk()
         async with calling(sdk) as api:
             assert "warning" in await receipt(api, "greet.user")
             async with sdk:
-                assert "warning" not in await receipt(api, "greet.user")
+                await eventually(lambda: receipt(api, "greet.user"), lambda told: "warning" not in told)
                 runtime = await sdk.runtime()
                 reads = []
 
@@ -73,9 +73,9 @@ class TestATopicThatNobodyListensTo:
                 census, runtime.storage.registry = runtime.storage.registry.census, Watched()
                 assert "warning" not in await receipt(api, "greet.user")
                 assert "warning" not in await receipt(api, "fails")
-                assert reads == []
-                assert "warning" in await receipt(api, "unheard")
-                assert reads == [1]
+                for _ in range(20):
+                    assert "warning" in await receipt(api, "unheard")
+                assert len(reads) < 10, "one a second, at most"
 
     async def test_the_task_is_published_whatever_the_store_says(self, sdk, api):
         """A store that does not tell of its agents costs the warning alone."""

@@ -12,11 +12,13 @@ from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState, Status
+from omnidaemon.domain.task import Task
 
 
 @attrs.frozen(kw_only=True, str=False)
 class TaskResult:
     """The state of a task, ended or not. `result` is the decoded value of a task that succeeded, else None.
+    `next_attempt_at` is when what is scheduled or retrying may be begun, else None.
 
     `runs` holds one entry per agent of the topic; with a single agent its values stand here too. With several, the
     whole has ended when each has, `result` maps agent names to values, and `error` is the first one found.
@@ -33,6 +35,7 @@ class TaskResult:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     duration_seconds: float | None = None
+    next_attempt_at: datetime | None = None
     runs: tuple[TaskResult, ...] = ()
 
     @property
@@ -93,12 +96,14 @@ class TaskResult:
             started_at=run.started_at,
             finished_at=run.finished_at,
             duration_seconds=run.seconds if run.state.is_end and run.started_at else None,
+            next_attempt_at=run.due_at if run.state is RunState.RETRYING else None,
         )
 
     @classmethod
     def _whole(cls, record: TaskRecord, runs: tuple[TaskResult, ...]) -> TaskResult:
         started = [run.started_at for run in runs if run.started_at]
         finished = [run.finished_at for run in runs if run.finished_at]
+        due = [run.next_attempt_at for run in runs if run.next_attempt_at]
         has_ended = record.status.is_end and bool(runs)
         return cls(
             task_id=record.task.task_id,
@@ -112,6 +117,7 @@ class TaskResult:
             started_at=min(started, default=None),
             finished_at=max(finished, default=None) if has_ended else None,
             duration_seconds=sum(run.duration_seconds or 0.0 for run in runs) if has_ended else None,
+            next_attempt_at=min(due, default=_scheduled_at(record)),
             runs=runs,
         )
 
@@ -123,7 +129,12 @@ class TaskResult:
             agent=agent,
             status=Status.SCHEDULED if record.is_scheduled else Status.QUEUED,
             created_at=record.created_at,
+            next_attempt_at=_scheduled_at(record),
         )
+
+
+def _scheduled_at(record: TaskRecord) -> datetime | None:
+    return record.task.due_at if record.is_scheduled and isinstance(record.task, Task) else None
 
 
 def readable_seconds(seconds: float) -> str:

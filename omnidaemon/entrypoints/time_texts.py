@@ -24,6 +24,14 @@ def duration_text(seconds: float) -> str:
     return f"{whole} s"
 
 
+def due_text(at: datetime, now: datetime) -> str:
+    """When something comes that is waited for: `in 12 s`, `now`, or `3 s ago` where it is overdue."""
+    left = (at - now).total_seconds()
+    if left > 0:
+        return f"in {duration_text(left)}"
+    return "now" if left > -1 else relative_time(at, now)
+
+
 def relative_time(at: datetime, now: datetime) -> str:
     """A time seen from now, in its largest unit: `3 s ago`, `in 2 min`, `just now`."""
     seconds = (now - at).total_seconds()

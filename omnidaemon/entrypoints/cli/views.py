@@ -9,7 +9,7 @@ from types import MappingProxyType
 import attrs
 
 from omnidaemon.entrypoints.safe_text import one_line, printable
-from omnidaemon.entrypoints.time_texts import duration_text, relative_time
+from omnidaemon.entrypoints.time_texts import due_text, duration_text, relative_time
 
 
 @attrs.frozen(kw_only=True)
@@ -124,6 +124,13 @@ def when(at: datetime | None, now: datetime | None = None) -> Cell:
     if at is None:
         return Cell(text="", shown="-", style="dim")
     return Cell(text=at.isoformat(), shown=relative_time(at, now or datetime.now(UTC)), style="dim")
+
+
+def due(at: datetime | None) -> Cell:
+    """A time that is waited for, nothing for None: ISO for programs, how long it is until then for people."""
+    if at is None:
+        return Cell(text="")
+    return Cell(text=at.isoformat(), shown=due_text(at, datetime.now(UTC)), style="yellow")
 
 
 def exactly(at: datetime) -> Cell:

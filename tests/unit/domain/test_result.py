@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 
 from omnidaemon.domain.errors import TaskNotFound
@@ -44,6 +45,26 @@ def test_task_that_nobody_began_waits(is_scheduled, status):
     """For its time, or for a worker."""
     found = of(is_scheduled=is_scheduled)
     assert (found.status, found.agent, found.attempts, found.result) == (status, "greeter", 0, None)
+
+
+def test_the_next_attempt_is_told_of_what_waits_for_its_time():
+    """When a retry is due, and when a scheduled task is; of several agents the first; of nothing else."""
+    retried, later_one = run(S.RETRYING, due_at=later(5).at), run(S.RETRYING, subscription=LOGGER, due_at=later(9).at)
+    assert of(retried).next_attempt_at == later(5).at
+    whole = of(later_one, retried, agents=("greeter", "logger"))
+    assert (whole.next_attempt_at, [each.next_attempt_at for each in whole.runs]) == (
+        later(5).at,
+        [later(5).at, later(9).at],
+    )
+    record = TaskRecord(task=task(due_at=later(7).at), created_at=NOW.at, agents=("greeter",), is_scheduled=True)
+    for agents in ((), ("greeter",), ("greeter", "logger")):
+        found = TaskResult.of(attrs.evolve(record, agents=agents), None, json.loads)
+        assert [found.next_attempt_at, *(each.next_attempt_at for each in found.runs)] == [later(7).at] * (
+            1 + len(agents)
+        )
+    for state in set(S) - {S.RETRYING}:
+        assert of(run(state, due_at=later(5).at)).next_attempt_at is None
+    assert TaskResult.of(attrs.evolve(record, is_scheduled=False), None, json.loads).next_attempt_at is None
 
 
 def test_cancelled_task_that_nobody_began_is_cancelled():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from omnidaemon.entrypoints.time_texts import duration_text, relative_time
+from omnidaemon.entrypoints.time_texts import due_text, duration_text, relative_time
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -48,3 +48,9 @@ def test_a_span_is_said_in_fitting_units(seconds, said):
 def test_a_time_is_seen_from_now(offset, said):
     """Past and future are told apart, and the present is now."""
     assert relative_time(NOW - timedelta(seconds=offset), NOW) == said
+
+
+@pytest.mark.parametrize(("offset", "said"), [(12, "in 12 s"), (125, "in 2 min 5 s"), (-0.4, "now"), (-3.2, "3 s ago")])
+def test_what_is_waited_for_is_counted_down(offset, said):
+    """To the second, and past its time too: then nobody has come for it."""
+    assert due_text(NOW + timedelta(seconds=offset), NOW) == said

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import attrs
 
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.record import TaskRecord
@@ -52,7 +53,7 @@ class TaskResult:
         if self.attempts:
             facts.append(f"{self.attempts} attempt{'s' if self.attempts != 1 else ''}")
         if self.duration_seconds is not None:
-            facts.append(readable_seconds(self.duration_seconds))
+            facts.append(duration_text(self.duration_seconds))
         tail = f" ({', '.join(facts)})" if facts else ""
         return f"task {self.task_id} on {self.topic}: {self.status}{tail}"
 
@@ -135,13 +136,6 @@ class TaskResult:
 
 def _scheduled_at(record: TaskRecord) -> datetime | None:
     return record.task.due_at if record.is_scheduled and isinstance(record.task, Task) else None
-
-
-def readable_seconds(seconds: float) -> str:
-    """A duration in the unit that suits it."""
-    if seconds < 1.0:
-        return f"{seconds * 1000:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 120.0 else f"{seconds / 60:.1f} min"  # noqa: PLR2004 - two minutes
 
 
 _WITHOUT_ERROR = frozenset({RunState.SUCCEEDED})

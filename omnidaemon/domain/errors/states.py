@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import attrs
 
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors.root import OmniDaemonError
 
 
@@ -155,6 +156,6 @@ class WaitTimedOut(OmniDaemonError, TimeoutError):
 
     def __str__(self) -> str:
         return (
-            f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s; "
+            f"task {self.task_id} is still {self.status} after {duration_text(self.timeout_seconds)}; "
             "it is not lost: ask for its result again later"
         )

@@ -6,7 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -17,6 +17,7 @@ from omnidaemon.entrypoints.cli.unused_web import unused_web_framework
 
 if TYPE_CHECKING:
     from omnidaemon.app.queries import Health
+    from omnidaemon.bootstrap.container import Container
     from omnidaemon.bootstrap.settings import Settings, Shown
     from omnidaemon.entrypoints.client import Client
     from omnidaemon.entrypoints.diagnosis import Finding
@@ -26,18 +27,23 @@ if TYPE_CHECKING:
 
 @attrs.define(slots=False)
 class OutOfReach(ConfigurationError):
-    """A bus that lives in one process is chosen, and this command is a process of its own."""
+    """A bus or a store that lives in one process is chosen, and this command is a process of its own."""
 
-    bus: str
+    kind: Part
+    name: str
     origin: str
 
     def __str__(self) -> str:
+        variable = "EVENT_BUS_TYPE" if self.kind == "bus" else "RESULT_STORE_TYPE"
         return (
-            f"the bus {self.bus!r} (from {self.origin}) lives inside one process: what this command publishes would be "
-            "lost when it exits; choose one that processes share, such as EVENT_BUS_TYPE=sqlite, or publish from the "
-            "program that runs the agents, or through its API (OMNIDAEMON_API_URL)"
+            f"the {self.kind} {self.name!r} (from {self.origin}) lives inside one process, and this command is another "
+            "one: it would find nothing there, and what it writes would be lost when it exits; choose one that "
+            f"processes share, such as {variable}=sqlite, or ask the program that runs the agents, by its SDK or "
+            "through its API (OMNIDAEMON_API_URL)"
         )
 
+
+Part = Literal["bus", "store"]
 
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -52,10 +58,6 @@ class Session(ABC):
     @abstractmethod
     async def place(self) -> str:
         """Where it works."""
-
-    @abstractmethod
-    async def check_reach(self) -> None:
-        """Raise `OutOfReach` when what is published here can reach no other process."""
 
     @abstractmethod
     async def health(self) -> Health:
@@ -80,12 +82,6 @@ class DirectSession(Session):
     async def place(self) -> str:
         """As the runtime tells it."""
         return (await self._client.runtime()).place
-
-    async def check_reach(self) -> None:
-        """Memory is for one process alone."""
-        bus = (await self._client.runtime()).bus.capabilities
-        if bus.is_process_local:
-            raise OutOfReach(bus.name, self._settings.origins.get("event_bus_type", "arguments"))
 
     async def health(self) -> Health:
         """As it looks from here."""
@@ -117,9 +113,6 @@ class ApiSession(Session):
         """The server's URL."""
         return f"API at {self._location}"
 
-    async def check_reach(self) -> None:
-        """What the server publishes reaches whoever it reaches."""
-
     async def health(self) -> Health:
         """As it looks from the server."""
         return await self._client.health()
@@ -139,15 +132,19 @@ class ApiSession(Session):
 
 
 @contextlib.asynccontextmanager
-async def session() -> AsyncIterator[Session]:
+async def session(needs: Part | None = "store") -> AsyncIterator[Session]:
     """A session by what was given to the command and by the settings of this process: through an API where one is
-    named, else direct. Raises `ConfigurationError`; nothing is opened before the first call."""
+    named, else direct. Raises `ConfigurationError`; nothing is opened before the first call.
+
+    `needs` is in what the command looks for the work of other processes, or leaves some for them; `OutOfReach` where
+    none of it could be there. None for a command about the system as it is set, whatever is in it.
+    """
     from omnidaemon.bootstrap.api_address import load_api_address
 
     address = load_api_address(given())
     async with contextlib.AsyncExitStack() as stack:
         if address is None:
-            opened: Session = _direct()
+            opened: Session = _direct(needs)
         else:
             from omnidaemon.entrypoints.http_client.client import HttpClient
             from omnidaemon.entrypoints.http_client.connection import ApiConnection
@@ -158,7 +155,7 @@ async def session() -> AsyncIterator[Session]:
         yield opened
 
 
-def _direct() -> Session:
+def _direct(needs: Part | None) -> Session:
     # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
     with unused_web_framework():
         from omnidaemon.bootstrap.container import Container
@@ -168,4 +165,17 @@ def _direct() -> Session:
 
     settings = load_settings()
     configure_logs("DEBUG" if settings.log_level in {"DEBUG", "TRACE"} else "WARNING")
-    return DirectSession(Client(Container(settings=settings)), settings)
+    container = Container(settings=settings)
+    if needs is not None:
+        _refuse_process_local(container, settings, needs)
+    return DirectSession(Client(container), settings)
+
+
+def _refuse_process_local(container: Container, settings: Settings, part: Part) -> None:
+    # Made, not opened, for what it says of itself.
+    capabilities = (container.bus() if part == "bus" else container.storage()).capabilities
+    if capabilities.is_process_local:
+        # A store that was not chosen is that of the bus.
+        origins = [settings.origins.get(name, "default") for name in ("result_store_type", "event_bus_type")]
+        given = [origin for origin in origins[part == "bus" :] if origin != "default"]
+        raise OutOfReach(part, capabilities.name, given[0] if given else "arguments")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import attrs
 
 from omnidaemon.app.queries import TaskDetails
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
@@ -18,7 +19,7 @@ from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.values import readable, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
 from omnidaemon.entrypoints.dead_letters import dead_runs
-from omnidaemon.entrypoints.time_texts import due_text, duration_text, relative_time
+from omnidaemon.entrypoints.time_texts import due_text, relative_time
 
 _SIGNS = {Status.SUCCEEDED: "✓", Status.DEAD: "✗", Status.CANCELLED: "✗", Status.SKIPPED: "✗"}
 

@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import attrs
 
+from omnidaemon.domain.durations import duration_text, plain_number
 from omnidaemon.entrypoints.safe_text import one_line, printable
-from omnidaemon.entrypoints.time_texts import due_text, duration_text, relative_time
+from omnidaemon.entrypoints.time_texts import due_text, relative_time
 
 
 @attrs.frozen(kw_only=True)
@@ -149,7 +150,7 @@ def lasting(seconds: float | None) -> Cell:
     """A duration: seconds for programs, in fitting units for people."""
     if seconds is None:
         return Cell(text="", shown="-", style="dim", unit="seconds")
-    return Cell(text=f"{seconds:.6g}", shown=duration_text(seconds), unit="seconds")
+    return Cell(text=plain_number(seconds), shown=duration_text(seconds), unit="seconds")
 
 
 def count(number: int, style: str = "") -> Cell:

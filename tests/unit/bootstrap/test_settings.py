@@ -255,3 +255,20 @@ def test_other_systems_have_other_places(load, monkeypatch, tmp_path, platform, 
     """macOS and Windows keep data where their users expect it."""
     monkeypatch.setattr("sys.platform", platform)
     assert load().data_dir == tmp_path / expected
+
+
+@pytest.mark.parametrize("slip", ["REDIS_UR", "REDIS_ULR", "REDIS_URLL", "REDISURL", "REDIS_URI", "redis_url"])
+def test_a_slip_in_the_address_of_a_server_that_is_used_is_unknown(load, slip):
+    """The default would be used in its place; in the environment and in files."""
+    with pytest.raises(UnknownSetting, match=rf"'{slip}' in environment; did you mean REDIS_URL\?"):
+        load(EVENT_BUS_TYPE="redis", **{slip: "redis://host"})
+    with pytest.raises(UnknownSetting, match=rf"'{slip}' in \.env .*; did you mean REDIS_URL\?"):
+        load(EVENT_BUS_TYPE="redis", env=f"{slip}=redis://host")
+
+
+@pytest.mark.parametrize("name", ["REDIS_HOST", "REDIS_URL_2", "REDIS_TLS_URL", "CELERY_REDIS_URL", "RQ_REDIS_URL"])
+def test_addresses_of_other_programs_are_nobodys_slips(load, name):
+    """However like ours they are named; nor is a slip where the address is given, or no such server used."""
+    assert load(EVENT_BUS_TYPE="redis", **{name: "x"}).event_bus_type == "redis"
+    assert load(EVENT_BUS_TYPE="redis", REDIS_URL="redis://host", REDIS_URI="x").option("REDIS_URL") == "redis://host"
+    assert load(REDIS_URI="x").event_bus_type == "sqlite"

@@ -9,7 +9,7 @@ import pytest
 
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.record import TaskRecord
-from omnidaemon.domain.result import TaskResult, readable_seconds
+from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import RunState, Status
 from tests.unit.domain.samples import ERROR, LOGGER, NOW, later, run, task
 
@@ -134,11 +134,3 @@ def test_result_of_several_agents_prints_each():
     assert lines[0].startswith("task t1 on greet.user: dead (2 agents, 3 attempts")
     assert lines[1].startswith("  task t1 on greet.user: succeeded (agent greeter")
     assert lines[-1] == "  ValueError: boom"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.0005, "0.5 ms"), (0.25, "250 ms"), (1.0, "1 s"), (119.4, "119 s"), (150, "2.5 min")]
-)
-def test_duration_is_in_the_unit_that_suits_it(seconds, text):
-    """Milliseconds, seconds or minutes."""
-    assert readable_seconds(seconds) == text

@@ -9,6 +9,7 @@ from typing import Annotated
 import attrs
 from cyclopts import Parameter
 
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import OmniDaemonError, TaskNotFound, WaitTimedOut, WrongState
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
@@ -21,7 +22,7 @@ from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
 from omnidaemon.entrypoints.publication import keyed_task, published_status
-from omnidaemon.entrypoints.time_texts import duration_text, relative_time
+from omnidaemon.entrypoints.time_texts import relative_time
 from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
 
 _Header = Annotated[
@@ -63,8 +64,7 @@ async def publish(
     due = None if due_at is None else options.instant("--due-at", due_at)
     answer = screen(as_json=as_json)
     began = datetime.now(UTC)
-    async with session() as opened:
-        await opened.check_reach()
+    async with session(needs="bus") as opened:
         task_id = await opened.client.publish_task(
             topic,
             value,
@@ -116,7 +116,8 @@ class NotTakenUp(WaitTimedOut):
     reason: str
 
     def __str__(self) -> str:
-        return f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s: {self.reason}"
+        waited = duration_text(self.timeout_seconds)
+        return f"task {self.task_id} is still {self.status} after {waited}: {self.reason}"
 
 
 async def _await_result(opened: Session, answer: Screen, task_id: str, limit: float, agent: str | None) -> ExitCode:

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 
 
 @attrs.frozen
 class ServerAddress:
-    """The variable that names a technology's server, and where that is unless somebody says otherwise."""
+    """The variable that names a technology's server by a URL, where that is unless somebody says otherwise, and the
+    schemes that such a URL may have."""
 
     variable: str
     default: str
+    schemes: frozenset[str]
+
+    def can_be(self, url: str) -> bool:
+        """Whether it is written as such a URL; whoever connects finds out whether a server is there."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:  # a port that is none
+            return False
+        return parts.scheme in self.schemes and port != 0
 
 
 # Not asked of the adapters, since that would load their libraries; a test compares the two.
 _OF_TECHNOLOGY: Final[Mapping[str, ServerAddress]] = {
-    "redis": ServerAddress("REDIS_URL", "redis://127.0.0.1:6379/0"),
+    "redis": ServerAddress("REDIS_URL", "redis://127.0.0.1:6379/0", frozenset({"redis", "rediss", "unix"})),
 }
 
 

@@ -137,15 +137,19 @@ class Settings:
                 rows.append(Shown(name=name, value=defaults[name], origin=_DEFAULT))
         return tuple(rows)
 
-    def refuse_slips(self) -> None:
-        """`UnknownSetting` where the address of a server that is used is not given, and a variable is there whose name
-        is all but that of the address: the default would be used instead, and nobody told."""
+    def check_addresses(self) -> None:
+        """`InvalidSetting` for the address of a server that is used and can be none. `UnknownSetting` where it is not
+        given, and a variable is there whose name is all but its own: the default would be used, and nobody told."""
         for address in self._addresses():
-            if self._option_source(address.variable) is None:
-                for source in self._sources:
-                    for name in source.options:
-                        if is_slip(name, address.variable):
-                            raise UnknownSetting(name, source.label, address.variable)
+            variable = address.variable
+            if (source := self._option_source(variable)) is not None:
+                if not address.can_be(source.options[variable]):
+                    shown = _address_text(source.options[variable])
+                    raise InvalidSetting(variable, shown, f"a URL such as {address.default}", source.origin(variable))
+                continue
+            for each in self._sources:
+                if slips := [name for name in each.options if is_slip(name, variable)]:
+                    raise UnknownSetting(slips[0], each.label, variable)
 
     def _addresses(self) -> Sequence[ServerAddress]:
         return addresses_of((self.event_bus_type, self.result_store_type))
@@ -179,7 +183,7 @@ def load_settings(
         settings = Settings(**values, origins=MappingProxyType(origins), sources=tuple(sources))
     except UnknownBackend as error:
         raise attrs.evolve(error, origin=origins["event_bus_type"]) from None
-    settings.refuse_slips()
+    settings.check_addresses()
     return settings
 
 
@@ -224,6 +228,13 @@ def without_secrets(name: str, value: str) -> str:
     if _SECRET_NAME.search(name.upper()):
         return "***"
     return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub("", value))
+
+
+def _address_text(value: str) -> str:
+    """An address that is none, as far as it may be seen: what stands before an @ may be a password."""
+    return (
+        without_secrets("", value) if "://" in value else f"***{value[value.rfind('@') :]}" if "@" in value else value
+    )
 
 
 def _text(value: object) -> str:

@@ -142,6 +142,8 @@ async def session(needs: Part | None = "store") -> AsyncIterator[Session]:
     from omnidaemon.bootstrap.api_address import load_api_address
 
     address = load_api_address(given())
+    if address is not None and "api_url" in given():
+        address = attrs.evolve(address, origin="--api-url")
     async with contextlib.AsyncExitStack() as stack:
         if address is None:
             opened: Session = _direct(needs)

@@ -13,6 +13,7 @@ import attrs
 
 from omnidaemon.domain.errors import BackendError, ConfigurationError
 from omnidaemon.entrypoints.cli.api_options import given
+from omnidaemon.entrypoints.cli.options import WrongUse
 from omnidaemon.entrypoints.cli.unused_web import unused_web_framework
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class OutOfReach(ConfigurationError):
 
 
 Part = Literal["bus", "store"]
+PARTS: tuple[Part, ...] = ("bus", "store")
 
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -157,20 +159,44 @@ async def session(needs: Part | None = "store") -> AsyncIterator[Session]:
         yield opened
 
 
+def container_of(namespace: str) -> Container:
+    """What is set, for this namespace; nothing of it is open. `WrongUse` where an API is named, which might be one of
+    elsewhere. `OutOfReach` as for a session."""
+    from omnidaemon.bootstrap.api_address import load_api_address
+
+    if (address := load_api_address(given())) is not None:
+        raise WrongUse(f"this works on bus and store directly, and an API is named (from {address.origin})")
+    settings = attrs.evolve(_settings(), namespace=namespace)
+    container = _container(settings)
+    for part in PARTS:
+        _refuse_process_local(container, settings, part)
+    return container
+
+
 def _direct(needs: Part | None) -> Session:
-    # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
-    with unused_web_framework():
-        from omnidaemon.bootstrap.container import Container
-    from omnidaemon.bootstrap.settings import load_settings
     from omnidaemon.entrypoints.client import Client
+
+    settings = _settings()
+    container = _container(settings)
+    if needs is not None:
+        _refuse_process_local(container, settings, needs)
+    return DirectSession(Client(container), settings)
+
+
+def _settings() -> Settings:
+    from omnidaemon.bootstrap.settings import load_settings
     from omnidaemon.entrypoints.logs import configure_logs
 
     settings = load_settings()
     configure_logs("DEBUG" if settings.log_level in {"DEBUG", "TRACE"} else "WARNING")
-    container = Container(settings=settings)
-    if needs is not None:
-        _refuse_process_local(container, settings, needs)
-    return DirectSession(Client(container), settings)
+    return settings
+
+
+def _container(settings: Settings) -> Container:
+    # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
+    with unused_web_framework():
+        from omnidaemon.bootstrap.container import Container
+    return Container(settings=settings)
 
 
 def _refuse_process_local(container: Container, settings: Settings, part: Part) -> None:

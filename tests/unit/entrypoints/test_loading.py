@@ -86,7 +86,7 @@ def test_two_sdks_are_both_found_or_one_by_its_name(file):
 def test_two_sdks_with_the_same_agent_are_refused(file):
     """Which of its functions got a task would be chance; one of the objects alone is well."""
     path = file(TWO, "twins_to_load.py")
-    with pytest.raises(AgentFileError, match="sdk and other both have an agent 'greeter' on topic 'greet.user'"):
+    with pytest.raises(AgentFileError, match=r"sdk and other both have an agent 'greeter' on topic 'greet\.user'"):
         load_sdks(path)
     assert len(load_sdks("twins_to_load:other")) == 1
     assert len(load_sdks(file(AGENTS + "\nsame = sdk\n", "named_twice.py"))) == 1

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from omnidaemon.domain.errors import AgentFileError, InvalidValue
 from omnidaemon.entrypoints.cli.banner import print_banner
 from omnidaemon.entrypoints.cli.screen import note
+from omnidaemon.entrypoints.open_files import allow_all_open_files
 
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.http.serve_options import ServeOptions
@@ -52,6 +53,7 @@ def run(
     if not 1 <= processes <= _MOST_PROCESSES:
         raise InvalidValue("--processes", processes, f"1 to {_MOST_PROCESSES}")
     options = serve_options(api, api_host, api_port)
+    allow_all_open_files()
     if lifeline is not None:
         return _serve(target, options, lifeline)
     print_banner(sys.stderr)

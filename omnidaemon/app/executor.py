@@ -17,6 +17,7 @@ from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.context import Context, PublishFrom
 from omnidaemon.app.error_texts import attempt_error, message_of, short_repr, traceback_of
 from omnidaemon.app.threads import HandlerThreads
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.outcome import (
     AttemptError,
     ErrorKind,
@@ -270,7 +271,7 @@ class Executor(Workforce):
                 limit = attempt.assignment.limit_seconds or 0.0
                 timeout = AttemptError(
                     type="Timeout",
-                    message=f"the attempt took longer than {limit:g} s",
+                    message=f"the attempt took longer than {duration_text(limit)}",
                     kind=ErrorKind.TIMEOUT,
                     traceback=traceback_of(error),
                 )

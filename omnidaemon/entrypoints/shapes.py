@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from omnidaemon.app import result_shape
+from omnidaemon.app.eraser import Erased
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage, WebhookStatus
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord
@@ -192,6 +193,11 @@ def depth(waiting: Depth) -> Shape:
 def purged(deliveries: int) -> Shape:
     """How many deliveries were dropped."""
     return {"purged": deliveries}
+
+
+def erased(namespace: str, was: Erased) -> Shape:
+    """What a namespace held."""
+    return {"namespace": namespace, "agents": was.agents, "runs": dict(was.runs), "waiting": was.waiting}
 
 
 def health(state: Health) -> Shape:

@@ -14,8 +14,8 @@ import attrs
 from omnidaemon.app.lanes import Lane
 from omnidaemon.domain.errors import AgentBusy, AgentInUse, AgentNotFound, InvalidValue, TaskNotFound, WrongState
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.requests import HoldRun
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import Status
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.clock import Clock, IdSource
@@ -96,18 +96,18 @@ class Control:
         wanted, began = TaskFilter(status=Status.QUEUED, topic=topic), self._clock.now().steady
         while True:
             page = await self._storage.queries.find(wanted, cursor, min(limit, _PURGED_AT_ONCE))
-            dropped += sum(await asyncio.gather(*map(self._cancel_unbegun, page.records)))
-            cursor, limit = page.cursor, limit - len(page.records)
+            dropped += sum(await asyncio.gather(*map(self._cancel_unbegun, page.standings)))
+            cursor, limit = page.cursor, limit - len(page.standings)
             if cursor is None or limit <= 0 or self._clock.now().steady - began >= _LONGEST_STEP_SECONDS:
                 return Purged(deliveries=dropped, cursor=cursor)
 
-    async def _cancel_unbegun(self, record: TaskRecord) -> int:
+    async def _cancel_unbegun(self, standing: TaskStanding) -> int:
         """Cancel what nobody has begun of a task; how much of it the store had, not the bus."""
-        commands, task_id = self._storage.commands, record.task.task_id
+        commands, task_id = self._storage.commands, standing.task_id
         with contextlib.suppress(TaskNotFound, WrongState):  # it has changed meanwhile
-            for agent in record.unbegun_agents if record.runs else [None]:
+            for agent in standing.unbegun_agents if standing.runs else [None]:
                 await commands.cancel(task_id, agent)
-        return len(record.held_agents)
+        return len(standing.held_agents)
 
     async def remove(self, subscription: Subscription, heir: str | None = None, *, force: bool = False) -> int:
         """End a subscription. What waits for it goes to the heir, another agent of the same topic, or is dropped.

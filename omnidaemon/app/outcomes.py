@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omnidaemon.app.bridge import StopReason
 from omnidaemon.app.error_texts import attempt_error, message_of, short_repr, traceback_of
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Failed, Interrupted, Outcome, Returned
 from omnidaemon.ports.codec import Codec
 
@@ -33,7 +34,7 @@ def interrupted(reason: StopReason | None, limit_seconds: float | None, error: B
         case StopReason.TIMED_OUT:
             timeout = AttemptError(
                 type="Timeout",
-                message=f"the attempt took longer than {limit_seconds or 0.0:g} s",
+                message=f"the attempt took longer than {duration_text(limit_seconds or 0.0)}",
                 kind=ErrorKind.TIMEOUT,
                 traceback=traceback_of(error),
             )

@@ -48,6 +48,7 @@ def _run(shape: Shape) -> dict[str, Any]:
         "started_at": moment(shape["started_at"]),
         "finished_at": moment(shape["finished_at"]),
         "duration_seconds": shape["duration_seconds"],
+        "next_attempt_at": moment(shape["next_attempt_at"]),
     }
 
 

@@ -12,8 +12,9 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from omnidaemon.entrypoints.cli.screen import Screen
+from omnidaemon.entrypoints.cli.screen import Screen, Tell
 from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, Tick, View
+from omnidaemon.entrypoints.safe_text import printable
 
 
 class TerminalScreen(Screen):
@@ -42,10 +43,14 @@ class TerminalScreen(Screen):
         self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
 
     @contextlib.contextmanager
-    def waiting(self, text: str) -> Iterator[None]:
-        """A spinner on stderr, gone when it is over."""
-        with self._errors.status(Text(text, style="dim")):
-            yield
+    def waiting(self, text: str) -> Iterator[Tell]:
+        """A spinner on stderr, gone when it is over; what is told meanwhile stands beside it."""
+        if not self._errors.is_terminal:
+            with super().waiting(text) as tell:
+                yield tell
+            return
+        with self._errors.status(Text(text, style="dim")) as status:
+            yield lambda _, told: status.update(Text(" · ".join(filter(None, (text, printable(told)))), style="dim"))
 
 
 def _rendered(view: View, width: int) -> RenderableType:

@@ -17,7 +17,7 @@ from omnidaemon.entrypoints.http.audience import Audience
 from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
 from omnidaemon.entrypoints.http.schemas import Absent, Name, NewTask, Text
 from omnidaemon.entrypoints.http.wait_limit import WaitLimit
-from omnidaemon.entrypoints.publication import published_status
+from omnidaemon.entrypoints.publication import keyed_task, published_status
 from omnidaemon.entrypoints.shapes import Shape
 
 tasks = router("tasks")
@@ -88,8 +88,9 @@ async def publish_task(
         reply_to=task.reply_to,
     )
     is_delayed = task.delay is not None or task.due_at is not None
-    status = await published_status(client, task_id, is_delayed=is_delayed, has_key=key is not None)
-    return {**shapes.receipt(task_id, status), "warning": await audience.lack(task.topic)}
+    keyed = await keyed_task(client, task_id, has_key=key is not None)
+    receipt = shapes.receipt(task_id, published_status(keyed, is_delayed=is_delayed))
+    return {**receipt, "warning": await audience.lack(task.topic)}
 
 
 @tasks.get("/tasks", response_model=schemas.TaskPage, responses=problems())

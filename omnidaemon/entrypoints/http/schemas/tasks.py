@@ -29,7 +29,8 @@ class AttemptError(Output):
 
 
 class Run(Output):
-    """One agent's work on a task; `result` is the value that it returned."""
+    """One agent's work on a task; `result` is the value that it returned. `next_attempt_at` is null unless it is
+    scheduled or retrying."""
 
     task_id: str
     topic: str
@@ -42,6 +43,7 @@ class Run(Output):
     started_at: ShownTime | None
     finished_at: ShownTime | None
     duration_seconds: float | None
+    next_attempt_at: ShownTime | None
 
 
 class TaskResult(Run):

@@ -78,28 +78,29 @@ class Orders:
         return {"seconds": seconds}
 
     async def steady(self, rate: float, seconds: float) -> dict:
-        """Publish at this rate, in a call for each hundredth of a second; how long the first of each call took from
-        before the call to its result."""
+        """Publish at this rate, in a call for each hundredth of a second; how long it took from when each call was due,
+        whether or not it could be made then, to the result of its first task."""
         waits = []
         published = 0
         started = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            while (passed := time.perf_counter() - started) < seconds:
-                if (due := int(rate * passed) - published) > 0:
-                    before = time.perf_counter()
-                    payloads = [payload_of(published + number, 0.0) for number in range(due)]
+            for tick in range(1, round(seconds / _TICK_SECONDS) + 1):
+                due_at = started + tick * _TICK_SECONDS
+                await asyncio.sleep(due_at - time.perf_counter())
+                count = int(rate * tick * _TICK_SECONDS) - published
+                if count > 0:
+                    payloads = [payload_of(published + number, 0.0) for number in range(count)]
                     first, *_ = await self._client.publish_together(payloads)
-                    waits.append(group.create_task(self._waited(first, published, before)))
-                    published += due
-                await asyncio.sleep(_TICK_SECONDS)
+                    waits.append(group.create_task(self._waited(first, published, due_at)))
+                    published += count
             spent = time.perf_counter() - started
         return {"published": published, "seconds": spent, "latencies": [wait.result() for wait in waits]}
 
-    async def _waited(self, task, number: int, before: float) -> float:
+    async def _waited(self, task, number: int, due_at: float) -> float:
         result = await self._client.result(task)
         if result != number:
             raise ValueError(f"task {task} came to {result!r}, not {number}")
-        return time.perf_counter() - before
+        return time.perf_counter() - due_at
 
     async def listing(self, count: int) -> dict:
         """How long it takes to list so many results, the median of a few times."""

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import os
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -46,13 +47,15 @@ class Tally:
 
 _RESULT = "x" * int(os.environ.get("BENCH_RESULT_BYTES", "0"))
 _tally: Tally | None = None
+_making = threading.Lock()
 
 
 def tally() -> Tally:
-    """That of this process: some workers fork."""
+    """That of this process: some workers fork, and handlers in threads ask for the first time all at once."""
     global _tally  # noqa: PLW0603 - one for each process is what is meant
     if _tally is None:
-        _tally = Tally()
+        with _making:
+            _tally = _tally or Tally()
     return _tally
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import orjson
 from faststream import AckPolicy, FastStream
 from faststream.redis import RedisBroker, StreamSub
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 
 from tally import handle
 
@@ -23,7 +23,7 @@ _EXPIRES_SECONDS = 86_400
 
 def work(slots: int) -> None:
     broker = RedisBroker(os.environ["REDIS_URL"], logger=None)
-    results = Redis.from_url(os.environ["REDIS_URL"])
+    results = _results()
     subscription = StreamSub(STREAM, group=GROUP, consumer="one", max_records=100, polling_interval=10, last_id=">")
 
     @broker.subscriber(stream=subscription, max_workers=slots, ack_policy=AckPolicy.NACK_ON_ERROR)
@@ -32,6 +32,13 @@ def work(slots: int) -> None:
         await results.set(f"result:{message['id']}", orjson.dumps(value), ex=_EXPIRES_SECONDS)
 
     asyncio.run(FastStream(broker, logger=None).run())
+
+
+def _results() -> Redis:
+    """A client that waits for a connection: by default, a write that finds all hundred in use fails, and its task's
+    result is lost."""
+    url = os.environ["REDIS_URL"]
+    return Redis.from_pool(BlockingConnectionPool.from_url(url, max_connections=100, timeout=None))
 
 
 class Client:
@@ -63,7 +70,7 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def client() -> AsyncIterator[Client]:
-    results = Redis.from_url(os.environ["REDIS_URL"])
+    results = _results()
     with contextlib.suppress(Exception):  # the group may be there already
         await results.xgroup_create(STREAM, GROUP, "0", mkstream=True)
     async with RedisBroker(os.environ["REDIS_URL"], logger=None) as broker:

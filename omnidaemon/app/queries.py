@@ -16,8 +16,8 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, OutboxStatus, SendAttempt
 from omnidaemon.domain.outcome import AttemptError
-from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.backend import SelfExamination, Weakness
@@ -156,14 +156,14 @@ class Queries:
         record = (await self._storage.queries.records([task_id])).get(task_id)
         return None if record is None else self.result_of(record, agent)
 
-    def result_of(self, record: TaskRecord, agent: str | None = None) -> TaskResult:
+    def result_of(self, standing: TaskStanding, agent: str | None = None) -> TaskResult:
         """What a person gets to see of a task that is known; errors as of `result()`."""
-        return TaskResult.of(record, agent, self._codec.decode_value)
+        return TaskResult.of(standing, agent, self._codec.decode_value)
 
     async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> ResultPage:
         """Results that match, a page at a time."""
         page = await self._storage.queries.find(wanted, cursor, limit)
-        return ResultPage(results=tuple(self.result_of(record) for record in page.records), cursor=page.cursor)
+        return ResultPage(results=tuple(self.result_of(standing) for standing in page.standings), cursor=page.cursor)
 
     async def webhooks(self, wanted: OutboxFilter, cursor: str | None = None, limit: int = 100) -> WebhookPage:
         """Webhooks and replies that match, a page at a time."""

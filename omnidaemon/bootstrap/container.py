@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dependency_injector import containers, providers
-
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.system import SystemClock, Uuid7Ids
 from omnidaemon.adapters.telemetry.loguru_telemetry import LoguruTelemetry
+from omnidaemon.bootstrap.injection import containers, providers
 from omnidaemon.bootstrap.notifying import made_notifier
 from omnidaemon.bootstrap.plugins import load_bus_factory, load_notifier_factory, load_storage_factory
 from omnidaemon.bootstrap.runtime import Runtime

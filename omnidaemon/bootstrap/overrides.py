@@ -6,9 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from dependency_injector import providers
-
 from omnidaemon.bootstrap.container import Container
+from omnidaemon.bootstrap.injection import providers
 from omnidaemon.bootstrap.settings import Settings
 from omnidaemon.ports.backend import BusFactory, StorageFactory
 from omnidaemon.ports.clock import Clock

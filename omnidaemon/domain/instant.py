@@ -38,7 +38,7 @@ def micros(at: datetime) -> int:
 @lru_cache(maxsize=1024)
 def moment(stored: int) -> datetime:
     """The time that is kept so."""
-    return _EPOCH + timedelta(microseconds=stored)
+    return _EPOCH + stored * _MICROSECOND  # half of what `timedelta(microseconds=stored)` costs
 
 
 def micros_or_none(at: datetime | None) -> int | None:

@@ -15,71 +15,18 @@ from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.return_address import return_address
 from omnidaemon.domain.run import Run, RunKey
-from omnidaemon.domain.states import RunState, Status
+from omnidaemon.domain.standing import TaskStanding
+from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
 
 
 @attrs.frozen(kw_only=True)
-class TaskRecord:
-    """A task with its runs. `agents` are those that must end it: subscribed when it was published, less the removed.
-
-    For a task that was published before its topic had any agent, they are the agents of the topic's first declaration.
-    `is_cancelled`: cancelled as a whole, so that no agent may begin it. `is_scheduled`: not yet due.
-    """
+class TaskRecord(TaskStanding):
+    """A task with all that is known of it."""
 
     task: Task | Unreadable
-    created_at: datetime
-    agents: tuple[str, ...] = ()
-    runs: tuple[Run, ...] = ()
-    is_cancelled: bool = False
-    is_scheduled: bool = False
-
-    @property
-    def pending_agents(self) -> tuple[str, ...]:
-        """The agents that have not begun the task."""
-        begun = {run.subscription.agent for run in self.runs}
-        return tuple(agent for agent in self.agents if agent not in begun)
-
-    @property
-    def held_agents(self) -> tuple[str, ...]:
-        """The agents whose run the store holds for a worker that begins it."""
-        return tuple(run.subscription.agent for run in self.runs if run.state is RunState.QUEUED)
-
-    @property
-    def unbegun_agents(self) -> tuple[str, ...]:
-        """The agents for which the task waits: on the bus, or in the store."""
-        return (*self.pending_agents, *self.held_agents)
-
-    @property
-    def status(self) -> Status:
-        """The task's status over all of its agents: that of the least advanced run until all have ended; then
-        succeeded if all are, else the gravest end."""
-        if self.is_scheduled and not self.runs:
-            return Status.SCHEDULED
-        if not self.runs:
-            return Status.CANCELLED if self.is_cancelled else Status.QUEUED
-        states = {run.state for run in self.runs}
-        for state in _UNENDED_FIRST:
-            if state in states:
-                return Status(state)
-        if self.pending_agents and not self.is_cancelled:
-            return Status.QUEUED
-        return next(Status(state) for state in _GRAVEST_FIRST if state in states)
-
-    def matches(self, *, status: Status | None = None, topic: str | None = None, agent: str | None = None) -> bool:
-        """Whether a person who asks for these finds the task: one agent's part in it, when an agent is named."""
-        if topic not in (None, self.task.topic):
-            return False
-        states = {Status(run.state) for run in self.runs if agent in (None, run.subscription.agent)}
-        if agent in self.pending_agents if agent is not None else self.pending_agents or not self.runs:
-            states.add(self._unbegun_status)
-        return bool(states) if status is None else status in states
-
-    @property
-    def _unbegun_status(self) -> Status:
-        if self.is_scheduled:
-            return Status.SCHEDULED
-        return Status.CANCELLED if self.is_cancelled else Status.QUEUED
+    task_id: str = attrs.field(init=False, default=attrs.Factory(lambda self: self.task.task_id, takes_self=True))
+    topic: str = attrs.field(init=False, default=attrs.Factory(lambda self: self.task.topic, takes_self=True))
 
     def with_ends(self, ended: Iterable[Run]) -> TaskRecord:
         """The record after these runs have ended, one of each agent at most. What is known of a later life stays."""
@@ -251,16 +198,14 @@ def answerable(
     Where none was ever named (None), since the topic had no agent yet, they are those of its first declaration.
     """
     if named is not None:
-        records = ((name, known.get(Subscription(topic, name))) for name in named)
-        return tuple(name for name, record in records if record and record.registered_at <= created_at + _SKEW)
+        latest = created_at + _SKEW
+        records = [(name, known.get(Subscription(topic, name))) for name in named]
+        return tuple([name for name, record in records if record and record.registered_at <= latest])
     return tuple(sorted(s.agent for s, record in known.items() if s.topic == topic and record.start is Start.BACKLOG))
 
 
 TOMBSTONE_LIFE = timedelta(days=7)
 """For how long a late delivery of what was deleted or has expired is known for what it is."""
-
-_UNENDED_FIRST = (RunState.RUNNING, RunState.WAITING, RunState.RETRYING, RunState.QUEUED)
-_GRAVEST_FIRST = (RunState.DEAD, RunState.CANCELLED, RunState.SKIPPED, RunState.SUCCEEDED)
 
 
 def expired(records: Iterable[TaskRecord], expires_before: datetime, dead_before: datetime) -> Changes:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from operator import attrgetter
 
 import attrs
 
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
-from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.run import Run
-from omnidaemon.domain.states import RunState, Status
-from omnidaemon.domain.task import Task
+from omnidaemon.domain.standing import TaskStanding
+from omnidaemon.domain.states import STATUSES, RunState, Status
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -65,22 +65,25 @@ class TaskResult:
         return [repr(self.result)] if self.status is Status.SUCCEEDED else []
 
     @classmethod
-    def of(cls, record: TaskRecord, agent: str | None, decode: Callable[[bytes], object]) -> TaskResult:
+    def of(cls, standing: TaskStanding, agent: str | None, decode: Callable[[bytes], object]) -> TaskResult:
         """The result of a task, or of one agent's run of it; `decode` turns JSON text into a value.
 
         Raises `TaskNotFound` when an agent is named that has nothing to do with the task.
         """
-        runs = tuple(cls.of_run(run, record.created_at, decode) for run in record.runs)
-        waiting = tuple(cls._unbegun(record, name) for name in record.pending_agents)
-        everyone = tuple(sorted((*runs, *waiting), key=lambda run: run.agent or ""))
+        everyone = [cls.of_run(run, standing.created_at, decode) for run in standing.runs]
+        everyone += [cls._unbegun(standing, name) for name in standing.pending_agents]
+        everyone.sort(key=lambda run: run.agent or "")
         if agent is not None:
             for run in everyone:
                 if run.agent == agent:
                     return run
-            raise TaskNotFound(record.task.task_id, agent)
+            raise TaskNotFound(standing.task_id, agent)
         if len(everyone) == 1:
-            return attrs.evolve(everyone[0], status=record.status, runs=everyone)
-        return cls._whole(record, everyone)
+            # Listings are made of these, and `attrs.evolve` is thrice as dear.
+            return cls(
+                **dict(zip(_FACTS, _facts_of(everyone[0]), strict=True)), status=standing.status, runs=(everyone[0],)
+            )
+        return cls._whole(standing, tuple(everyone))
 
     @classmethod
     def of_run(cls, run: Run, created_at: datetime, decode: Callable[[bytes], object]) -> TaskResult:
@@ -89,7 +92,7 @@ class TaskResult:
             task_id=run.task_id,
             topic=run.subscription.topic,
             agent=run.subscription.agent,
-            status=Status(run.state),
+            status=STATUSES[run.state],
             result=None if run.result is None else decode(run.result),
             error=run.errors[-1] if run.errors and run.state not in _WITHOUT_ERROR else None,
             attempts=run.attempts + run.crashes + (run.state is RunState.RUNNING),
@@ -101,41 +104,40 @@ class TaskResult:
         )
 
     @classmethod
-    def _whole(cls, record: TaskRecord, runs: tuple[TaskResult, ...]) -> TaskResult:
+    def _whole(cls, standing: TaskStanding, runs: tuple[TaskResult, ...]) -> TaskResult:
         started = [run.started_at for run in runs if run.started_at]
         finished = [run.finished_at for run in runs if run.finished_at]
         due = [run.next_attempt_at for run in runs if run.next_attempt_at]
-        has_ended = record.status.is_end and bool(runs)
+        has_ended = standing.status.is_end and bool(runs)
         return cls(
-            task_id=record.task.task_id,
-            topic=record.task.topic,
+            task_id=standing.task_id,
+            topic=standing.topic,
             agent=None,
-            status=record.status,
+            status=standing.status,
             result={run.agent: run.result for run in runs} if has_ended else None,
             error=next((run.error for run in runs if run.error), None),
             attempts=sum(run.attempts for run in runs),
-            created_at=record.created_at,
+            created_at=standing.created_at,
             started_at=min(started, default=None),
             finished_at=max(finished, default=None) if has_ended else None,
             duration_seconds=sum(run.duration_seconds or 0.0 for run in runs) if has_ended else None,
-            next_attempt_at=min(due, default=_scheduled_at(record)),
+            next_attempt_at=min(due, default=standing.scheduled_for),
             runs=runs,
         )
 
     @classmethod
-    def _unbegun(cls, record: TaskRecord, agent: str) -> TaskResult:
+    def _unbegun(cls, standing: TaskStanding, agent: str) -> TaskResult:
         return cls(
-            task_id=record.task.task_id,
-            topic=record.task.topic,
+            task_id=standing.task_id,
+            topic=standing.topic,
             agent=agent,
-            status=Status.SCHEDULED if record.is_scheduled else Status.QUEUED,
-            created_at=record.created_at,
-            next_attempt_at=_scheduled_at(record),
+            status=Status.SCHEDULED if standing.is_scheduled else Status.QUEUED,
+            created_at=standing.created_at,
+            next_attempt_at=standing.scheduled_for,
         )
 
 
-def _scheduled_at(record: TaskRecord) -> datetime | None:
-    return record.task.due_at if record.is_scheduled and isinstance(record.task, Task) else None
-
-
+_FACTS = tuple(field.name for field in attrs.fields(TaskResult) if field.name not in {"status", "runs"})
+"""What a task has in common with its only run."""
+_facts_of = attrgetter(*_FACTS)
 _WITHOUT_ERROR = frozenset({RunState.SUCCEEDED})

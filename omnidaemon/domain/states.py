@@ -54,4 +54,7 @@ class Status(StrEnum):
         return self in _END_STATUSES
 
 
+STATUSES = {state: Status(state) for state in RunState}
+"""What a person is told of each state."""
+
 _END_STATUSES = frozenset(Status(state) for state in ENDS)

@@ -11,6 +11,7 @@ from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TaskRecord
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import Status
 
 
@@ -18,7 +19,7 @@ from omnidaemon.domain.states import Status
 class TaskFilter:
     """Which tasks: all that are None match everything. `status` matches a task that has a run in this state;
     `QUEUED` also one that an agent has still to begin, `SCHEDULED` one that is not yet due. `agent` looks at that
-    agent's part alone. Decided by `TaskRecord.matches`."""
+    agent's part alone. Decided by `TaskStanding.matches`."""
 
     status: Status | None = None
     topic: str | None = None
@@ -27,17 +28,18 @@ class TaskFilter:
 
 @attrs.frozen(kw_only=True)
 class Page:
-    """Some records, newest first, and the cursor for those that follow, None at the end."""
+    """Some tasks, newest first, and the cursor for those that follow, None at the end. A whole record is a standing
+    too, for a storage that has it at hand."""
 
-    records: tuple[TaskRecord, ...]
+    standings: tuple[TaskStanding, ...]
     cursor: str | None = None
 
     @classmethod
-    def of(cls, found: Sequence[tuple[int, TaskRecord]], limit: int) -> Page:
-        """A page of up to `limit` of the records found, each with its position: growing numbers, given once."""
+    def of(cls, found: Sequence[tuple[int, TaskStanding]], limit: int) -> Page:
+        """A page of up to `limit` of the tasks found, each with its position: growing numbers, given once."""
         has_more = len(found) > limit
         return cls(
-            records=tuple(record for _, record in found[:limit]),
+            standings=tuple(standing for _, standing in found[:limit]),
             cursor=str(found[limit - 1][0]) if has_more else None,
         )
 
@@ -68,7 +70,8 @@ class RunQueries(ABC):
 
     @abstractmethod
     async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page:
-        """Records that match, newest task first. Following the cursors gives each task once, also while more come in.
+        """How the tasks stand that match, newest first. Following the cursors gives each task once, also while
+        more come in.
 
         Raises `InvalidValue` for a cursor that this storage did not make.
         """

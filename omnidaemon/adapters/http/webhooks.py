@@ -1,32 +1,26 @@
-"""Webhooks by httpx: one request to one checked address, signed, bounded in time and size."""
+"""Webhooks: one request to one checked address, signed, bounded in time and size."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 import time
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from importlib.metadata import version
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Self
 
-import httpx
+import attrs
 
-from omnidaemon.adapters.http.addresses import AddressFilter, AddressRefused
-from omnidaemon.adapters.http.signing import key_of, signed
+from omnidaemon.adapters.http.addresses import AddressFilter
+from omnidaemon.adapters.http.signing import key_of
 from omnidaemon.domain.webhook_policy import Answer
 from omnidaemon.ports.notifier import LONGEST_SEND_SECONDS, Notifier, NotifierContext, WebhookMessage
 
-_TIMEOUTS: Final = {"connect": 5.0, "read": 10.0, "write": 10.0, "pool": 5.0}
-_LONGEST_ANSWER: Final = 64 * 1024
-_SCHEMES: Final = ("http", "https")
+if TYPE_CHECKING:
+    from omnidaemon.adapters.http.posting import Posting
 
 
 class HttpNotifier(Notifier):
-    """Speaks to httpx' transport, below its client: there are no cookies, redirects, proxies and credentials there, and
-    the address that was judged is the one that is connected to."""
+    """What speaks HTTP is loaded for the first message: every worker has a notifier, and most have nothing to send."""
 
     def __init__(
         self,
@@ -39,106 +33,40 @@ class HttpNotifier(Notifier):
         self._keys = [key_of(secret) for secret in context.secrets]
         self._tls = tls
         self._deadline_seconds = deadline_seconds
-        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._loading = asyncio.Lock()
+        self._posting: Posting | None = None
 
     async def __aenter__(self) -> Self:
-        # No connection is kept: two names may lie on one address, and each shall see its own certificate.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._transport = httpx.AsyncHTTPTransport(verify=self._tls or True, trust_env=False, limits=limits)
-        await self._transport.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.__aexit__(None, None, None)
+        posting, self._posting = self._posting, None
+        if posting is not None:
+            await posting.close()
 
     async def send(self, message: WebhookMessage) -> Answer:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                status, retry_after = await self._post(message)
-        except AddressRefused as error:
-            return Answer(error=str(error), seconds=time.monotonic() - began, is_final=True)
+                answer = await (await self._loaded()).post(message)
         except TimeoutError:
-            return Answer(error=f"no answer within {self._deadline_seconds:g} s", seconds=time.monotonic() - began)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            return Answer(error=_told(error), seconds=time.monotonic() - began)
-        seconds = time.monotonic() - began
-        return Answer(status_code=status, retry_after_seconds=retry_after, seconds=seconds)
+            answer = Answer(error=f"no answer within {self._deadline_seconds:g} s")
+        return attrs.evolve(answer, seconds=time.monotonic() - began)
 
-    async def _post(self, message: WebhookMessage) -> tuple[int, float | None]:
-        url = httpx.URL(message.url)
-        if url.scheme not in _SCHEMES or not url.host or url.userinfo:
-            raise AddressRefused("this is no URL of a webhook")
-        host = url.raw_host.decode("ascii")
-        addresses = await self._addresses.admitted(host, url.port or (443 if url.scheme == "https" else 80))
-        for address in addresses[:-1]:
-            with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
-                return await self._exchange(message, url, host, address)
-        return await self._exchange(message, url, host, addresses[-1])
+    async def _loaded(self) -> Posting:
+        async with self._loading:
+            if self._posting is None:
+                self._posting = await asyncio.to_thread(self._load)
+            return self._posting
 
-    async def _exchange(
-        self, message: WebhookMessage, url: httpx.URL, host: str, address: str
-    ) -> tuple[int, float | None]:
-        assert self._transport is not None  # noqa: S101 - a notifier is entered before it is used
-        headers = {
-            "host": url.netloc.decode("ascii"),
-            "content-type": "application/json",
-            "user-agent": f"omnidaemon/{version('omnidaemon')}",
-            "accept-encoding": "identity",
-            "connection": "close",
-            **signed(message.message_id, message.at, message.body, self._keys),
-        }
-        request = httpx.Request(
-            "POST",
-            url.copy_with(host=address),
-            headers=headers,
-            content=message.body,
-            extensions={"timeout": _TIMEOUTS, "sni_hostname": host},
-        )
-        response = await self._transport.handle_async_request(request)
-        try:
-            await _read_a_little(response)
-        finally:
-            await response.aclose()
-        return response.status_code, _seconds(response.headers.get("retry-after"), message.at)
+    def _load(self) -> Posting:
+        from omnidaemon.adapters.http.posting import Posting  # noqa: PLC0415 - httpx: a tenth of a worker's memory
+
+        return Posting(self._addresses, self._keys, self._tls)
 
 
 def http_notifier(context: NotifierContext) -> HttpNotifier:
     """The notifier of the entry point `http`."""
     return HttpNotifier(context)
-
-
-async def _read_a_little(response: httpx.Response) -> None:
-    """Let a receiver finish what it says, up to a bound. What it says is of no account: its status was the answer, also
-    if the rest never comes."""
-    received = 0
-    with contextlib.suppress(httpx.HTTPError):
-        stream = response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - the transport is asynchronous
-        async for chunk in stream:
-            received += len(chunk)
-            if received >= _LONGEST_ANSWER:
-                return
-
-
-def _seconds(retry_after: str | None, now: datetime) -> float | None:
-    """What Retry-After asks for: seconds or a date (RFC 9110, section 10.2.3); None for what is neither."""
-    if retry_after is None:
-        return None
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        at = parsedate_to_datetime(text)
-        return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
-    except (TypeError, ValueError, OverflowError):  # the last for a year or a zone beyond every calendar
-        return None
-
-
-def _told(error: Exception) -> str:
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import product
 from typing import Final
 
-from omnidaemon.adapters.redis.reading import Reading, read
+from omnidaemon.adapters.redis.reading import read_standings
 from omnidaemon.adapters.redis.space import RedisSpace
-from omnidaemon.domain.record import TaskRecord
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.ports.run_queries import Page, TaskFilter
 
@@ -27,32 +27,25 @@ class Listing:
         self._wanted = wanted
 
     async def page(self, before: int, limit: int) -> Page:
-        """Up to `limit` records below a position."""
-        indexes = await self._indexes()
-        found: list[tuple[int, TaskRecord]] = []
+        """Up to `limit` tasks below a position."""
+        wanted, indexes = self._wanted, await self._indexes()
+        found: list[tuple[int, TaskStanding]] = []
         while indexes and len(found) <= limit:
             places, floor = await self._places(indexes, before, limit + 1)
-            reading = await read(self._space, places)
-            found += self._matching(reading, places)
+            known = await read_standings(self._space, places)
+            standings = [known[task_id] for task_id in places if task_id in known]
+            found += [
+                (places[standing.task_id], standing)
+                for standing in standings
+                if standing.matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent)
+            ]
             if floor is None:
                 break
             before = floor
-        return Page(
-            records=tuple(record for _, record in found[:limit]),
-            cursor=str(found[limit - 1][0]) if len(found) > limit else None,
-        )
+        return Page.of(found, limit)
 
-    def _matching(self, reading: Reading, task_ids: list[str]) -> list[tuple[int, TaskRecord]]:
-        wanted = self._wanted
-        records = ((task_id, reading.records[task_id]) for task_id in task_ids if task_id in reading.records)
-        return [
-            (reading.positions[task_id], record)
-            for task_id, record in records
-            if record.matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent)
-        ]
-
-    async def _places(self, indexes: list[str], before: int, many: int) -> tuple[list[str], int | None]:
-        """The next candidates of all indexes, newest first, and below which position those after them are."""
+    async def _places(self, indexes: list[str], before: int, many: int) -> tuple[dict[str, int], int | None]:
+        """The positions of the next candidates of all indexes, newest first, and below which those after them are."""
         many = max(many, _STEP)
         places: dict[str, int] = {}
         floor: int | None = None
@@ -61,8 +54,8 @@ class Listing:
             places.update(zip((task_id.decode() for task_id in rows[::2]), positions, strict=True))
             if len(positions) == many:
                 floor = positions[-1] if floor is None else max(floor, positions[-1])
-        ordered = sorted(places, key=lambda task_id: places[task_id], reverse=True)
-        return [task_id for task_id in ordered if floor is None or places[task_id] >= floor], floor
+        ordered = sorted(places, key=places.__getitem__, reverse=True)
+        return {task_id: places[task_id] for task_id in ordered if floor is None or places[task_id] >= floor}, floor
 
     async def _indexes(self) -> list[str]:
         status, topic, agent = self._wanted.status, self._wanted.topic, self._wanted.agent

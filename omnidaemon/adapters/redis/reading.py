@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -13,6 +13,7 @@ from omnidaemon.adapters.redis.view import View
 from omnidaemon.domain.instant import Instant, moment
 from omnidaemon.domain.record import TaskRecord, answerable
 from omnidaemon.domain.run import RunKey
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.task import Task, Unreadable
 
 _AT_ONCE: Final = 500
@@ -20,11 +21,10 @@ _AT_ONCE: Final = 500
 
 @attrs.define
 class Reading:
-    """Some tasks at one time. `positions` are their places in the listings."""
+    """Some tasks at one time."""
 
     now: Instant
     records: dict[str, TaskRecord] = attrs.field(factory=dict)
-    positions: dict[str, int] = attrs.field(factory=dict)
     kept: dict[RunKey, Kept] = attrs.field(factory=dict)
     expectations: dict[str, Sequence[Any]] = attrs.field(factory=dict)
 
@@ -44,45 +44,74 @@ class Reading:
 
 async def read(space: RedisSpace, task_ids: Iterable[str]) -> Reading:
     """Those of the tasks that are known. Many are read in steps, each of them at one time."""
-    wanted = list(dict.fromkeys(task_ids))
     reading = Reading(space.clock.now())
-    for start in range(0, len(wanted), _AT_ONCE):
-        reply = await space.script("records", space.revision, *wanted[start : start + _AT_ONCE])
-        seconds, microseconds, revision, agents, rows = reply
-        reading.now = space.clock.note(seconds, microseconds)
-        space.know_agents(revision, agents)
+    async for now, rows in _steps(space, task_ids):
+        reading.now = now
         for row in rows:
             _take_in(space, reading, row)
     return reading
 
 
-def _take_in(space: RedisSpace, reading: Reading, row: Sequence[Any]) -> None:
-    task_id = row[0].decode()
-    is_scheduled, flat, leases = row[1], row[2], pairs(row[3])
-    fields = pairs(flat)
-    task = task_of(space.codec, task_id, fields[b"t"], fields[b"f"], fields[b"b"])
-    created_at = moment(int(fields[b"c"]))
-    runs: dict[str, Kept] = {}
-    for name, record in fields.items():
-        if name.startswith(b"r:"):
-            agent = name[2:].decode()
-            runs[agent] = reading.kept[task_id, agent] = kept_of(
-                (task_id, agent), record, leases.get(name[2:]), space.codec
+async def read_standings(space: RedisSpace, task_ids: Iterable[str]) -> dict[str, TaskStanding]:
+    """How those of the tasks stand that are known; read as `read` does, and what they say is left undecoded."""
+    standings: dict[str, TaskStanding] = {}
+    async for _, rows in _steps(space, task_ids):
+        for row in rows:
+            task_id, fields = row[0].decode(), pairs(row[2])
+            standings[task_id] = TaskStanding(
+                task_id=task_id,
+                topic=fields[b"t"].decode(),
+                **_told(space, row, fields, _kept(space, task_id, row, fields)),
             )
-    named = fields.get(b"a")
-    reading.positions[task_id] = int(fields[b"n"])
+    return standings
+
+
+async def _steps(space: RedisSpace, task_ids: Iterable[str]) -> AsyncIterator[tuple[Instant, Sequence[Any]]]:
+    wanted = list(dict.fromkeys(task_ids))
+    for start in range(0, len(wanted), _AT_ONCE):
+        reply = await space.script("records", space.revision, *wanted[start : start + _AT_ONCE])
+        seconds, microseconds, revision, agents, rows = reply
+        now = space.clock.note(seconds, microseconds)
+        space.know_agents(revision, agents)
+        yield now, rows
+
+
+def _take_in(space: RedisSpace, reading: Reading, row: Sequence[Any]) -> None:
+    task_id, fields = row[0].decode(), pairs(row[2])
+    runs = _kept(space, task_id, row, fields)
+    reading.kept.update(((task_id, agent), kept) for agent, kept in runs.items())
     reading.expectations[task_id] = (
         task_id,
         len(fields),
-        "-" if named is None else named,
+        fields.get(b"a", "-"),
         int(b"x" in fields),
-        is_scheduled,
+        int(bool(row[1])),
     )
     reading.records[task_id] = TaskRecord(
-        task=task,
-        created_at=created_at,
-        agents=answerable(named_in(named), task.topic, created_at, space.agents),
-        runs=tuple(kept.run for _, kept in sorted(runs.items()) if kept.run is not None),
-        is_cancelled=b"x" in fields,
-        is_scheduled=bool(is_scheduled),
+        task=task_of(space.codec, task_id, fields[b"t"], fields[b"f"], fields[b"b"]),
+        **_told(space, row, fields, runs),
     )
+
+
+def _kept(space: RedisSpace, task_id: str, row: Sequence[Any], fields: Mapping[bytes, bytes]) -> dict[str, Kept]:
+    """The task's runs, by their agents in order."""
+    leases = pairs(row[3])
+    names = sorted(name for name in fields if name.startswith(b"r:"))
+    return {
+        (agent := name[2:].decode()): kept_of((task_id, agent), fields[name], leases.get(name[2:]), space.codec)
+        for name in names
+    }
+
+
+def _told(
+    space: RedisSpace, row: Sequence[Any], fields: Mapping[bytes, bytes], runs: Mapping[str, Kept]
+) -> dict[str, Any]:
+    """What is told of a task beside its content."""
+    created_at = moment(int(fields[b"c"]))
+    return {
+        "created_at": created_at,
+        "agents": answerable(named_in(fields.get(b"a")), fields[b"t"].decode(), created_at, space.agents),
+        "runs": tuple([kept.run for kept in runs.values() if kept.run is not None]),
+        "is_cancelled": b"x" in fields,
+        "scheduled_for": moment(int(float(row[1]))) if row[1] else None,
+    }

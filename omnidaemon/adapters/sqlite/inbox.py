@@ -14,7 +14,7 @@ from omnidaemon.adapters.sqlite.database import Database
 from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.instant import Instant
-from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.names import Subscription, subscription
 from omnidaemon.ports.bus import Delivery, Inbox, within
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
@@ -55,7 +55,8 @@ def free_terms(now: Instant) -> dict[str, Any]:
 
 
 class SqliteInbox(Inbox):
-    """Looks by a read, so that an empty queue costs no write, and takes only when there is something."""
+    """Looks by a read, so that an empty queue costs no write, and takes only when there is something; without a look
+    while there was as much as was wanted."""
 
     def __init__(self, database: Database, clock: Clock, codec: Codec) -> None:
         self._database = database
@@ -66,6 +67,7 @@ class SqliteInbox(Inbox):
         self._held: dict[Token, None] = {}
         self._spare: list[Delivery] = []
         self._taking: asyncio.Task[None] | None = None
+        self._plentiful: set[Subscription] = set()
         self._is_interrupted = False
         self._is_closed = False
 
@@ -103,12 +105,10 @@ class SqliteInbox(Inbox):
         return chosen
 
     async def _take_from_table(self, credits: Mapping[Subscription, int]) -> None:
-        wanted = {(s.topic, s.agent): s for s, most in credits.items() if most > 0}
-        look = {"wanted": as_array(wanted), **free_terms(self._clock.now())}
-        waiting = await self._database.read(lambda cursor: cursor.execute(_WAITING, look).fetchall())
-        if not waiting:
+        wanted = [s for s, most in credits.items() if most > 0]
+        chosen = wanted if self._plentiful.issuperset(wanted) else await self._waiting(wanted)
+        if not chosen:
             return
-        chosen = [wanted[str(topic), str(agent)] for topic, agent in waiting]
 
         def work(cursor: apsw.Cursor) -> list[tuple[Subscription, list[Any]]]:
             terms = {"holder": self._name, **free_terms(self._clock.now())}
@@ -118,14 +118,21 @@ class SqliteInbox(Inbox):
             ]
 
         taken = await self._database.write(work, durable=False)
-        self._spare += [self._delivery(subscription, row) for subscription, rows in taken for row in sorted(rows)]
+        self._plentiful = {s for s, rows in taken if len(rows) == credits[s]}
+        self._spare += [self._delivery(s, row) for s, rows in taken for row in sorted(rows)]
 
-    def _delivery(self, subscription: Subscription, row: tuple[int, int, str, bytes]) -> Delivery:
+    async def _waiting(self, wanted: Sequence[Subscription]) -> list[Subscription]:
+        """Those of the subscriptions for which there is something."""
+        look = {"wanted": as_array((s.topic, s.agent) for s in wanted), **free_terms(self._clock.now())}
+        found = await self._database.read(lambda cursor: cursor.execute(_WAITING, look).fetchall())
+        return [subscription(topic, agent) for topic, agent in found]
+
+    def _delivery(self, owner: Subscription, row: tuple[int, int, str, bytes]) -> Delivery:
         seq, message_id, task_id, body = row
         token = (message_id, seq)
         self._held[token] = None
-        task = self._codec.decode_task(body, task_id=task_id, topic=subscription.topic)
-        return Delivery(subscription=subscription, task=task, token=token)
+        task = self._codec.decode_task(body, task_id=task_id, topic=owner.topic)
+        return Delivery(subscription=owner, task=task, token=token)
 
     def interrupt(self) -> None:
         self._is_interrupted = True

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, product
 from typing import Final
 
-from omnidaemon.adapters.sqlite.reading import Reading, as_array
-from omnidaemon.domain.record import TaskRecord
+from omnidaemon.adapters.sqlite.reading import Reading
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.ports.run_queries import Page, TaskFilter
 
@@ -31,7 +31,6 @@ _PAIRS: Final = "SELECT topic, agent FROM metrics UNION SELECT topic, agent FROM
 _PAIRS_ON: Final = """
     SELECT topic, agent FROM metrics WHERE topic = ?1 UNION SELECT topic, agent FROM agents WHERE topic = ?1
 """
-_IDS: Final = "SELECT task_id FROM json_each(?) AS wanted CROSS JOIN tasks ON position = value ORDER BY wanted.key"
 
 Source = tuple[str, tuple[str, ...]]
 """A statement that gives positions below one, and its bindings before that."""
@@ -45,19 +44,18 @@ class Listing:
         self._wanted = wanted
 
     def page(self, before: int | None, limit: int) -> Page:
-        """Up to `limit` records below a position."""
-        return Page.of(list(islice(self._matching(_NO_LIMIT if before is None else before), limit + 1)), limit)
+        """Up to `limit` tasks below a position."""
+        matching = self._matching(_NO_LIMIT if before is None else before, max(_STEP, limit + 1))
+        return Page.of(list(islice(matching, limit + 1)), limit)
 
-    def _matching(self, before: int) -> Iterator[tuple[int, TaskRecord]]:
+    def _matching(self, before: int, step: int) -> Iterator[tuple[int, TaskStanding]]:
         wanted, reading = self._wanted, self._reading
         walks = [self._walk(source, before) for source in self._sources()]
         candidates = _without_repeats(heapq.merge(*walks, reverse=True))
-        while positions := list(islice(candidates, _STEP)):
-            task_ids = [row[0] for row in reading.rows(_IDS, [as_array(positions)])]
-            records = reading.records(task_ids)
-            for task_id in task_ids:
-                if records[task_id].matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent):
-                    yield reading.positions[task_id], records[task_id]
+        while positions := list(islice(candidates, step)):
+            for standing in reading.standings(positions):
+                if standing.matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent):
+                    yield reading.positions[standing.task_id], standing
 
     def _walk(self, source: Source, before: int) -> Iterator[int]:
         statement, bindings = source

@@ -18,6 +18,7 @@ from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TaskRecord, answerable
 from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.codec import Codec
 
@@ -33,11 +34,17 @@ _RUNS_OF_TASKS: Final = f"""
 _TASKS: Final = f"""
     SELECT {TASK_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
 """
+_STANDING: Final = """
+    tasks.position, tasks.task_id, tasks.topic, tasks.created_at, tasks.agents, tasks.is_cancelled,
+    schedules.free_at
+"""
 _RECORDS: Final = f"""
-    SELECT tasks.position, tasks.created_at, tasks.agents, tasks.is_cancelled, schedules.task_id IS NOT NULL,
-        {TASK_COLUMNS}
-    FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
+    SELECT {_STANDING}, {TASK_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
     LEFT JOIN schedules ON schedules.task_id = tasks.task_id
+"""
+_STANDINGS: Final = f"""
+    SELECT {_STANDING} FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.position = wanted.value
+    LEFT JOIN schedules ON schedules.task_id = tasks.task_id ORDER BY wanted.key
 """
 _AGENTS: Final = "SELECT topic, agent, record FROM agents ORDER BY topic, agent"
 _AGENTS_ON: Final = """
@@ -45,6 +52,8 @@ _AGENTS_ON: Final = """
     ORDER BY topic, agent
 """
 
+_OF_TASK: Final = slice(_STANDING.count(",") + 1, None)
+"""Where `TASK_COLUMNS` are in a row of `_RECORDS`."""
 
 COUNTS: Final = tuple(field.name for field in attrs.fields(Metrics) if field.name != "timings")
 """The columns of the table of metrics, besides its key."""
@@ -93,28 +102,46 @@ class Reading:
 
     def records(self, task_ids: Iterable[str]) -> dict[str, TaskRecord]:
         """All that is known of these tasks."""
-        wanted = as_array(task_ids)
-        rows = self.rows(_RECORDS, [wanted])
-        if not rows:
-            return {}
-        runs: defaultdict[str, list[Run]] = defaultdict(list)
-        for run in self.runs(_RUNS_OF_TASKS, [wanted]):
-            runs[run.task_id].append(run)
-        known = self.agents(row[6] for row in rows)
-        return {row[5]: self._record(row, runs[row[5]], known) for row in rows}
+        rows = self.rows(_RECORDS, [as_array(task_ids)])
+        standings = self._standings(rows)
+        return {
+            standing.task_id: TaskRecord(
+                task=task_of(row[_OF_TASK], self.codec),
+                created_at=standing.created_at,
+                agents=standing.agents,
+                runs=standing.runs,
+                is_cancelled=standing.is_cancelled,
+                scheduled_for=standing.scheduled_for,
+            )
+            for row, standing in zip(rows, standings, strict=True)
+        }
 
-    def _record(self, row: Row, runs: Sequence[Run], known: Mapping[Subscription, AgentRecord]) -> TaskRecord:
-        position, created_at, named, is_cancelled, is_scheduled, task_id, topic, *_ = row
+    def standings(self, positions: Iterable[int]) -> list[TaskStanding]:
+        """How the tasks at these positions stand, in this order."""
+        return self._standings(self.rows(_STANDINGS, [as_array(positions)]))
+
+    def _standings(self, rows: Sequence[Row]) -> list[TaskStanding]:
+        if not rows:
+            return []
+        runs: defaultdict[str, list[Run]] = defaultdict(list)
+        for run in self.runs(_RUNS_OF_TASKS, [as_array(row[1] for row in rows)]):
+            runs[run.task_id].append(run)
+        known = self.agents(row[2] for row in rows)
+        return [self._standing(row, runs[row[1]], known) for row in rows]
+
+    def _standing(self, row: Row, runs: Sequence[Run], known: Mapping[Subscription, AgentRecord]) -> TaskStanding:
+        position, task_id, topic, created_at, stored, is_cancelled, scheduled_for, *_ = row
         self.positions[task_id] = position
-        self.named[task_id] = names(named)
+        named = self.named[task_id] = names(stored)
         created = moment(created_at)
-        return TaskRecord(
-            task=task_of(row[5:], self.codec),
+        return TaskStanding(
+            task_id=task_id,
+            topic=topic,
             created_at=created,
-            agents=answerable(self.named[task_id], topic, created, known),
+            agents=answerable(named, topic, created, known),
             runs=tuple(runs),
             is_cancelled=bool(is_cancelled),
-            is_scheduled=bool(is_scheduled),
+            scheduled_for=None if scheduled_for is None else moment(scheduled_for),
         )
 
     # --- metrics and agents -------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ _Answers = tuple[tuple[str, bytes], ...]
 def state_of(run: Run, codec: Codec) -> Row:
     """The values of the columns `RUN_STATE`."""
     return (
-        run.state.value,
+        run.state,
         micros(run.queued_at),
         run.life,
         run.fence,
@@ -179,7 +179,7 @@ def row_of_event(event: JournalEvent, position: int) -> Row:
     """An event under its position."""
     return (
         position,
-        event.kind.value,
+        event.kind,
         event.task_id,
         event.topic,
         event.agent,

@@ -14,7 +14,6 @@ import attrs
 from omnidaemon.domain.errors import BackendError, ConfigurationError
 from omnidaemon.entrypoints.cli.api_options import given
 from omnidaemon.entrypoints.cli.options import WrongUse
-from omnidaemon.entrypoints.cli.unused_web import unused_web_framework
 
 if TYPE_CHECKING:
     from omnidaemon.app.queries import Health
@@ -194,8 +193,8 @@ def _settings() -> Settings:
 
 def _container(settings: Settings) -> Container:
     # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
-    with unused_web_framework():
-        from omnidaemon.bootstrap.container import Container
+    from omnidaemon.bootstrap.container import Container
+
     return Container(settings=settings)
 
 

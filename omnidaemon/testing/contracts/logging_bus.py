@@ -135,7 +135,7 @@ class LoggingBusContract(BusOpening, StorageOpening):
         events = [event.task_id for event in await storage.journal.read()]
         assert events == names[: len(events)]
         page = await storage.queries.find(TaskFilter(), limit=5)
-        assert [record.task.task_id for record in page.records] == names[:-6:-1]
+        assert [each.task_id for each in page.standings] == names[:-6:-1]
 
     async def test_many_at_once_lose_nothing(
         self, place: Place, bus: EventBus, peer_bus: EventBus, storage: Storage

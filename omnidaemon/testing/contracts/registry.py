@@ -191,7 +191,7 @@ class AgentRegistryContract(StorageOpening):
         assert sorted(await storage.queries.ended(list(records))) == ["named", "waited"]
         for status, expected in ((Status.QUEUED, ["shared"]), (Status.CANCELLED, ["named", "waited"])):
             page = await storage.queries.find(TaskFilter(status=status))
-            assert sorted(record.task.task_id for record in page.records) == expected
+            assert sorted(each.task_id for each in page.standings) == expected
         assert list(await worker.begin(worker.start_of(named, GREETER))) == [None]
         await place.pass_time(1.5)
         assert await storage.commands.prune(timedelta(seconds=1), None, 100) == 2
@@ -206,7 +206,7 @@ class AgentRegistryContract(StorageOpening):
         await storage.registry.remove(GREETER)
         assert (await storage.queries.records(["t1"]))["t1"].status is Status.QUEUED
         page = await storage.queries.find(TaskFilter(status=Status.QUEUED))
-        assert [record.task.task_id for record in page.records] == ["t1"]
+        assert [each.task_id for each in page.standings] == ["t1"]
 
     async def test_an_abandoned_task_can_be_published_anew(
         self, place: Place, storage: Storage, worker: ScriptedWorker
@@ -221,10 +221,10 @@ class AgentRegistryContract(StorageOpening):
         (task,) = (await storage.schedules.take(10, hold_seconds=5.0)).tasks
         await storage.schedules.drop(["t1"])
         page = await storage.queries.find(TaskFilter(status=Status.QUEUED))
-        assert [record.task.task_id for record in page.records] == ["t1"]
+        assert [each.task_id for each in page.standings] == ["t1"]
         await worker.settle(await worker.begun(task, LOGGER), succeeded())
         assert (await storage.queries.records(["t1"]))["t1"].status is Status.SUCCEEDED
-        assert not (await storage.queries.find(TaskFilter(status=Status.QUEUED))).records
+        assert not (await storage.queries.find(TaskFilter(status=Status.QUEUED))).standings
 
     async def test_an_heir_goes_on_with_what_nobody_executes(
         self, place: Place, storage: Storage, worker: ScriptedWorker

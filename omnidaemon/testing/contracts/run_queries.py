@@ -29,7 +29,7 @@ async def found(storage: Storage, wanted: TaskFilter, limit: int = 100) -> list[
     cursor: str | None = None
     while True:
         page = await storage.queries.find(wanted, cursor, limit)
-        ids += [record.task.task_id for record in page.records]
+        ids += [each.task_id for each in page.standings]
         cursor = page.cursor
         if cursor is None:
             return ids
@@ -131,11 +131,11 @@ class RunQueriesContract(StorageOpening):
             await storage.log.add([place.task(f"t{number}")])
             await place.pass_time(0.01)
         first = await storage.queries.find(TaskFilter(), limit=2)
-        assert [record.task.task_id for record in first.records] == ["t4", "t3"]
+        assert [each.task_id for each in first.standings] == ["t4", "t3"]
         await storage.log.add([place.task("t5")])
         second = await storage.queries.find(TaskFilter(), first.cursor, limit=2)
         third = await storage.queries.find(TaskFilter(), second.cursor, limit=2)
-        assert [record.task.task_id for record in (*second.records, *third.records)] == ["t2", "t1", "t0"]
+        assert [each.task_id for each in (*second.standings, *third.standings)] == ["t2", "t1", "t0"]
         assert third.cursor is None
 
     async def test_find_refuses_a_foreign_cursor(self, storage: Storage) -> None:

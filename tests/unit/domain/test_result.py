@@ -40,10 +40,10 @@ def test_attempts_and_error_are_those_so_far(state, attempts, has_error):
     assert (found.attempts, found.error is not None, found.is_end) == (attempts, has_error, state.is_end)
 
 
-@pytest.mark.parametrize(("is_scheduled", "status"), [(False, Status.QUEUED), (True, Status.SCHEDULED)])
-def test_task_that_nobody_began_waits(is_scheduled, status):
+@pytest.mark.parametrize(("scheduled_for", "status"), [(None, Status.QUEUED), (NOW.at, Status.SCHEDULED)])
+def test_task_that_nobody_began_waits(scheduled_for, status):
     """For its time, or for a worker."""
-    found = of(is_scheduled=is_scheduled)
+    found = of(scheduled_for=scheduled_for)
     assert (found.status, found.agent, found.attempts, found.result) == (status, "greeter", 0, None)
 
 
@@ -56,7 +56,9 @@ def test_the_next_attempt_is_told_of_what_waits_for_its_time():
         later(5).at,
         [later(5).at, later(9).at],
     )
-    record = TaskRecord(task=task(due_at=later(7).at), created_at=NOW.at, agents=("greeter",), is_scheduled=True)
+    record = TaskRecord(
+        task=task(due_at=later(7).at), created_at=NOW.at, agents=("greeter",), scheduled_for=later(7).at
+    )
     for agents in ((), ("greeter",), ("greeter", "logger")):
         found = TaskResult.of(attrs.evolve(record, agents=agents), None, json.loads)
         assert [found.next_attempt_at, *(each.next_attempt_at for each in found.runs)] == [later(7).at] * (
@@ -64,7 +66,7 @@ def test_the_next_attempt_is_told_of_what_waits_for_its_time():
         )
     for state in set(S) - {S.RETRYING}:
         assert of(run(state, due_at=later(5).at)).next_attempt_at is None
-    assert TaskResult.of(attrs.evolve(record, is_scheduled=False), None, json.loads).next_attempt_at is None
+    assert TaskResult.of(attrs.evolve(record, scheduled_for=None), None, json.loads).next_attempt_at is None
 
 
 def test_cancelled_task_that_nobody_began_is_cancelled():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Output, ShownTime
 
@@ -12,6 +14,7 @@ class Receipt(Output):
 
     task_id: str
     status: Status
+    warning: str | None = Field(None, description="Left out, or why nobody takes the task up: no agent of the topic.")
 
 
 class AttemptError(Output):

@@ -31,7 +31,7 @@ async def found(storage, **wanted):
     ids, cursor = [], None
     while True:
         page = await storage.queries.find(TaskFilter(**wanted), cursor, 7)
-        ids += [record.task.task_id for record in page.records]
+        ids += [each.task_id for each in page.standings]
         cursor = page.cursor
         if cursor is None:
             return ids

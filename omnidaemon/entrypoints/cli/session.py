@@ -173,10 +173,10 @@ def container_of(namespace: str) -> Container:
 
 
 def _direct(needs: Part | None) -> Session:
+    from omnidaemon.entrypoints.client import Client
+
     settings = _settings()
     container = _container(settings)
-    from omnidaemon.entrypoints.client import Client  # brings the container along
-
     if needs is not None:
         _refuse_process_local(container, settings, needs)
     return DirectSession(Client(container), settings)

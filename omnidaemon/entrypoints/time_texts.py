@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 from omnidaemon.domain.durations import UNITS, duration_text
 
 
 def due_text(at: datetime, now: datetime) -> str:
-    """When something comes that is waited for: `in 12 s`, `now`, or `3 s ago` where it is overdue."""
+    """When something comes that is waited for, in whole seconds: `in 12 s`, `now`, or `3 s ago` where it is overdue."""
     left = (at - now).total_seconds()
     if left > 0:
-        return f"in {duration_text(left)}"
+        return f"in {duration_text(math.ceil(left))}"
     return "now" if left > -1 else relative_time(at, now)
 
 

@@ -44,13 +44,20 @@ class TerminalScreen(Screen):
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[Tell]:
-        """A spinner on stderr, gone when it is over; what is told meanwhile stands beside it."""
+        """A spinner on stderr, gone when it is over; what is told meanwhile takes the place of the words beside it, but
+        for those after a semicolon, which say what one can do."""
         if not self._errors.is_terminal:
             with super().waiting(text) as tell:
                 yield tell
             return
-        with self._errors.status(Text(text, style="dim")) as status:
-            yield lambda _, told: status.update(Text(" · ".join(filter(None, (text, printable(told)))), style="dim"))
+        first, _, rest = text.partition("; ")
+        with self._errors.status(self._waiting_line(first, rest)) as status:
+            yield lambda _, told: status.update(self._waiting_line(printable(told) or first, rest))
+
+    def _waiting_line(self, *words: str) -> Text:
+        line = Text(" · ".join(filter(None, words)), style="dim")
+        line.truncate(self._errors.width - _SPINNER_WIDTH, overflow="ellipsis")
+        return line
 
 
 def _rendered(view: View, width: int) -> RenderableType:
@@ -80,6 +87,7 @@ def _table(view: Table, width: int) -> RichTable:
 _WHOLE = frozenset({"id", "status"})
 _LEAST_OF_WIDE = 12
 _MOST_OF_A_CELL = 30
+_SPINNER_WIDTH = 2
 
 
 def _shown_columns(view: Table, width: int) -> list[str]:

@@ -160,6 +160,8 @@ async def failing(payload):
     assert "\nattempt 1 failed: ValueError: not today; again in " in waited.stderr
     assert waited.stderr.count("attempt 1 failed") == 1
     task_id = waited.stderr.split("omni task result ")[1].strip()
+    seen = omni.real_terminal("task", "result", task_id, "--wait", "--timeout", "4s").shown
+    assert "attempt 1 failed: ValueError: not today; again in 3 min" in seen
 
     found = omni.json("task", "result", task_id)
     assert found["status"] == "retrying"

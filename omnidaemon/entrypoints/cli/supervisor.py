@@ -43,6 +43,10 @@ class _Post:
         child.close()
 
 
+_BY_OUR_SIGNALS = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
+"""Exit codes of processes that one of the signals ended which are passed on here."""
+
+
 def pause_seconds(deaths: int) -> float:
     """How long to wait before starting anew after so many ends in a row."""
     return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(deaths - 1, 16))
@@ -97,8 +101,8 @@ class Supervisor:
     def _judge(self, post: _Post, child: Child, code: int) -> None:
         told = f"process {post.number} ({child.pid}) ended {describe(code)}"
         if self._is_stopping:
-            # One that was told to stop while it started knows no better end than the signal.
-            if child.is_ready and code != ExitCode.DONE:
+            # One that is told to stop while it starts, or while it exits, knows no better end than the signal.
+            if child.is_ready and code != ExitCode.DONE and code not in _BY_OUR_SIGNALS:
                 self._verdict = self._verdict or ExitCode.FAILED
                 note(told)
         elif post.is_given_up:

@@ -18,6 +18,8 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _HEALTHY_SECONDS = 60.0
 _MOST_FAILED_STARTS = 5
+_BY_OUR_SIGNALS = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
+"""Exit codes of processes that one of the signals ended which are passed on here."""
 
 
 class _Post:
@@ -41,10 +43,6 @@ class _Post:
         self.start_at = now + pause_seconds(self.deaths)
         self.child = None
         child.close()
-
-
-_BY_OUR_SIGNALS = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
-"""Exit codes of processes that one of the signals ended which are passed on here."""
 
 
 def pause_seconds(deaths: int) -> float:

@@ -7,6 +7,9 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Final
+
+import attrs
 
 from omnidaemon.app.lanes import Lane
 from omnidaemon.domain.errors import AgentBusy, AgentInUse, AgentNotFound, InvalidValue, TaskNotFound, WrongState
@@ -22,9 +25,20 @@ from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Telemetry
 
 _BATCH = 200
-_PURGED_AT_ONCE = 50
+_PURGED_AT_ONCE: Final = 50
+_PURGED_IN_A_STEP: Final = 500
+_LONGEST_STEP_SECONDS: Final = 10.0
 _HEARD_WITHIN_SECONDS = 4.0
 _LOOK_SECONDS = 0.1
+
+
+@attrs.frozen(kw_only=True)
+class Purged:
+    """What a step of purging a topic has dropped, in deliveries. `cursor` is where the next step goes on, None after
+    the last one."""
+
+    deliveries: int
+    cursor: str | None
 
 
 class Control:
@@ -64,14 +78,28 @@ class Control:
 
         A task that comes in meanwhile may be dropped too, one that is begun meanwhile may be stopped.
         """
-        dropped = await self._bus.purge(topic)
-        wanted, cursor = TaskFilter(status=Status.QUEUED, topic=topic), None
+        step = await self.purge_step(topic)
+        dropped = step.deliveries
+        while step.cursor is not None:
+            step = await self.purge_step(topic, step.cursor)
+            dropped += step.deliveries
+        return dropped
+
+    async def purge_step(self, topic: str, cursor: str | None = None, limit: int = _PURGED_IN_A_STEP) -> Purged:
+        """A part of `purge()`, which ends soon however much waits.
+
+        The first step drops all that the bus has: some microseconds for each. Each step cancels up to `limit` tasks,
+        the newest first, from `cursor` on, and fewer where the store is slow. Until the last step is taken, tasks that
+        nobody will get any more are listed as `queued`; a purge that was broken off is begun anew.
+        """
+        dropped = await self._bus.purge(topic) if cursor is None else 0
+        wanted, began = TaskFilter(status=Status.QUEUED, topic=topic), self._clock.now().steady
         while True:
-            page = await self._storage.queries.find(wanted, cursor, _PURGED_AT_ONCE)
+            page = await self._storage.queries.find(wanted, cursor, min(limit, _PURGED_AT_ONCE))
             dropped += sum(await asyncio.gather(*map(self._cancel_unbegun, page.standings)))
-            cursor = page.cursor
-            if cursor is None:
-                return dropped
+            cursor, limit = page.cursor, limit - len(page.standings)
+            if cursor is None or limit <= 0 or self._clock.now().steady - began >= _LONGEST_STEP_SECONDS:
+                return Purged(deliveries=dropped, cursor=cursor)
 
     async def _cancel_unbegun(self, standing: TaskStanding) -> int:
         """Cancel what nobody has begun of a task; how much of it the store had, not the bus."""

@@ -15,19 +15,10 @@ import attrs
 
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.context import Context, PublishFrom
-from omnidaemon.app.error_texts import attempt_error, message_of, short_repr, traceback_of
+from omnidaemon.app.error_texts import attempt_error
+from omnidaemon.app.outcomes import interrupted, returned
 from omnidaemon.app.threads import HandlerThreads
-from omnidaemon.domain.outcome import (
-    AttemptError,
-    ErrorKind,
-    Failed,
-    Interrupted,
-    Outcome,
-    Postponed,
-    Reject,
-    Retry,
-    Returned,
-)
+from omnidaemon.domain.outcome import ErrorKind, Failed, Interrupted, Outcome, Postponed, Reject, Retry
 from omnidaemon.domain.run import RunKey
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.codec import Codec
@@ -200,16 +191,16 @@ class Executor(Workforce):
         except asyncio.CancelledError as cancellation:
             if self._is_torn_down(attempt):
                 raise
-            return self._interrupted(attempt, cancellation)
+            return interrupted(attempt.reason, attempt.assignment.limit_seconds, cancellation)
         except BaseException as error:
             if self._is_of_the_process(attempt, error):
                 raise
             if self._is_torn_down(attempt):
                 raise asyncio.CancelledError from error  # clients turn a cancellation into an error of their own
             if attempt.reason is not None:
-                return self._interrupted(attempt, error)
+                return interrupted(attempt.reason, attempt.assignment.limit_seconds, error)
             return Failed(error=attempt_error(error, ErrorKind.ERROR), is_final=not agent.policy.is_retryable(error))
-        return self._returned(value)
+        return returned(value, self._codec, self._result_max_bytes)
 
     @staticmethod
     def _is_torn_down(attempt: _Attempt) -> bool:
@@ -262,42 +253,6 @@ class Executor(Workforce):
             self._telemetry.say(Level.WARNING, message, task_id=run.task_id, agent=run.subscription.agent)
             attempt.reason = attempt.reason or StopReason.DRAINING
             raise asyncio.CancelledError from None
-
-    def _interrupted(self, attempt: _Attempt, error: BaseException) -> Outcome:
-        """What a stopped attempt came to; one that was cancelled from inside has failed like any other."""
-        match attempt.reason:
-            case StopReason.TIMED_OUT:
-                limit = attempt.assignment.limit_seconds or 0.0
-                timeout = AttemptError(
-                    type="Timeout",
-                    message=f"the attempt took longer than {limit:g} s",
-                    kind=ErrorKind.TIMEOUT,
-                    traceback=traceback_of(error),
-                )
-                return Failed(error=timeout)
-            case StopReason.REQUESTED:
-                return Interrupted(is_requested=True)
-            case StopReason.DRAINING | StopReason.LOST:
-                return Interrupted(is_requested=False)
-            case None:
-                return Failed(error=attempt_error(error, ErrorKind.ERROR))
-
-    def _returned(self, value: object) -> Outcome:
-        """The value as JSON text. What cannot be encoded is final: the call was paid for, another would fare no
-        better."""
-        try:
-            encoded = self._codec.encode_result(value)
-        except Exception as error:  # noqa: BLE001 - a property of people's own value may raise anything
-            message = f"{error}; the value was {short_repr(value)}"
-        else:
-            if len(encoded) <= self._result_max_bytes:
-                return Returned(value=encoded)
-            message = (
-                f"the result has {len(encoded):,} bytes, the limit is {self._result_max_bytes:,} "
-                f"(OMNIDAEMON_RESULT_MAX_BYTES); it began with {encoded[:200]!r}"
-            )
-        error_value = AttemptError(type="ResultNotEncodable", message=message_of(message), kind=ErrorKind.UNENCODABLE)
-        return Failed(error=error_value, is_final=True)
 
     def _report(self, report: Report) -> None:
         if not self._reports:

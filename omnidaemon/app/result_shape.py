@@ -27,6 +27,7 @@ def _run(result: TaskResult) -> dict[str, Any]:
         "started_at": moment(result.started_at),
         "finished_at": moment(result.finished_at),
         "duration_seconds": result.duration_seconds,
+        "next_attempt_at": moment(result.next_attempt_at),
     }
 
 

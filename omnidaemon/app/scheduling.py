@@ -44,12 +44,12 @@ class DueSchedules:
 
     async def run(self) -> None:
         """Publish until cancelled."""
-        confirmed_at = self._clock.now().steady
+        confirm_at = self._clock.now().steady  # at once: whoever died may have been the last that was here
         while True:
             pause = await self._store.call(self._publish_due)
-            if self._clock.now().steady - confirmed_at >= _CONFIRM_PERIOD_SECONDS:
+            if self._clock.now().steady >= confirm_at:
                 await self._store.call(self._publish_unconfirmed)
-                confirmed_at = self._clock.now().steady
+                confirm_at = self._clock.now().steady + _CONFIRM_PERIOD_SECONDS
             await self._clock.wait(asyncio.Event(), _SHORTEST_PAUSE_SECONDS)
             if pause > _SHORTEST_PAUSE_SECONDS:
                 await self._clock.wait(self._hint, pause - _SHORTEST_PAUSE_SECONDS)

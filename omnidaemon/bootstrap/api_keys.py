@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import attrs
 
-from omnidaemon.domain.names import checked_name
+from omnidaemon.domain.names import is_name
 
 SHORTEST_KEY = 32
 """In characters: what a key of 256 bits has in hexadecimal, halved; a shorter one could be guessed."""
@@ -22,6 +22,10 @@ class Scope(StrEnum):
     PUBLISH = "publish"
     CONTROL = "control"
     ADMIN = "admin"
+
+
+class KeyFlaw(ValueError):
+    """What is wrong with the text of a key, in words that hold nothing of it."""
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -38,19 +42,26 @@ class ApiKey:
     @classmethod
     def parse(cls, text: str) -> ApiKey:
         """A key written as `name:scopes:secret`, the scopes joined by `+`; or as its secret alone, which has all of
-        them. `ValueError` for anything else, without a word of the text."""
+        them. `KeyFlaw` for anything else, without a word of the text."""
         name, colon, rest = text.strip().partition(":")
         scopes, second, secret = rest.partition(":")
         if not colon:
             secret = name
         elif not second or ":" in secret:
-            raise ValueError("not name:scopes:secret")
-        if len(secret) < SHORTEST_KEY or not secret.isascii() or not secret.isprintable() or " " in secret:
-            raise ValueError("not a secret of enough characters")
+            raise KeyFlaw(f"it has {text.count(':') + 1} parts with colons between them, not one or three")
+        if not secret.isascii() or not secret.isprintable() or " " in secret:
+            raise KeyFlaw("its secret has characters that are not printable ASCII")
+        if len(secret) < SHORTEST_KEY:
+            raise KeyFlaw(f"its secret has {len(secret)} of {SHORTEST_KEY} characters")
         digest = digest_of(secret)
         if not colon:
             return cls(name=f"key-{digest.hex()[:8]}", scopes=frozenset(Scope), digest=digest)
-        return cls(name=checked_name("key", name), scopes=frozenset(map(Scope, scopes.split("+"))), digest=digest)
+        if not is_name(name):
+            raise KeyFlaw("its name, the first part, has other characters than A-Z a-z 0-9 . _ -")
+        named = scopes.split("+")
+        if not {*named} <= {*Scope}:
+            raise KeyFlaw("its scopes, the second part, are not all among those")
+        return cls(name=name, scopes=frozenset(map(Scope, named)), digest=digest)
 
 
 def digest_of(secret: str) -> bytes:

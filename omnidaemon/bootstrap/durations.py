@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from omnidaemon.domain.durations import plain_number
 from omnidaemon.domain.errors import InvalidValue
 
 EXPECTED = "a duration such as 90, 90s, 10m, 1.5h, 2d or 500ms"
@@ -25,6 +26,17 @@ def parse_duration(value: object, name: str = "duration") -> timedelta:
     if duration < timedelta():
         raise InvalidValue(name, value, EXPECTED)
     return duration
+
+
+def setting_of(duration: timedelta) -> str:
+    """The duration as `parse_duration` reads it, in the largest unit that it is a whole number of: `1d`, `90m`."""
+    if not duration:
+        return "0s"
+    for unit in ("d", "h", "m", "s", "ms"):
+        count = duration / timedelta(seconds=_SECONDS[unit])
+        if count.is_integer():
+            return f"{count:.0f}{unit}"
+    return f"{plain_number(duration.total_seconds())}s"
 
 
 def _seconds(value: object) -> float:

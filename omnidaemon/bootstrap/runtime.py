@@ -57,10 +57,12 @@ class Runtime:
 
     @property
     def place(self) -> str:
-        """Where it works, for a person: bus and store, the namespace where it is not the default, and the data
-        directory where one of the two keeps files in it."""
+        """Where it works, for a person: bus and store, their server, the namespace where it is not the default, and the
+        data directory where one of the two keeps files in it."""
         bus, store = self.bus.capabilities, self.storage.capabilities
         words = [f"bus {bus.name}, store {store.name}"]
+        if locations := dict.fromkeys(filter(None, (bus.location, store.location))):
+            words.append(f"server {' and '.join(locations)}")
         if self.settings.namespace != DEFAULT_NAMESPACE:
             words.append(f"namespace {self.settings.namespace}")
         if any(part.is_host_local and not part.is_process_local for part in (bus, store)):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from omnidaemon.bootstrap.api_keys import SHORTEST_KEY, ApiKey, Scope
+from omnidaemon.bootstrap.api_keys import SHORTEST_KEY, ApiKey, KeyFlaw, Scope
 from omnidaemon.bootstrap.durations import EXPECTED, parse_duration
 from omnidaemon.bootstrap.host_names import host_name
 from omnidaemon.domain.errors import InvalidSetting
@@ -30,7 +30,7 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 @attrs.frozen(kw_only=True)
 class Kind(Generic[T]):
     """`parse` turns what was given, text or a value, into the value or raises; `expected` tells a person what it takes.
-    What `is_secret` is shown to nobody, a mistake in it neither."""
+    What `is_secret` is shown to nobody, nor is a mistake in it, unless it is a `KeyFlaw`."""
 
     parse: Callable[[Any], T]
     expected: str
@@ -42,7 +42,8 @@ class Kind(Generic[T]):
             return self.parse(given)
         except (TypeError, ValueError) as error:
             if self.is_secret:
-                raise InvalidSetting(variable, Secret.SHOWN, self.expected, origin) from None
+                flaw = f"; {error}" if isinstance(error, KeyFlaw) else ""
+                raise InvalidSetting(variable, Secret.SHOWN, self.expected + flaw, origin) from None
             raise InvalidSetting(variable, given, self.expected, origin) from error
 
 
@@ -123,7 +124,13 @@ def _hosts(value: object) -> tuple[str, ...]:
 
 
 def _api_keys(value: object) -> tuple[ApiKey, ...]:
-    return tuple(item if isinstance(item, ApiKey) else ApiKey.parse(item) for item in _items(value))
+    keys: list[ApiKey] = []
+    for number, item in enumerate(_items(value), 1):
+        try:
+            keys.append(item if isinstance(item, ApiKey) else ApiKey.parse(item))
+        except KeyFlaw as flaw:
+            raise KeyFlaw(f"key {number} is none, {flaw}") from None
+    return tuple(keys)
 
 
 def _url(value: object) -> str | None:

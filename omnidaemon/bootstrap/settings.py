@@ -16,7 +16,9 @@ import attrs
 from omnidaemon.bootstrap import setting_kinds as kinds
 from omnidaemon.bootstrap.api_keys import ApiKey
 from omnidaemon.bootstrap.data_dir import default_data_dir
+from omnidaemon.bootstrap.durations import setting_of
 from omnidaemon.bootstrap.plugins import checked_backend, store_of_bus
+from omnidaemon.bootstrap.server_addresses import ServerAddress, addresses_of, is_slip
 from omnidaemon.bootstrap.setting_kinds import Kind
 from omnidaemon.bootstrap.settings_sources import (
     ENV_FILE,
@@ -28,7 +30,8 @@ from omnidaemon.bootstrap.settings_sources import (
     nearest,
     settings_file_source,
 )
-from omnidaemon.domain.errors import InvalidSetting, UnknownBackend
+from omnidaemon.domain.durations import plain_number
+from omnidaemon.domain.errors import InvalidSetting, UnknownBackend, UnknownSetting
 from omnidaemon.domain.secret import Secret
 
 DEFAULT_NAMESPACE = "omni"
@@ -118,17 +121,38 @@ class Settings:
         return None if found is None else found.options[name]
 
     def shown(self, options: Iterable[str] = ()) -> tuple[Shown, ...]:
-        """All settings; then the options that files hold or that are named here, where set. Secrets are left out."""
+        """All settings; then the options that files hold or that are named here, where set, and the addresses of the
+        servers that are used. Secrets are left out."""
         rows = [
             Shown(name=variable, value=_text(getattr(self, name)), origin=self.origins.get(name, _MADE_HERE))
             for name, variable in _VARIABLES.items()
         ]
         listed = {name for source in self._sources if not source.is_environment for name in source.options}
-        for name in sorted(listed | set(options)):
+        defaults = {address.variable: address.default for address in self._addresses()}
+        for name in sorted({*listed, *defaults, *options}):
             if (source := self._option_source(name)) is not None:
                 value = without_secrets(name, source.options[name])
                 rows.append(Shown(name=name, value=value, origin=source.origin(name)))
+            elif name in defaults:
+                rows.append(Shown(name=name, value=defaults[name], origin=_DEFAULT))
         return tuple(rows)
+
+    def check_addresses(self) -> None:
+        """`InvalidSetting` for the address of a server that is used and can be none. `UnknownSetting` where it is not
+        given, and a variable is there whose name is all but its own: the default would be used, and nobody told."""
+        for address in self._addresses():
+            variable = address.variable
+            if (source := self._option_source(variable)) is not None:
+                if not address.can_be(source.options[variable]):
+                    shown = _address_text(source.options[variable])
+                    raise InvalidSetting(variable, shown, f"a URL such as {address.default}", source.origin(variable))
+                continue
+            for each in self._sources:
+                if slips := [name for name in each.options if is_slip(name, variable)]:
+                    raise UnknownSetting(slips[0], each.label, variable)
+
+    def _addresses(self) -> Sequence[ServerAddress]:
+        return addresses_of((self.event_bus_type, self.result_store_type))
 
     def _option_source(self, name: str) -> Source | None:
         return next((source for source in self._sources if name in source.options), None)
@@ -156,9 +180,11 @@ def load_settings(
     values = {"data_dir": default_data_dir(nearest(SETTINGS_FILE, directory), environ), **found}
     origins = dict.fromkeys(_VARIABLES, _DEFAULT) | found_origins
     try:
-        return Settings(**values, origins=MappingProxyType(origins), sources=tuple(sources))
+        settings = Settings(**values, origins=MappingProxyType(origins), sources=tuple(sources))
     except UnknownBackend as error:
         raise attrs.evolve(error, origin=origins["event_bus_type"]) from None
+    settings.check_addresses()
+    return settings
 
 
 def load_chosen(
@@ -204,13 +230,20 @@ def without_secrets(name: str, value: str) -> str:
     return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub("", value))
 
 
+def _address_text(value: str) -> str:
+    """An address that is none, as far as it may be seen: what stands before an @ may be a password."""
+    return (
+        without_secrets("", value) if "://" in value else f"***{value[value.rfind('@') :]}" if "@" in value else value
+    )
+
+
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
+        return setting_of(value)
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, str):
         return without_secrets("", value)
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else plain_number(value) if isinstance(value, float) else str(value)

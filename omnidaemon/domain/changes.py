@@ -7,6 +7,7 @@ from datetime import datetime
 
 import attrs
 
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.metrics import Metrics, timing_bucket
 from omnidaemon.domain.names import Subscription
@@ -99,7 +100,7 @@ def _detail(after: Run, at: datetime, *, has_new_error: bool) -> str:
     """What went wrong, and when it is tried again."""
     words = [after.errors[-1].headline] if has_new_error else []
     if after.state is RunState.RETRYING and after.due_at is not None and after.due_at > at:
-        words.append(f"again in {(after.due_at - at).total_seconds():.3g} s")
+        words.append(f"again in {duration_text((after.due_at - at).total_seconds())}")
     return "; ".join(words)
 
 

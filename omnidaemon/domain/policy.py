@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import attrs
 
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.instant import LONGEST_SECONDS
 from omnidaemon.domain.outcome import (
@@ -92,7 +93,7 @@ def _within(
             return
         is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
         if not is_number or not low <= cast("float", value) <= high:
-            expected = f"a {'whole ' if whole else ''}number from {low:g} to {high:g}"
+            expected = f"a {'whole ' if whole else ''}number from {low:.10g} to {high:,.10g}"
             raise InvalidValue(f"DeliveryPolicy.{field.name}", value, expected)
 
     return check
@@ -174,9 +175,9 @@ class DeliveryPolicy:
         if counts.crashes >= self.crash_limit:
             return Expired(error=_limit(ErrorKind.CRASH, "Crashed", f"its worker died {counts.crashes} times"))
         if self.queue_timeout is not None and counts.queued_seconds > self.queue_timeout:
-            return Expired(error=_limit(ErrorKind.TIMEOUT, "QueueTimeout", f"not started in {self.queue_timeout:g} s"))
+            return Expired(error=_timed_out("QueueTimeout", "not started", self.queue_timeout))
         if self.run_timeout is not None and counts.running_seconds > self.run_timeout:
-            return Expired(error=_limit(ErrorKind.TIMEOUT, "RunTimeout", f"not finished in {self.run_timeout:g} s"))
+            return Expired(error=_timed_out("RunTimeout", "not finished", self.run_timeout))
         return None
 
     def attempt_seconds(self, counts: Counts) -> float | None:
@@ -198,8 +199,8 @@ class DeliveryPolicy:
             case Failed(error=error):
                 return self._after_failure(counts, error, chance)
             case Postponed(after_seconds=seconds):
-                if self._outlives(counts, seconds):
-                    return End(state=RunState.DEAD, error=self._run_timeout_error())
+                if self.run_timeout is not None and self._outlives(counts, seconds):
+                    return End(state=RunState.DEAD, error=_timed_out("RunTimeout", "not finished", self.run_timeout))
                 return RetryAfter(seconds=seconds, counts_attempt=False)
             case Asked(question=question, within_seconds=seconds, default=default):
                 return Wait(question=question, seconds=seconds, default=default)
@@ -220,9 +221,6 @@ class DeliveryPolicy:
     def _outlives(self, counts: Counts, pause: float) -> bool:
         return self.run_timeout is not None and counts.running_seconds + pause > self.run_timeout
 
-    def _run_timeout_error(self) -> AttemptError:
-        return _limit(ErrorKind.TIMEOUT, "RunTimeout", f"not finished in {self.run_timeout:g} s")
-
 
 def succeeded(outcome: Returned) -> End:
     """What becomes of a run that returned, whatever its policy and its past."""
@@ -232,6 +230,10 @@ def succeeded(outcome: Returned) -> End:
 def is_last_chance(crashes: int, crash_limit: int) -> bool:
     """Whether a run that crashed this often would be ended by one more; one that never crashed is not suspect."""
     return 0 < crashes == crash_limit - 1
+
+
+def _timed_out(name: str, what: str, seconds: float) -> AttemptError:
+    return _limit(ErrorKind.TIMEOUT, name, f"{what} in {duration_text(seconds)}")
 
 
 def _limit(kind: ErrorKind, name: str, message: str) -> AttemptError:

@@ -8,6 +8,7 @@ from operator import attrgetter
 
 import attrs
 
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.run import Run
@@ -18,6 +19,7 @@ from omnidaemon.domain.states import STATUSES, RunState, Status
 @attrs.frozen(kw_only=True, str=False)
 class TaskResult:
     """The state of a task, ended or not. `result` is the decoded value of a task that succeeded, else None.
+    `next_attempt_at` is when what is scheduled or retrying may be begun, else None.
 
     `runs` holds one entry per agent of the topic; with a single agent its values stand here too. With several, the
     whole has ended when each has, `result` maps agent names to values, and `error` is the first one found.
@@ -34,6 +36,7 @@ class TaskResult:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     duration_seconds: float | None = None
+    next_attempt_at: datetime | None = None
     runs: tuple[TaskResult, ...] = ()
 
     @property
@@ -50,7 +53,7 @@ class TaskResult:
         if self.attempts:
             facts.append(f"{self.attempts} attempt{'s' if self.attempts != 1 else ''}")
         if self.duration_seconds is not None:
-            facts.append(readable_seconds(self.duration_seconds))
+            facts.append(duration_text(self.duration_seconds))
         tail = f" ({', '.join(facts)})" if facts else ""
         return f"task {self.task_id} on {self.topic}: {self.status}{tail}"
 
@@ -97,12 +100,14 @@ class TaskResult:
             started_at=run.started_at,
             finished_at=run.finished_at,
             duration_seconds=run.seconds if run.state.is_end and run.started_at else None,
+            next_attempt_at=run.due_at if run.state is RunState.RETRYING else None,
         )
 
     @classmethod
     def _whole(cls, standing: TaskStanding, runs: tuple[TaskResult, ...]) -> TaskResult:
         started = [run.started_at for run in runs if run.started_at]
         finished = [run.finished_at for run in runs if run.finished_at]
+        due = [run.next_attempt_at for run in runs if run.next_attempt_at]
         has_ended = standing.status.is_end and bool(runs)
         return cls(
             task_id=standing.task_id,
@@ -116,6 +121,7 @@ class TaskResult:
             started_at=min(started, default=None),
             finished_at=max(finished, default=None) if has_ended else None,
             duration_seconds=sum(run.duration_seconds or 0.0 for run in runs) if has_ended else None,
+            next_attempt_at=min(due, default=standing.scheduled_for),
             runs=runs,
         )
 
@@ -127,14 +133,8 @@ class TaskResult:
             agent=agent,
             status=Status.SCHEDULED if standing.is_scheduled else Status.QUEUED,
             created_at=standing.created_at,
+            next_attempt_at=standing.scheduled_for,
         )
-
-
-def readable_seconds(seconds: float) -> str:
-    """A duration in the unit that suits it."""
-    if seconds < 1.0:
-        return f"{seconds * 1000:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 120.0 else f"{seconds / 60:.1f} min"  # noqa: PLR2004 - two minutes
 
 
 _FACTS = tuple(field.name for field in attrs.fields(TaskResult) if field.name not in {"status", "runs"})

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 import attrs
 
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
@@ -156,7 +157,7 @@ class Run:
         """Its owner is taken for dead: a crash is counted, and the run is due at once."""
         error = AttemptError(
             type="WorkerLost",
-            message=f"worker {self.owner} stopped renewing its lease of {self.lease_seconds:g} s",
+            message=f"worker {self.owner} stopped renewing its lease of {duration_text(self.lease_seconds)}",
             kind=ErrorKind.CRASH,
             attempt=self.attempt,
             at=now.at,

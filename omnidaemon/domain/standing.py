@@ -17,7 +17,8 @@ class TaskStanding:
     """A task's runs. `agents` are those that must end it: subscribed when it was published, less the removed.
 
     For a task that was published before its topic had any agent, they are the agents of the topic's first declaration.
-    `is_cancelled`: cancelled as a whole, so that no agent may begin it. `is_scheduled`: not yet due.
+    `is_cancelled`: cancelled as a whole, so that no agent may begin it. `scheduled_for`: when a worker is to publish
+    it; None for what is published.
     """
 
     task_id: str
@@ -26,7 +27,12 @@ class TaskStanding:
     agents: tuple[str, ...] = ()
     runs: tuple[Run, ...] = ()
     is_cancelled: bool = False
-    is_scheduled: bool = False
+    scheduled_for: datetime | None = None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it has yet to be published."""
+        return self.scheduled_for is not None
 
     @property
     def pending_agents(self) -> tuple[str, ...]:

@@ -21,7 +21,11 @@ _PATIENCE_SECONDS = 5.0
 
 async def health(client: Client, settings: Settings) -> Health:
     """Whether bus and store answer, also where they cannot even be opened; and what a person should know. Answers
-    within some seconds, whatever they do."""
+    within some seconds, whatever they do.
+
+    `ok` means that they answer, that neither loses tasks by its nature, and that somebody lives to run the agents, if
+    there are any. What else may be wrong, with a single agent, a clock or a server's settings, `examine` looks at.
+    """
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             state = await client.health()
@@ -31,7 +35,8 @@ async def health(client: Client, settings: Settings) -> Health:
         state = _unavailable(settings, f"no answer within {_PATIENCE_SECONDS:g} s")
     if state.agents and not state.workers:
         whose = "the agent" if state.agents == 1 else f"the {state.agents} agents"
-        return attrs.evolve(state, notes=(*state.notes, f"no worker runs {whose}, tasks wait: omni run agents.py"))
+        note = f"no worker runs {whose}, tasks wait: omni run agents.py"
+        return attrs.evolve(state, status="degraded", notes=(*state.notes, note))
     return state
 
 

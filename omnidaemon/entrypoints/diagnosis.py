@@ -11,8 +11,9 @@ import attrs
 
 from omnidaemon.app.queries import AgentStatus, Health
 from omnidaemon.domain.agent import WorkerRecord
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.names import Subscription
-from omnidaemon.entrypoints.time_texts import duration_text, relative_time
+from omnidaemon.entrypoints.time_texts import relative_time
 from omnidaemon.ports.backend import Weakness
 from omnidaemon.ports.bus import Depth
 

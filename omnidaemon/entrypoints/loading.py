@@ -6,10 +6,13 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 from omnidaemon.domain.errors import AgentFileError, ConfigurationError, OmniDaemonError
+from omnidaemon.domain.names import Subscription
+from omnidaemon.entrypoints.excerpts import excerpt
 from omnidaemon.entrypoints.importing import importing
 from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
@@ -21,18 +24,41 @@ def load_sdks(target: str) -> list[OmniDaemonSDK]:
     Raises `AgentFileError` for what is not there, cannot be imported, or has no SDK with an agent.
     """
     name, _, attribute = target.partition(":")
-    module = _import(name)
-    found = [value for value in vars(module).values() if isinstance(value, OmniDaemonSDK)]
-    if attribute:
-        found = [value for value in [getattr(module, attribute, None)] if isinstance(value, OmniDaemonSDK)]
-        if not found:
-            raise AgentFileError(target, f"the module has no OmniDaemonSDK called {attribute!r}")
-    sdks = list(dict.fromkeys(found))
-    if not sdks:
+    found = _sdks_of(_import(name))
+    if not found:
         raise AgentFileError(target, "there is no OmniDaemonSDK at module level; make one with `sdk = OmniDaemonSDK()`")
-    if not any(sdk.registration.agents for sdk in sdks):
+    if attribute:
+        if attribute not in found:
+            reason = f"the module has no OmniDaemonSDK called {attribute!r}; it has {', '.join(found)}"
+            raise AgentFileError(target, reason)
+        found = {attribute: found[attribute]}
+    # One object may have several names; its first one counts.
+    named = {sdk: name for name, sdk in reversed(found.items()) if sdk.registration.agents}
+    if not named:
         raise AgentFileError(target, 'its SDK has no agents; decorate a function with `@sdk.agent("topic")`')
-    return [sdk for sdk in sdks if sdk.registration.agents]
+    sdks = list(reversed(named))
+    _refuse_twins(target, {named[sdk]: sdk for sdk in sdks})
+    return sdks
+
+
+def _sdks_of(module: ModuleType) -> dict[str, OmniDaemonSDK]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, OmniDaemonSDK)}
+
+
+def _refuse_twins(target: str, sdks: Mapping[str, OmniDaemonSDK]) -> None:
+    """Two SDK objects that have the same agent would share its tasks between them, whichever of its functions that
+    is."""
+    owners: dict[Subscription, str] = {}
+    for name, sdk in sdks.items():
+        for subscription in sdk.registration.agents:
+            owner = owners.setdefault(subscription, name)
+            if owner != name:
+                raise AgentFileError(
+                    target,
+                    f"its SDK objects {owner} and {name} both have an agent {subscription.agent!r} on topic "
+                    f"{subscription.topic!r}: keep one of the objects, give one of the agents another name=, or run "
+                    f"one object alone: omni run {target}:{owner}",
+                )
 
 
 def _import(name: str) -> ModuleType:
@@ -44,7 +70,7 @@ def _import(name: str) -> ModuleType:
     except OmniDaemonError as error:
         raise AgentFileError(name, str(error)) from error
     except SyntaxError as error:
-        raise AgentFileError(name, f"line {error.lineno}: {error.msg}") from error
+        raise AgentFileError(name, _mistake(name, error)) from error
     except Exception as error:
         raise AgentFileError(name, f"importing it failed:\n{_own_traceback(error)}") from error
     except SystemExit as error:
@@ -74,6 +100,15 @@ def _import_module(name: str) -> ModuleType:
         if error.name is not None and name.startswith(error.name):
             raise AgentFileError(name, f"there is no module {error.name!r}; a file is named with its .py") from error
         raise
+
+
+def _mistake(name: str, error: SyntaxError) -> str:
+    """Where Python could not go on reading, with the line; it may be in a file that this one imports."""
+    is_elsewhere = error.filename is not None and Path(error.filename).resolve() != Path(name).resolve()
+    place = f"line {error.lineno}{f' of {error.filename}' if is_elsewhere else ''}"
+    line = (error.text or "").rstrip()
+    indented = len(line) - len(line.lstrip())
+    return f"{place}: {error.msg}{excerpt(line[indented:], max(1, (error.offset or 1) - indented))}"
 
 
 def _own_traceback(error: Exception) -> str:

@@ -7,6 +7,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from omnidaemon.app.control import Purged
 from omnidaemon.app.queries import AgentState, AgentStatus, Health, ResultPage, TaskDetails, WebhookPage, WebhookStatus
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
@@ -47,6 +48,7 @@ def _run(shape: Shape) -> dict[str, Any]:
         "started_at": moment(shape["started_at"]),
         "finished_at": moment(shape["finished_at"]),
         "duration_seconds": shape["duration_seconds"],
+        "next_attempt_at": moment(shape["next_attempt_at"]),
     }
 
 
@@ -191,6 +193,11 @@ def worker(shape: Shape) -> WorkerRecord:
 def depth(shape: Shape) -> Depth:
     """What waits on the bus."""
     return Depth(topic=shape["topic"], agent=shape["agent"], waiting=shape["waiting"], held=shape["held"])
+
+
+def purge_step(shape: Shape) -> Purged:
+    """What a step of purging has dropped."""
+    return Purged(deliveries=int(shape["purged"]), cursor=shape["cursor"])
 
 
 def health(shape: Shape) -> Health:

@@ -9,6 +9,8 @@ from typing import Any
 import attrs
 
 from omnidaemon.app import result_shape
+from omnidaemon.app.control import Purged
+from omnidaemon.app.eraser import Erased
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage, WebhookStatus
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord
@@ -192,6 +194,16 @@ def depth(waiting: Depth) -> Shape:
 def purged(deliveries: int) -> Shape:
     """How many deliveries were dropped."""
     return {"purged": deliveries}
+
+
+def erased(namespace: str, was: Erased) -> Shape:
+    """What a namespace held."""
+    return {"namespace": namespace, "agents": was.agents, "runs": dict(was.runs), "waiting": was.waiting}
+
+
+def purge_step(step: Purged) -> Shape:
+    """How many deliveries a step of purging has dropped, and the cursor for the next one, null after the last."""
+    return {**purged(step.deliveries), "cursor": step.cursor}
 
 
 def health(state: Health) -> Shape:

@@ -69,7 +69,7 @@ class SelfExamination(ABC):
 
 
 class Erasable(ABC):
-    """What a bus or a storage may offer beside its port, where its data lie outside of `data_dir`."""
+    """What a bus or a storage may offer beside its port: an end to all that it keeps."""
 
     @abstractmethod
     async def erase(self) -> None:

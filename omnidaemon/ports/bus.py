@@ -25,7 +25,8 @@ class BusCapabilities:
     worker has begun it. `is_host_local`: it cannot be reached from another machine; `is_process_local`: not even from
     another process. `competes`: the workers of an agent share its tasks (else each gets all, and begin() selects).
     `keeps_backlog`: tasks published to a topic without agents wait for the first declaration. `transaction_scope`: what
-    one transaction of a `LoggingBus` can reach; a storage of the same scope is within it.
+    one transaction of a `LoggingBus` can reach; a storage of the same scope is within it. `location`: where its server
+    is, for a person, without secrets; "" where there is none.
     """
 
     name: str
@@ -36,6 +37,7 @@ class BusCapabilities:
     competes: bool = True
     keeps_backlog: bool = True
     transaction_scope: str | None = attrs.field(default=None, repr=False)
+    location: str = ""
 
 
 class Confirmation(StrEnum):

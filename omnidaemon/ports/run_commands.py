@@ -66,17 +66,17 @@ class RecordCommands(RunCommands):
         others have changed it meanwhile."""
 
     async def cancel(self, task_id: str, agent: str | None = None) -> None:
-        """As the port says."""
+        """What `TaskRecord.cancel` decides."""
         await self._apply(task_id, lambda record, now: record.cancel(agent, now))
 
     async def requeue(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
-        """As the port says."""
+        """What `TaskRecord.requeue` decides."""
         await self._apply(task_id, lambda record, now: record.requeue(agent, now, only_dead=only_dead))
 
     async def answer(self, task_id: str, agent: str, question: str, answer: bytes) -> None:
-        """As the port says."""
+        """What `TaskRecord.answer` decides."""
         await self._apply(task_id, lambda record, now: record.answer(agent, question, answer, now))
 
     async def delete(self, task_id: str, agent: str | None = None, *, only_dead: bool = False) -> None:
-        """As the port says."""
+        """What `TaskRecord.delete` decides."""
         await self._apply(task_id, lambda record, now: record.delete(agent, now, only_dead=only_dead))

@@ -27,6 +27,7 @@ class StorageCapabilities:
     is_host_local: bool = False
     is_process_local: bool = False
     transaction_scope: str | None = attrs.field(default=None, repr=False)
+    location: str = ""
 
 
 class Storage(ABC):

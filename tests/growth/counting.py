@@ -20,18 +20,21 @@ from omnidaemon.adapters.system import SystemClock
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.place import Place
 from tests.growth.operations import Operation
+from tests.growth.walking import walked
 
 
 @attrs.frozen
 class Cost:
     """Of one call. `calls` are what is sent: commands of Redis, those inside of scripts included, or statements of
     SQLite. `work` is what they come to: bytes that the server answers, or steps of SQLite's virtual machine. `scans`
-    are rows that SQLite read without an index. `parts` says where: steps by statement, calls by command."""
+    are rows that SQLite read without an index; `walked` elements that Redis went through inside of its commands, by
+    command and kind of key. `parts` says where: steps by statement, calls by command."""
 
     calls: int
     work: int
     scans: int = 0
     parts: Mapping[str, int] = attrs.field(factory=dict)
+    walked: Mapping[str, int] = attrs.field(factory=dict)
 
 
 class CostCounter(Protocol):
@@ -123,7 +126,7 @@ class RedisCounter:
         commands, sent = self.commands(), self._sent()
         await operation()
         more_sent, spent = self._sent(), self.commands() - commands
-        return Cost(sum(spent.values()), more_sent - sent, parts=spent)
+        return Cost(sum(spent.values()), more_sent - sent, parts=spent, walked=await walked(self._client, operation))
 
     async def longest_step_of(self, operation: Operation) -> int:
         before = self.commands()

@@ -115,7 +115,7 @@ class MemorySpace:
             agents=answerable(row.agents, row.task.topic, row.created_at, self.agents),
             runs=tuple(self.runs[task_id, agent] for agent in sorted(row.run_agents)),
             is_cancelled=row.is_cancelled,
-            is_scheduled=task_id in self.schedules,
+            scheduled_for=self.schedules[task_id][1] if task_id in self.schedules else None,
         )
 
     def log(self, task: Task | Unreadable, now: Instant) -> LoggedTask:

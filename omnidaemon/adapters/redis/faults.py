@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -84,5 +86,17 @@ def not_open(location: str) -> BackendUnavailable:
 
 def _reason(error: Exception) -> str:
     """One line. An address in it is one that redis-py has made of host and port alone."""
-    text = " ".join(str(error).split())
+    if isinstance(error, exceptions.ConnectionError) and (told := _told_by_the_system(error)):
+        return f"it cannot be reached ({told})"
+    text = " ".join(str(error).split()).rstrip(".")
     return text or f"no answer in time ({type(error).__name__})"
+
+
+def _told_by_the_system(error: Exception) -> str:
+    """What the operating system said, in its own words; redis-py and asyncio put theirs around it."""
+    for each in _with_causes(error):
+        if isinstance(each, socket.gaierror):
+            return str(each.strerror).lower()
+        if isinstance(each, ConnectionRefusedError) and each.errno:
+            return os.strerror(each.errno).lower()
+    return ""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from omnidaemon.adapters.redis.forms import pairs
 from omnidaemon.adapters.redis.listing import NO_LIMIT
 from omnidaemon.adapters.redis.outbox_forms import entry_of, move_of
-from omnidaemon.adapters.redis.space import RedisSpace
+from omnidaemon.adapters.redis.space import MOST_ROUNDS, RedisSpace
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, Settlement
@@ -16,7 +16,6 @@ from omnidaemon.ports.outbox import LARGEST_PAGE_BYTES, Outbox, OutboxFilter, Ou
 from omnidaemon.ports.run_queries import position_before
 
 _STEP: Final = 100
-_MOST_ROUNDS: Final = 30
 
 
 class RedisOutbox(Outbox):
@@ -62,7 +61,7 @@ class RedisOutbox(Outbox):
     async def redeliver(self, notification_ids: Sequence[str]) -> Sequence[str]:
         left = list(dict.fromkeys(notification_ids))
         done: set[str] = set()
-        for round_ in range(_MOST_ROUNDS):
+        for round_ in range(MOST_ROUNDS):
             known, now = await self._read(left)
             moves = [(entry, entry.redelivered(now)) for entry in known.values()]
             written = await self._move(moves, rings=True)

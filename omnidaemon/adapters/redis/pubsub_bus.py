@@ -11,20 +11,21 @@ from typing import Final, Self
 import attrs
 
 from omnidaemon.adapters.redis.connection import RedisConnection, url_of
+from omnidaemon.adapters.redis.erasing import erase
 from omnidaemon.adapters.redis.keys import Keys
 from omnidaemon.adapters.redis.publishing import Publishing, publishes
 from omnidaemon.adapters.redis.pubsub_inbox import PubsubInbox
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
-from omnidaemon.ports.backend import BackendContext
+from omnidaemon.ports.backend import BackendContext, Erasable
 from omnidaemon.ports.bus import BusCapabilities, Confirmation, EventBus, Receipt
 from omnidaemon.ports.codec import Codec
 
 _PUBLISH: Final = "pubsub_publish"
 
 
-class RedisPubsubBus(EventBus):
+class RedisPubsubBus(EventBus, Erasable):
     """At most once: a task reaches the workers that listen just then, all of them, and begin() selects. What an agent
     does not hear it never gets. Receivers are the agents of whom somebody listened."""
 
@@ -34,6 +35,8 @@ class RedisPubsubBus(EventBus):
 
     def __init__(self, server: RedisConnection, namespace: str, codec: Codec) -> None:
         self._server = server
+        self._namespace = namespace
+        self.capabilities = attrs.evolve(self.capabilities, location=server.location)
         self._root = Keys(namespace).of("pubsub")
         self._codec = codec
         self._publishing = Publishing(server, codec, publishes(_PUBLISH, self._root))
@@ -54,6 +57,9 @@ class RedisPubsubBus(EventBus):
 
     async def purge(self, topic: str) -> int:  # noqa: ARG002 - nothing waits here
         return 0
+
+    async def erase(self) -> None:
+        await erase(self._server, self._namespace)
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> PubsubInbox:
         """Listens once this has returned."""

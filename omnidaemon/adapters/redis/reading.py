@@ -81,7 +81,13 @@ def _take_in(space: RedisSpace, reading: Reading, row: Sequence[Any]) -> None:
     task_id, fields = row[0].decode(), pairs(row[2])
     runs = _kept(space, task_id, row, fields)
     reading.kept.update(((task_id, agent), kept) for agent, kept in runs.items())
-    reading.expectations[task_id] = (task_id, len(fields), fields.get(b"a", "-"), int(b"x" in fields), row[1])
+    reading.expectations[task_id] = (
+        task_id,
+        len(fields),
+        fields.get(b"a", "-"),
+        int(b"x" in fields),
+        int(bool(row[1])),
+    )
     reading.records[task_id] = TaskRecord(
         task=task_of(space.codec, task_id, fields[b"t"], fields[b"f"], fields[b"b"]),
         **_told(space, row, fields, runs),
@@ -108,5 +114,5 @@ def _told(
         "agents": answerable(named_in(fields.get(b"a")), fields[b"t"].decode(), created_at, space.agents),
         "runs": tuple([kept.run for kept in runs.values() if kept.run is not None]),
         "is_cancelled": b"x" in fields,
-        "is_scheduled": bool(row[1]),
+        "scheduled_for": moment(int(float(row[1]))) if row[1] else None,
     }

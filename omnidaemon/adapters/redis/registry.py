@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from omnidaemon.adapters.redis.reading import read
-from omnidaemon.adapters.redis.space import Outdated, RedisSpace
+from omnidaemon.adapters.redis.space import MOST_ROUNDS, Outdated, RedisSpace
 from omnidaemon.adapters.redis.view import View
 from omnidaemon.adapters.redis.writes import Writes
 from omnidaemon.domain.agent import (
@@ -33,7 +33,6 @@ from omnidaemon.ports.registry import AgentRegistry, Census
 
 _WITHDRAWN_AT_ONCE: Final = 200
 _ABANDONED_AT_ONCE: Final = 200
-_MOST_LOST_ROUNDS: Final = 30
 
 
 class RedisRegistry(AgentRegistry):
@@ -125,7 +124,7 @@ class RedisRegistry(AgentRegistry):
         killed in between has cancelled some of its runs, and asks again."""
         space = self._space
         leaving = space.keys.of("leaving")
-        for round_ in range(_MOST_LOST_ROUNDS):
+        for round_ in range(MOST_ROUNDS):
             await space.census()
             found_agent(space.agents, subscription)
             revision = space.revision
@@ -152,7 +151,7 @@ class RedisRegistry(AgentRegistry):
             if is_done and is_last:
                 return True
             lost_rounds = 0 if is_done else lost_rounds + 1
-            if lost_rounds > _MOST_LOST_ROUNDS:
+            if lost_rounds > MOST_ROUNDS:
                 raise self._space.too_busy()
             if lost_rounds:
                 await self._space.pause(lost_rounds)
@@ -189,7 +188,7 @@ class RedisRegistry(AgentRegistry):
                 place, lost_rounds = int(rows[-1][1]), 0
                 continue
             lost_rounds += 1
-            if lost_rounds > _MOST_LOST_ROUNDS:
+            if lost_rounds > MOST_ROUNDS:
                 raise space.too_busy()
             await space.pause(lost_rounds)
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
 from omnidaemon.adapters.redis.reading import read
 from omnidaemon.adapters.redis.retention import Retention
-from omnidaemon.adapters.redis.space import Outdated, RedisSpace
+from omnidaemon.adapters.redis.space import MOST_ROUNDS, Outdated, RedisSpace
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.ports.run_commands import Decision, RecordCommands
-
-_MOST_ROUNDS: Final = 30
 
 
 class RedisRunCommands(RecordCommands):
@@ -22,7 +19,7 @@ class RedisRunCommands(RecordCommands):
 
     async def _apply(self, task_id: str, decide: Decision) -> None:
         space = self._space
-        for round_ in range(_MOST_ROUNDS):
+        for round_ in range(MOST_ROUNDS):
             reading = await read(space, [task_id])
             if task_id not in reading.records:
                 raise TaskNotFound(task_id)

@@ -33,7 +33,9 @@ _MOST_BEHIND_SECONDS: Final = 1.0
 """How far the time of a decision may be off the server's when it arrives. It is behind by the way there, which only
 makes a lease shorter; ahead, a run would come due too early."""
 
-_MOST_ROUNDS: Final = 30
+MOST_ROUNDS: Final = 30
+"""How often a decision is made anew that others have overtaken, before the caller is told `too_busy()`."""
+
 _LONGEST_PAUSE_SECONDS: Final = 0.05
 
 
@@ -102,7 +104,7 @@ class RedisSpace:
         Raises `StaleRequest` for an overtaken request, `Outdated` when a whole task that was decided upon is another
         now.
         """
-        for round_ in range(_MOST_ROUNDS):
+        for round_ in range(MOST_ROUNDS):
             now = self.clock.now()
             answer, writes = decide(now)
             if await self.apply(view, writes, now, request=request):
@@ -151,7 +153,7 @@ class RedisSpace:
 
     def too_busy(self) -> BackendUnavailable:
         """The error after so many rounds, each of which somebody else has won."""
-        reason = f"in {_MOST_ROUNDS} rounds, others were faster each time or the decision arrived too late"
+        reason = f"in {MOST_ROUNDS} rounds, others were faster each time or the decision arrived too late"
         return BackendUnavailable(BACKEND, self.connection.location, reason)
 
     def writes(self, now: Instant, view: View) -> Writes:

@@ -31,9 +31,10 @@ class RedisStorage(Storage, SelfExamination, Erasable):
 
     def __init__(self, space: RedisSpace) -> None:
         self._space = space
-        scope = space.connection.scope_of(space.keys.namespace)
-        self.capabilities = attrs.evolve(self.capabilities, transaction_scope=scope)
-        roster = Roster(space.connection.location)
+        server = space.connection
+        scope = server.scope_of(space.keys.namespace)
+        self.capabilities = attrs.evolve(self.capabilities, transaction_scope=scope, location=server.location)
+        roster = Roster(server.location)
         self.runs = RedisRunStore(space)
         self.log = RedisTaskLog(space, roster)
         self.commands = RedisRunCommands(space)

@@ -52,7 +52,8 @@ class RedisStreamsBus(EventBus, LoggingBus, BusInspector, SelfExamination, Erasa
         self._publishing = Publishing(server, codec, publishes(_PUBLISH, self._root))
         logged = publishes_logged(_PUBLISH_LOGGED, Keys(namespace).prefix, self._root, Roster(server.location))
         self._publishing_logged = Publishing(server, codec, logged)
-        self.capabilities = attrs.evolve(self.capabilities, transaction_scope=server.scope_of(namespace))
+        scope = server.scope_of(namespace)
+        self.capabilities = attrs.evolve(self.capabilities, transaction_scope=scope, location=server.location)
 
     async def declare(self, subscriptions: Mapping[Subscription, Start]) -> None:
         """What waited is moved in steps; should this process die meanwhile, the repeated call goes on with it."""

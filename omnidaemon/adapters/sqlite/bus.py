@@ -11,6 +11,7 @@ from typing import Final, Self
 import apsw
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.erasing import erase
 from omnidaemon.adapters.sqlite.faults import StoredOrNot
 from omnidaemon.adapters.sqlite.inbox import FREE, SqliteInbox, free_terms
 from omnidaemon.adapters.sqlite.reading import as_array
@@ -18,6 +19,7 @@ from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
+from omnidaemon.ports.backend import Erasable
 from omnidaemon.ports.bus import BusCapabilities, BusInspector, Confirmation, Depth, EventBus, Inbox, Receipt
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
@@ -64,7 +66,7 @@ _HELD: Final = f"""
 """
 
 
-class SqliteBus(EventBus, BusInspector):
+class SqliteBus(EventBus, BusInspector, Erasable):
     """Durable on commit, for any number of processes of one machine."""
 
     capabilities = BusCapabilities(name="sqlite", is_host_local=True)
@@ -79,6 +81,10 @@ class SqliteBus(EventBus, BusInspector):
         await self._repeat(lambda cursor: _declare(cursor, subscriptions))
         for topic in sorted({subscription.topic for subscription in subscriptions}):
             await self._repeat(partial(_move_backlog, topic=topic))
+
+    async def erase(self) -> None:
+        """A storage in the same file goes with it."""
+        await erase(self._database)
 
     async def retire(self, subscription: Subscription) -> None:
         key = (subscription.topic, subscription.agent)

@@ -36,7 +36,7 @@ _TASKS: Final = f"""
 """
 _STANDING: Final = """
     tasks.position, tasks.task_id, tasks.topic, tasks.created_at, tasks.agents, tasks.is_cancelled,
-    schedules.task_id IS NOT NULL
+    schedules.free_at
 """
 _RECORDS: Final = f"""
     SELECT {_STANDING}, {TASK_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
@@ -111,7 +111,7 @@ class Reading:
                 agents=standing.agents,
                 runs=standing.runs,
                 is_cancelled=standing.is_cancelled,
-                is_scheduled=standing.is_scheduled,
+                scheduled_for=standing.scheduled_for,
             )
             for row, standing in zip(rows, standings, strict=True)
         }
@@ -130,7 +130,7 @@ class Reading:
         return [self._standing(row, runs[row[1]], known) for row in rows]
 
     def _standing(self, row: Row, runs: Sequence[Run], known: Mapping[Subscription, AgentRecord]) -> TaskStanding:
-        position, task_id, topic, created_at, stored, is_cancelled, is_scheduled, *_ = row
+        position, task_id, topic, created_at, stored, is_cancelled, scheduled_for, *_ = row
         self.positions[task_id] = position
         named = self.named[task_id] = names(stored)
         created = moment(created_at)
@@ -141,7 +141,7 @@ class Reading:
             agents=answerable(named, topic, created, known),
             runs=tuple(runs),
             is_cancelled=bool(is_cancelled),
-            is_scheduled=bool(is_scheduled),
+            scheduled_for=None if scheduled_for is None else moment(scheduled_for),
         )
 
     # --- metrics and agents -------------------------------------------------------------------------------------------

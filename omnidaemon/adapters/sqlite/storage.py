@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from omnidaemon.adapters.sqlite.erasing import erase
 from omnidaemon.adapters.sqlite.examination import examined
 from omnidaemon.adapters.sqlite.journal import SqliteJournal
 from omnidaemon.adapters.sqlite.leases import begin_boot
@@ -17,11 +18,11 @@ from omnidaemon.adapters.sqlite.run_store import SqliteRunStore
 from omnidaemon.adapters.sqlite.schedules import SqliteSchedules
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.adapters.sqlite.task_log import SqliteTaskLog
-from omnidaemon.ports.backend import SelfExamination, Weakness
+from omnidaemon.ports.backend import Erasable, SelfExamination, Weakness
 from omnidaemon.ports.storage import Storage, StorageCapabilities
 
 
-class SqliteStorage(Storage, SelfExamination):
+class SqliteStorage(Storage, SelfExamination, Erasable):
     """Durable on commit, for any number of processes of one machine. Usable from any loop and thread."""
 
     capabilities = StorageCapabilities(name="sqlite", is_host_local=True)
@@ -39,6 +40,10 @@ class SqliteStorage(Storage, SelfExamination):
 
     async def weaknesses(self) -> Sequence[Weakness]:
         return await examined(self._space.database.path)
+
+    async def erase(self) -> None:
+        """A bus in the same file goes with it."""
+        await erase(self._space.database)
 
     async def __aenter__(self) -> Self:
         await self._space.database.open()

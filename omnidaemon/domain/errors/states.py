@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import attrs
 
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors.root import OmniDaemonError
 
 
@@ -105,6 +106,27 @@ class AgentInUse(Conflict):
 
 
 @attrs.define(slots=False)
+class NamespaceInUse(Conflict):
+    """A namespace is not erased while workers live in it."""
+
+    workers: int
+
+    def __str__(self) -> str:
+        workers = "a worker lives" if self.workers == 1 else f"{self.workers} workers live"
+        return f"{workers} in this namespace: stop them first (one that died counts for 10 s more), or force it"
+
+
+@attrs.define(slots=False)
+class NotErasable(Conflict):
+    """A bus or a store of this kind cannot be told to forget its namespace."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r} offers no way to erase a namespace: remove its data by its own means"
+
+
+@attrs.define(slots=False)
 class IdempotencyConflict(Conflict):
     """An idempotency key was used before with another payload."""
 
@@ -155,6 +177,6 @@ class WaitTimedOut(OmniDaemonError, TimeoutError):
 
     def __str__(self) -> str:
         return (
-            f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s; "
+            f"task {self.task_id} is still {self.status} after {duration_text(self.timeout_seconds)}; "
             "it is not lost: ask for its result again later"
         )

@@ -13,7 +13,7 @@ _OPTIONS = MappingProxyType({"--api-url": "api_url", "--api-key": "api_key"})
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _GIVEN: ContextVar[Mapping[str, str]] = ContextVar("api options", default=_NOTHING)
 
-LOCAL_COMMANDS = ("init", "run", "dev", "bench", "version", "--version", "--install-completion")
+LOCAL_COMMANDS = ("init", "run", "dev", "bench", "namespace", "version", "--version", "--install-completion")
 """Those that are about this machine, whatever API is named elsewhere."""
 
 

@@ -73,11 +73,16 @@ _GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "redeliver": "Send webhooks or replies now, whatever came of them.",
         },
     ),
+    "namespace": (
+        "Do away with what one installation keeps.",
+        {"erase": "Remove everything of a namespace for good."},
+    ),
     "config": ("See the settings.", {"show": "Show each setting and where it came from."}),
 }
 _BEGIN, _ACT, _LOOK, _REST = map(
     Group.create_ordered, ("Begin and run", "Tasks and agents", "The system", "The command itself")
 )
+_GROUP_OF = {"namespace": _LOOK, "config": _REST}
 _SINGLES: tuple[tuple[str, Group, str], ...] = (
     ("init", _BEGIN, "Write an example project into this folder."),
     ("run", _BEGIN, "Run the agents of a file or module."),
@@ -108,7 +113,7 @@ def build_app() -> App:
     for name, group, summary in _SINGLES:
         app.command(f"{_COMMANDS}.{name}:{name}", name=name, group=group, help=summary)
     for name, (summary, commands) in _GROUPS.items():
-        sub = App(name=name, help=summary, group=_REST if name == "config" else _ACT)
+        sub = App(name=name, help=summary, group=_GROUP_OF.get(name, _ACT))
         for function, about in commands.items():
             sub.command(f"{_COMMANDS}.{name}:{function}", name=function.rstrip("_"), help=about)
         app.command(sub)

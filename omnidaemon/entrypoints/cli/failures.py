@@ -14,6 +14,7 @@ from omnidaemon.domain.errors import (
     ConfigurationError,
     IdempotencyConflict,
     InvalidSetting,
+    NamespaceInUse,
     OmniDaemonError,
     PublishFailed,
     TaskNotFound,
@@ -66,6 +67,7 @@ def _advice(error: BaseException) -> str:
 # The first that fits is taken: the special before the general.
 _ADVICE: tuple[tuple[type[OmniDaemonError], str], ...] = (
     (TaskNotFound, "`omni task list` shows those that are known; `omni config show` where they are looked for"),
+    (NamespaceInUse, "`omni worker list` shows them, `omni worker drain --all` has them leave; or give --force"),
     (AgentInUse, "`omni worker list` shows them, `omni worker drain ID` has one leave; or give --force"),
     (Unauthorized, "give the key by --api-key or OMNIDAEMON_API_KEY"),
     # Each says where its value comes from, and with some of them `omni config show` cannot work either.

@@ -144,7 +144,7 @@ _EVENT_STYLES = {
 def health_card(health: Health) -> Card:
     """The state of the system."""
     return Card(
-        title=health.status,
+        title=f"{health.status} · {_HEALTH.get(health.status, '')}",
         style=views.STATUS_STYLES.get(health.status, "cyan"),
         fields=(
             ("status", views.status(health.status)),
@@ -155,6 +155,13 @@ def health_card(health: Health) -> Card:
             *(("note", views.plain(note)) for note in health.notes),
         ),
     )
+
+
+_HEALTH = {
+    "ok": "bus and store answer",
+    "degraded": "bus and store answer, but see what is noted",
+    "unavailable": "bus or store does not answer",
+}
 
 
 def metrics_table(done: Mapping[Subscription, Metrics]) -> Table:

@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from omnidaemon.domain.errors import InvalidInput, InvalidValue
+from omnidaemon.entrypoints.excerpts import excerpt
 
 _ARGUMENT = "the payload"
 QUOTING = """quote the whole payload for the shell: '{"name": "Alice"}'; or read it from a file: @payload.json"""
@@ -61,7 +62,8 @@ def _parsed(text: str, origin: str) -> object:
         value: object = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         reason = "there is nothing" if not text.strip() else error.msg[0].lower() + error.msg[1:]
-        raise BrokenJson(origin, reason, error.lineno, error.colno, _excerpt(text, error)) from error
+        line = text.split("\n")[error.lineno - 1]
+        raise BrokenJson(origin, reason, error.lineno, error.colno, excerpt(line, error.colno)) from error
     except RecursionError:
         raise InvalidValue("payload", origin, "JSON that is not nested so deeply") from None
     return value
@@ -69,12 +71,3 @@ def _parsed(text: str, origin: str) -> object:
 
 def _refuse(name: str) -> object:
     raise InvalidValue("payload", name, "JSON, which has no such number")
-
-
-def _excerpt(text: str, error: json.JSONDecodeError) -> str:
-    """The line of the mistake, with a caret under it; nothing for a blank text."""
-    if not text.strip():
-        return ""
-    line = text.split("\n")[error.lineno - 1].replace("\t", " ")
-    start = max(0, error.colno - 41)
-    return f"\n      {line[start : start + 78]}\n      {' ' * (error.colno - 1 - start)}^"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from omnidaemon.entrypoints.cli.values import json_text
 from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, Tick, View
 from omnidaemon.entrypoints.safe_text import printable
+
+Tell = Callable[[object, str], None]
+"""Says how something fares that is waited for: a value that is another when there is something new, and the words."""
 
 
 class Screen(ABC):
@@ -24,10 +27,11 @@ class Screen(ABC):
         """Show one line of a stream, at once: `data` is its JSON-able form."""
 
     @contextlib.contextmanager
-    def waiting(self, text: str) -> Iterator[None]:
-        """While this lasts a person sees that something is waited for."""
+    def waiting(self, text: str) -> Iterator[Tell]:
+        """While this lasts a person sees that something is waited for; what is told of it meanwhile gets a line on
+        stderr whenever it is new."""
         _ = text
-        yield
+        yield _each_once()
 
 
 def screen(*, as_json: bool) -> Screen:
@@ -46,6 +50,18 @@ def note(*lines: str) -> None:
     for line in lines:
         sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
+
+
+def _each_once() -> Tell:
+    last: object = None
+
+    def tell(step: object, text: str) -> None:
+        nonlocal last
+        if text and step != last:
+            note(text)
+        last = step
+
+    return tell
 
 
 class JsonScreen(Screen):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 import attrs
 
 from omnidaemon.domain.errors import BackendError, ConfigurationError
 from omnidaemon.entrypoints.cli.api_options import given
+from omnidaemon.entrypoints.cli.options import WrongUse
 
 if TYPE_CHECKING:
     from omnidaemon.app.queries import Health
+    from omnidaemon.bootstrap.container import Container
     from omnidaemon.bootstrap.settings import Settings, Shown
     from omnidaemon.entrypoints.client import Client
     from omnidaemon.entrypoints.diagnosis import Finding
@@ -23,31 +27,38 @@ if TYPE_CHECKING:
 
 @attrs.define(slots=False)
 class OutOfReach(ConfigurationError):
-    """A bus that lives in one process is chosen, and this command is a process of its own."""
+    """A bus or a store that lives in one process is chosen, and this command is a process of its own."""
 
-    bus: str
+    kind: Part
+    name: str
     origin: str
 
     def __str__(self) -> str:
+        variable = "EVENT_BUS_TYPE" if self.kind == "bus" else "RESULT_STORE_TYPE"
         return (
-            f"the bus {self.bus!r} (from {self.origin}) lives inside one process: what this command publishes would be "
-            "lost when it exits; choose one that processes share, such as EVENT_BUS_TYPE=sqlite, or publish from the "
-            "program that runs the agents, or through its API (OMNIDAEMON_API_URL)"
+            f"the {self.kind} {self.name!r} (from {self.origin}) lives inside one process, and this command is another "
+            "one: it would find nothing there, and what it writes would be lost when it exits; choose one that "
+            f"processes share, such as {variable}=sqlite, or ask the program that runs the agents, by its SDK or "
+            "through its API (OMNIDAEMON_API_URL)"
         )
+
+
+Part = Literal["bus", "store"]
+PARTS: tuple[Part, ...] = ("bus", "store")
+
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Session(ABC):
     """What a command works with. All work goes through `client`; the rest is for telling a person."""
 
     client: Operations
+    clock_doubt = timedelta()
+    """By how much the clock of whoever publishes may differ from this machine's."""
 
     @abstractmethod
     async def place(self) -> str:
         """Where it works."""
-
-    @abstractmethod
-    async def check_reach(self) -> None:
-        """Raise `OutOfReach` when what is published here can reach no other process."""
 
     @abstractmethod
     async def health(self) -> Health:
@@ -73,12 +84,6 @@ class DirectSession(Session):
         """As the runtime tells it."""
         return (await self._client.runtime()).place
 
-    async def check_reach(self) -> None:
-        """Memory is for one process alone."""
-        bus = (await self._client.runtime()).bus.capabilities
-        if bus.is_process_local:
-            raise OutOfReach(bus.name, self._settings.origins.get("event_bus_type", "arguments"))
-
     async def health(self) -> Health:
         """As it looks from here."""
         from omnidaemon.entrypoints import checkup
@@ -102,13 +107,12 @@ class ApiSession(Session):
     def __init__(self, client: HttpClient, location: str) -> None:
         self.client = self._client = client
         self._location = location
+        is_here = urlsplit(location).hostname in _THIS_MACHINE
+        self.clock_doubt = timedelta() if is_here else timedelta(seconds=5)
 
     async def place(self) -> str:
         """The server's URL."""
         return f"API at {self._location}"
-
-    async def check_reach(self) -> None:
-        """What the server publishes reaches whoever it reaches."""
 
     async def health(self) -> Health:
         """As it looks from the server."""
@@ -129,15 +133,21 @@ class ApiSession(Session):
 
 
 @contextlib.asynccontextmanager
-async def session() -> AsyncIterator[Session]:
+async def session(needs: Part | None = "store") -> AsyncIterator[Session]:
     """A session by what was given to the command and by the settings of this process: through an API where one is
-    named, else direct. Raises `ConfigurationError`; nothing is opened before the first call."""
+    named, else direct. Raises `ConfigurationError`; nothing is opened before the first call.
+
+    `needs` is in what the command looks for the work of other processes, or leaves some for them; `OutOfReach` where
+    none of it could be there. None for a command about the system as it is set, whatever is in it.
+    """
     from omnidaemon.bootstrap.api_address import load_api_address
 
     address = load_api_address(given())
+    if address is not None and "api_url" in given():
+        address = attrs.evolve(address, origin="--api-url")
     async with contextlib.AsyncExitStack() as stack:
         if address is None:
-            opened: Session = _direct()
+            opened: Session = _direct(needs)
         else:
             from omnidaemon.entrypoints.http_client.client import HttpClient
             from omnidaemon.entrypoints.http_client.connection import ApiConnection
@@ -148,13 +158,51 @@ async def session() -> AsyncIterator[Session]:
         yield opened
 
 
-def _direct() -> Session:
-    # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
-    from omnidaemon.bootstrap.container import Container
-    from omnidaemon.bootstrap.settings import load_settings
+def container_of(namespace: str) -> Container:
+    """What is set, for this namespace; nothing of it is open. `WrongUse` where an API is named, which might be one of
+    elsewhere. `OutOfReach` as for a session."""
+    from omnidaemon.bootstrap.api_address import load_api_address
+
+    if (address := load_api_address(given())) is not None:
+        raise WrongUse(f"this works on bus and store directly, and an API is named (from {address.origin})")
+    settings = attrs.evolve(_settings(), namespace=namespace)
+    container = _container(settings)
+    for part in PARTS:
+        _refuse_process_local(container, settings, part)
+    return container
+
+
+def _direct(needs: Part | None) -> Session:
     from omnidaemon.entrypoints.client import Client
+
+    settings = _settings()
+    container = _container(settings)
+    if needs is not None:
+        _refuse_process_local(container, settings, needs)
+    return DirectSession(Client(container), settings)
+
+
+def _settings() -> Settings:
+    from omnidaemon.bootstrap.settings import load_settings
     from omnidaemon.entrypoints.logs import configure_logs
 
     settings = load_settings()
     configure_logs("DEBUG" if settings.log_level in {"DEBUG", "TRACE"} else "WARNING")
-    return DirectSession(Client(Container(settings=settings)), settings)
+    return settings
+
+
+def _container(settings: Settings) -> Container:
+    # The container brings every library with it, which neither `omni --help` nor a client of the API shall pay for.
+    from omnidaemon.bootstrap.container import Container
+
+    return Container(settings=settings)
+
+
+def _refuse_process_local(container: Container, settings: Settings, part: Part) -> None:
+    # Made, not opened, for what it says of itself.
+    capabilities = (container.bus() if part == "bus" else container.storage()).capabilities
+    if capabilities.is_process_local:
+        # A store that was not chosen is that of the bus.
+        origins = [settings.origins.get(name, "default") for name in ("result_store_type", "event_bus_type")]
+        given = [origin for origin in origins[part == "bus" :] if origin != "default"]
+        raise OutOfReach(part, capabilities.name, given[0] if given else "arguments")

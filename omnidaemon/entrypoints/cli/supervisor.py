@@ -18,6 +18,8 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _HEALTHY_SECONDS = 60.0
 _MOST_FAILED_STARTS = 5
+_BY_OUR_SIGNALS = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
+"""Exit codes of processes that one of the signals ended which are passed on here."""
 
 
 class _Post:
@@ -97,8 +99,8 @@ class Supervisor:
     def _judge(self, post: _Post, child: Child, code: int) -> None:
         told = f"process {post.number} ({child.pid}) ended {describe(code)}"
         if self._is_stopping:
-            # One that was told to stop while it started knows no better end than the signal.
-            if child.is_ready and code != ExitCode.DONE:
+            # One that is told to stop while it starts, or while it exits, knows no better end than the signal.
+            if child.is_ready and code != ExitCode.DONE and code not in _BY_OUR_SIGNALS:
                 self._verdict = self._verdict or ExitCode.FAILED
                 note(told)
         elif post.is_given_up:

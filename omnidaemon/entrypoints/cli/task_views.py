@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import attrs
 
 from omnidaemon.app.queries import TaskDetails
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
@@ -18,7 +19,7 @@ from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.values import readable, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
 from omnidaemon.entrypoints.dead_letters import dead_runs
-from omnidaemon.entrypoints.time_texts import duration_text, relative_time
+from omnidaemon.entrypoints.time_texts import due_text, relative_time
 
 _SIGNS = {Status.SUCCEEDED: "✓", Status.DEAD: "✗", Status.CANCELLED: "✗", Status.SKIPPED: "✗"}
 
@@ -52,15 +53,27 @@ def _result_card(result: TaskResult) -> Card:
         ("created", views.when(result.created_at)),
         ("took", views.lasting(result.duration_seconds)),
     ]
-    published = relative_time(result.created_at, datetime.now(UTC))
+    if result.next_attempt_at is not None:
+        fields.append(("next attempt", views.due(result.next_attempt_at)))
+    now = datetime.now(UTC)
+    facts = (result.topic, relative_time(result.created_at, now), _tried(result), next_attempt_text(result, now))
     return Card(
         title=" · ".join(filter(None, (f"{_sign(result)} {status}", result.agent, _took(result)))),
         style=views.STATUS_STYLES.get(status, "cyan"),
         body=_outcome(result),
         body_label="error" if result.error else "result",
         fields=tuple(fields),
-        footer=f"{result.topic} · {published} · {_tried(result)}\n{result.task_id}{_way_on(result)}",
+        footer=f"{' · '.join(filter(None, facts))}\n{result.task_id}{_way_on(result)}",
     )
+
+
+def next_attempt_text(result: TaskResult, now: datetime) -> str:
+    """When what is scheduled or retrying comes: `due in 2 min 5 s`, `again in 12 s`, `due 3 s ago`; else ""."""
+    at = result.next_attempt_at
+    if at is None:
+        return ""
+    is_first = result.status is Status.SCHEDULED
+    return f"{'due' if is_first or at < now else 'again'} {due_text(at, now)}"
 
 
 def _way_on(result: TaskResult) -> str:
@@ -90,11 +103,12 @@ def _outcome(result: TaskResult) -> Cell | None:
 def tasks_table(results: Sequence[TaskResult]) -> Table:
     """Tasks, newest first."""
     return Table(
-        columns=("id", "status", "topic", "agent", "created", "attempts", "took", "outcome"),
+        columns=("id", "status", "topic", "agent", "created", "attempts", "took", "outcome", "next"),
         rows=[_task_row(result) for result in results],
         empty="no tasks match",
         wide="outcome",
         spare=("attempts", "took", "agent", "created"),
+        optional={"next": frozenset({""})},
     )
 
 
@@ -110,6 +124,7 @@ def _task_row(result: TaskResult) -> tuple[Cell, ...]:
         views.plain(result.attempts),
         views.lasting(result.duration_seconds),
         summary(outcome),
+        views.due(result.next_attempt_at),
     )
 
 

@@ -12,8 +12,9 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from omnidaemon.entrypoints.cli.screen import Screen
+from omnidaemon.entrypoints.cli.screen import Screen, Tell
 from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, Tick, View
+from omnidaemon.entrypoints.safe_text import printable
 
 
 class TerminalScreen(Screen):
@@ -42,10 +43,21 @@ class TerminalScreen(Screen):
         self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
 
     @contextlib.contextmanager
-    def waiting(self, text: str) -> Iterator[None]:
-        """A spinner on stderr, gone when it is over."""
-        with self._errors.status(Text(text, style="dim")):
-            yield
+    def waiting(self, text: str) -> Iterator[Tell]:
+        """A spinner on stderr, gone when it is over; what is told meanwhile takes the place of the words beside it, but
+        for those after a semicolon, which say what one can do."""
+        if not self._errors.is_terminal:
+            with super().waiting(text) as tell:
+                yield tell
+            return
+        first, _, rest = text.partition("; ")
+        with self._errors.status(self._waiting_line(first, rest)) as status:
+            yield lambda _, told: status.update(self._waiting_line(printable(told) or first, rest))
+
+    def _waiting_line(self, *words: str) -> Text:
+        line = Text(" · ".join(filter(None, words)), style="dim")
+        line.truncate(self._errors.width - _SPINNER_WIDTH, overflow="ellipsis")
+        return line
 
 
 def _rendered(view: View, width: int) -> RenderableType:
@@ -75,6 +87,7 @@ def _table(view: Table, width: int) -> RichTable:
 _WHOLE = frozenset({"id", "status"})
 _LEAST_OF_WIDE = 12
 _MOST_OF_A_CELL = 30
+_SPINNER_WIDTH = 2
 
 
 def _shown_columns(view: Table, width: int) -> list[str]:

@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import attrs
 
+from omnidaemon.domain.durations import duration_text, plain_number
 from omnidaemon.entrypoints.safe_text import one_line, printable
-from omnidaemon.entrypoints.time_texts import duration_text, relative_time
+from omnidaemon.entrypoints.time_texts import due_text, relative_time
 
 
 @attrs.frozen(kw_only=True)
@@ -126,6 +127,13 @@ def when(at: datetime | None, now: datetime | None = None) -> Cell:
     return Cell(text=at.isoformat(), shown=relative_time(at, now or datetime.now(UTC)), style="dim")
 
 
+def due(at: datetime | None) -> Cell:
+    """A time that is waited for, nothing for None: ISO for programs, how long it is until then for people."""
+    if at is None:
+        return Cell(text="")
+    return Cell(text=at.isoformat(), shown=due_text(at, datetime.now(UTC)), style="yellow")
+
+
 def exactly(at: datetime) -> Cell:
     """A time by the clock, for people too: what happened within a second can be told apart."""
     utc = at.astimezone(UTC)
@@ -142,7 +150,7 @@ def lasting(seconds: float | None) -> Cell:
     """A duration: seconds for programs, in fitting units for people."""
     if seconds is None:
         return Cell(text="", shown="-", style="dim", unit="seconds")
-    return Cell(text=f"{seconds:.6g}", shown=duration_text(seconds), unit="seconds")
+    return Cell(text=plain_number(seconds), shown=duration_text(seconds), unit="seconds")
 
 
 def count(number: int, style: str = "") -> Cell:

@@ -24,6 +24,7 @@ from omnidaemon.entrypoints.http.request_errors import (
     ForeignOrigin,
     HostNotAllowed,
     InsufficientScope,
+    NotForWebhooks,
     NotJsonContent,
     Unauthorized,
     UnknownParameter,
@@ -52,14 +53,18 @@ class Access:
         return self.payload_max_bytes + _BESIDE_THE_PAYLOAD_BYTES
 
     def check_origin(self, method: str, headers: Headers) -> None:
-        """Raise `HostNotAllowed` for a name that is none of ours, `ForeignOrigin` for a change that another origin's
-        page asks for."""
+        """Raise `HostNotAllowed` for a name that is none of ours; of changes, `ForeignOrigin` for one that another
+        origin's page asks for, `NotForWebhooks` for one that a webhook does."""
         host = headers.get("host", "")
         name, port = _authority(host)
         if name is None or name not in self.hosts | _ALWAYS_ALLOWED:
             raise HostNotAllowed(host)
+        if method in _READING:
+            return
+        if "webhook-id" in headers:
+            raise NotForWebhooks
         origin = headers.get("origin")
-        if method not in _READING and origin is not None:
+        if origin is not None:
             # The scheme is not compared: behind a proxy that ends TLS it is another one here.
             scheme, _, place = origin.partition("://")
             usual = _USUAL_PORTS.get(scheme.lower())

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from omnidaemon.bootstrap.setting_kinds import HOSTS
 from omnidaemon.entrypoints.http import schemas
 from omnidaemon.entrypoints.http.access import Access, OriginGuard
+from omnidaemon.entrypoints.http.audience import Audience
 from omnidaemon.entrypoints.http.capacity import most_kept
 from omnidaemon.entrypoints.http.problems import add_handlers, problem
 from omnidaemon.entrypoints.http.routes.agents import agents
@@ -65,6 +66,7 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
         payload_max_bytes=settings.payload_max_bytes,
     )
     app.state.streams = Streams()
+    app.state.audience = Audience(sdk)
     app.state.waits = WaitLimit(most_kept(_MOST_WAITS))
     add_handlers(app)
     app.add_middleware(OriginGuard, access=access)

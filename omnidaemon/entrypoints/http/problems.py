@@ -37,6 +37,7 @@ from omnidaemon.entrypoints.http.scopes import methods_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
+OPENAPI_PATH = "/openapi.json"
 
 # The first that fits is taken: the special before the general.
 _STATUSES: tuple[tuple[type[OmniDaemonError], HTTPStatus], ...] = (
@@ -134,10 +135,12 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _plain_http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
-        # Not the name of an error that says that a task or an agent is missing.
-        name = "RouteNotFound" if status == HTTPStatus.NOT_FOUND else status.phrase.title().replace(" ", "")
+        name = status.phrase.title().replace(" ", "")
         detail = f"{request.method} {request.url.path}: {error.detail}"
         headers = dict(error.headers or {})
+        if status == HTTPStatus.NOT_FOUND:
+            name = "RouteNotFound"  # not the name of an error that says that a task or an agent is missing
+            detail += f"; {request.scope.get('root_path', '')}{OPENAPI_PATH} lists what there is"
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             # The framework names those of the first route that fits the path.
             path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))

@@ -61,6 +61,13 @@ class ForeignOrigin(Forbidden):
         return f"pages of {self.origin!r} may not change anything here"
 
 
+class NotForWebhooks(Forbidden):
+    """A webhook wants to change something: whoever writes a payload may have named this server in it."""
+
+    def __str__(self) -> str:
+        return "webhooks may not change anything here"
+
+
 @attrs.define(slots=False)
 class NotJsonContent(OmniDaemonError):
     """A body that does not say that it is JSON."""

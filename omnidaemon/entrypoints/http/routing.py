@@ -50,7 +50,7 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="At most this many.")]
 
 _MEANINGS = {
     HTTPStatus.UNAUTHORIZED: "The server wants a key, and none that it knows was sent.",
-    HTTPStatus.FORBIDDEN: "The key lacks the scope; or the host or the origin is not allowed.",
+    HTTPStatus.FORBIDDEN: "The key lacks the scope, the host or origin is not allowed, or a webhook asks for a change.",
     HTTPStatus.NOT_FOUND: "There is no such thing.",
     HTTPStatus.CONFLICT: "It does not fit the state of things; nothing was changed.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body or the payload is too large; nothing was published.",

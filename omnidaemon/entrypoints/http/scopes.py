@@ -16,6 +16,7 @@ SCOPES: Mapping[tuple[str, str], Scope | None] = MappingProxyType(
     {
         ("GET", "/livez"): PUBLIC,
         ("GET", "/readyz"): PUBLIC,
+        ("GET", "/"): Scope.READ,
         ("GET", "/health"): Scope.READ,
         ("GET", "/metrics"): Scope.READ,
         ("GET", "/openapi.json"): Scope.READ,

@@ -227,9 +227,14 @@ class HttpClient:
         return await self._ask(lambda shapes: [parsing.depth(shape) for shape in shapes], "GET", "topics")
 
     async def purge_topic(self, topic: str) -> int:
-        """Drop what waits on a topic; how many deliveries that were."""
+        """Drop what waits on a topic; how many deliveries that were. The server does a part for each request."""
         path = ("topics", checked_name("topic", topic), "purge")
-        return await self._ask(lambda shape: int(shape["purged"]), "POST", *path)
+        step = await self._ask(parsing.purge_step, "POST", *path)
+        dropped = step.deliveries
+        while step.cursor is not None:
+            step = await self._ask(parsing.purge_step, "POST", *path, params={"cursor": step.cursor})
+            dropped += step.deliveries
+        return dropped
 
     def events(self, *, after: int | None = None, task_id: str | None = None, topic: str | None = None) -> EventStream:
         """What happens, as it happens; the stream goes on by itself after an interruption."""

@@ -35,7 +35,7 @@ class ApiConnection:
     def __init__(self, address: ApiAddress, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """`transport` takes the place of the network, in tests."""
         self.location = without_secrets("", address.url)
-        self._hint = f"is `omni run` there, and the address right (from {address.origin})?"
+        self._hint = f"is `omni run` serving its API there? the address comes from {address.origin}"
         self._http = httpx.AsyncClient(
             base_url=address.url,
             auth=None if address.key is None else _bearer(address.key),  # before what the URL may hold
@@ -165,6 +165,6 @@ def _deepest(error: BaseException) -> str:
     """What the operating system said: the layers above it only repeat that nothing worked."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
-    if isinstance(error, OSError) and error.errno:
+    if isinstance(error, OSError) and error.errno and error.errno > 0:  # below are those of a look-up for a host
         return os.strerror(error.errno).lower()
-    return str(error) or type(error).__name__
+    return getattr(error, "strerror", "") or str(error) or type(error).__name__

@@ -29,6 +29,7 @@ from omnidaemon.testing.chaos.census import here
 from omnidaemon.testing.chaos.crew import end_with_parent
 from omnidaemon.testing.chaos.records import Answer, HandlerLog, PublisherLog
 from omnidaemon.testing.chaos.sdk import Sdk
+from omnidaemon.testing.patience import eventually
 
 TOPIC = "chaos.work"
 SCRATCH = "chaos.scratch"
@@ -39,6 +40,11 @@ POLICY = "CHAOS_POLICY"
 CONCURRENCY = "CHAOS_CONCURRENCY"
 HANDLERS_LOG = "handlers.log"
 PUBLISHERS_LOG = "publishers.log"
+
+_LISTEN_SECONDS = 0.3
+_WAIT_SECONDS = 1.5
+"""Longer than anybody who waits relies on being told."""
+_REGISTER_SECONDS = 2.0
 
 
 @attrs.frozen(kw_only=True)
@@ -118,34 +124,59 @@ class AuditedProgram:
             await self._sdk.close()
 
     async def _tour(self) -> None:
-        """Publish, read, cancel, delete, requeue, stop, start, remove: whoever has registered the scratch agent before
-        registers it again."""
-        sdk = self._sdk
+        """Somebody waits and listens, in vain, while somebody else gives orders."""
         try:
-            doomed = await sdk.publish_task(SCRATCH, None, delay=60)
-            done = await sdk.publish_task(SCRATCH, None, idempotency_key=doomed)
-            await sdk.cancel_task(doomed)
-            for order in (sdk.requeue_task, sdk.delete_task):
-                with contextlib.suppress(OmniDaemonError):  # it may be in another state by now
-                    await order(doomed)
-            with contextlib.suppress(OmniDaemonError):
-                await sdk.wait_for_result(done, timeout=0.5)
-            await sdk.list_tasks(topic=SCRATCH)
-            await sdk.get_task(done)
-            await sdk.list_agents()
-            await sdk.metrics()
-            await sdk.topics()
-            await sdk.health()
-            for told in (await sdk.list_webhooks(topic=TOPIC, limit=1)).webhooks:
-                with contextlib.suppress(OmniDaemonError):  # it may be forgotten by now
-                    await sdk.redeliver_webhook(told.webhook_id)
-            await sdk.purge_topic(SCRATCH)
-            with contextlib.suppress(OmniDaemonError):  # nobody has registered it yet
-                await sdk.stop_agent(SCRATCH, AGENT)
-                await sdk.start_agent(SCRATCH, AGENT)
-                await sdk.remove_agent(SCRATCH, AGENT, force=True)  # the scratch worker may be alive
+            async with asyncio.TaskGroup() as visitors:
+                visitors.create_task(self._wait_in_vain())
+                visitors.create_task(self._give_orders())
         finally:
-            await sdk.close()
+            await self._sdk.close()
+
+    async def _wait_in_vain(self) -> None:
+        late = await self._sdk.publish_task(SCRATCH, None, delay=60)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(anext(self._sdk.events()), _LISTEN_SECONDS)
+        with contextlib.suppress(OmniDaemonError):  # it may be purged by now
+            await self._sdk.wait_for_result(late, timeout=_WAIT_SECONDS)
+
+    async def _give_orders(self) -> None:
+        """Publish, read, cancel, delete, requeue, stop, start, remove, drain: whoever has registered the scratch agent
+        before registers it again."""
+        sdk = self._sdk
+        doomed = await sdk.publish_task(SCRATCH, None, delay=60)
+        done = await sdk.publish_task(SCRATCH, None, idempotency_key=doomed)
+        await sdk.cancel_task(doomed)
+        for order in (sdk.requeue_task, sdk.delete_task):
+            with contextlib.suppress(OmniDaemonError):  # it may be in another state by now
+                await order(doomed)
+        with contextlib.suppress(OmniDaemonError):
+            await sdk.wait_for_result(done, timeout=0.5)
+        await sdk.list_tasks(topic=SCRATCH)
+        await sdk.get_task(done)
+        await sdk.metrics()
+        await sdk.topics()
+        await sdk.health()
+        for told in (await sdk.list_webhooks(topic=TOPIC, limit=1)).webhooks:
+            with contextlib.suppress(OmniDaemonError):  # it may be forgotten by now
+                await sdk.redeliver_webhook(told.webhook_id)
+        await sdk.purge_topic(SCRATCH)
+        await self._registered()
+        with contextlib.suppress(OmniDaemonError):  # its worker may have died before it registered it
+            await sdk.stop_agent(SCRATCH, AGENT)
+            await sdk.start_agent(SCRATCH, AGENT)
+            await sdk.remove_agent(SCRATCH, AGENT, force=True)  # the scratch worker may be alive
+        for worker in await sdk.list_workers():
+            if not worker.is_alive:  # those that live are needed
+                await sdk.drain_worker(worker.report.incarnation)
+
+    async def _registered(self) -> None:
+        """Wait until the worker has registered the scratch agent, for as long as a living one takes."""
+
+        async def look() -> bool:
+            return any(agent.topic == SCRATCH for agent in await self._sdk.list_agents())
+
+        with contextlib.suppress(AssertionError):
+            await eventually(look, within_seconds=_REGISTER_SECONDS)
 
     async def _publish_one(self, order: Mapping[str, Any]) -> None:
         item = order["item"]

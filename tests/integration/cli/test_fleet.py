@@ -112,6 +112,8 @@ def test_health_is_ok(omni):
         "agents": 0,
         "notes": [],
     }
+    assert omni("health").stderr == ""
+    assert "ok · bus and store answer" in omni.terminal("health").shown
 
 
 def test_health_says_what_is_not_well(direct):
@@ -132,7 +134,11 @@ def test_the_doctor_finds_tasks_that_nobody_runs(omni):
     omni.worker().close()
     waited = omni("task", "publish", "echo", "1", "--wait", "--timeout", "0")
     assert f"no worker runs its agent echo: omni run agents.py; looked in {omni.place}" in waited.stderr
-    assert "no worker runs the 3 agents" in omni("health").stdout
+    health = omni("health")
+    assert health.returncode == 0
+    assert "status\tdegraded\n" in health.stdout
+    assert "no worker runs the 3 agents" in health.stdout
+    assert "a closer look finds: 1 wrong, 2 weak; omni doctor tells of each" in health.stderr
     report = omni.json("doctor", code=1)
     assert report["ok"] is False
     wrong = [finding for finding in report["findings"] if finding["severity"] == "wrong"]

@@ -20,6 +20,7 @@ TASK_RESULT = {
     "started_at",
     "finished_at",
     "duration_seconds",
+    "next_attempt_at",
     "runs",
 }
 
@@ -52,7 +53,7 @@ def test_published_before_the_worker_it_is_run_afterwards(omni):
     waited = omni("task", "publish", "greet.user", '{"name": "Alice"}', "--wait", "--timeout", "50ms")
     assert (waited.returncode, waited.stdout) == (5, "")
     unheard = f"no agent has ever listened to greet.user; looked in {omni.place}"
-    assert f"is still queued after 0.05 s: {unheard}" in waited.stderr
+    assert f"is still queued after 50 ms: {unheard}" in waited.stderr
     assert "in the background" not in waited.stderr
     assert "omni task result " in waited.stderr
     task_id = waited.stderr.split("omni task result ")[1].strip()
@@ -128,12 +129,50 @@ def test_a_delayed_task_is_scheduled_and_can_be_cancelled(omni):
         assert receipt["status"] == "scheduled"
         task_id = receipt["task_id"]
         assert omni.json("task", "result", task_id)["status"] == "scheduled"
+        due = omni.json("task", "result", task_id)["next_attempt_at"]
+        assert due == omni.json("task", "show", task_id)["due_at"]
+        assert due in omni("task", "list").stdout
+        assert " · due in " in omni.terminal("task", "result", task_id).shown
         assert datetime.fromisoformat(omni.json("task", "show", task_id)["due_at"]) - datetime.now(UTC) < timedelta(
             hours=1
         )
         assert omni.json("task", "cancel", task_id) == {"task_id": task_id, "agent": None, "status": "cancelled"}
         assert omni("task", "cancel", task_id).returncode == 1
         assert omni("task", "result", task_id, "--wait").returncode == 1
+
+
+def test_a_retry_is_told_while_it_is_waited_for_and_later(omni):
+    """When it is tried again: a line for each change while somebody waits, in lists, on cards and in JSON."""
+    omni.worker(
+        content="""
+from omnidaemon import DeliveryPolicy, OmniDaemonSDK
+
+sdk = OmniDaemonSDK()
+
+
+@sdk.agent("fails", policy=DeliveryPolicy(max_attempts=3, backoff=240, jitter=0))
+async def failing(payload):
+    raise ValueError("not today")
+"""
+    )
+    waited = omni("task", "publish", "fails", "1", "--wait", "--timeout", "4s")
+    assert (waited.returncode, waited.stdout) == (5, ""), waited
+    assert "\nattempt 1 failed: ValueError: not today; again in " in waited.stderr
+    assert waited.stderr.count("attempt 1 failed") == 1
+    task_id = waited.stderr.split("omni task result ")[1].strip()
+    seen = omni.real_terminal("task", "result", task_id, "--wait", "--timeout", "4s").shown
+    assert "attempt 1 failed: ValueError: not today; again in 3 min" in seen
+
+    found = omni.json("task", "result", task_id)
+    assert found["status"] == "retrying"
+    due = found["next_attempt_at"]
+    assert timedelta() < datetime.fromisoformat(due) - datetime.now(UTC) < timedelta(minutes=10)
+    assert found["runs"][0]["next_attempt_at"] == due
+    assert f"next attempt\t{due}\n" in omni("task", "result", task_id).stdout
+    assert omni("task", "list").stdout.splitlines()[1].endswith(f"\t{due}")
+    for command in ("result", "show"):
+        assert "1 attempt · again in 3 min" in omni.terminal("task", command, task_id).shown
+    assert "in 3 min" in omni.terminal("task", "list").shown
 
 
 def test_payload_headers_and_key_arrive(omni):
@@ -153,7 +192,13 @@ def test_payload_headers_and_key_arrive(omni):
     omni("task", "cancel", task_id)
     delayed = ("task", "publish", "echo", "@payload.json", "--idempotency-key", "k", "--delay", "10s")
     assert omni.json(*delayed) == {"task_id": task_id, "status": "cancelled"}
-    assert f"published {task_id} on echo; it is cancelled" in omni.terminal(*delayed).shown
+    assert "published before under this key, " in omni(*delayed).stderr
+    seen = omni.terminal(*delayed).shown
+    assert ": it is cancelled, and no other task was published" in seen
+    assert f"{task_id} on echo is cancelled" in seen
+    new = omni.terminal(*delayed[:4], "--idempotency-key", "another", "--delay", "10s").shown
+    assert "on echo, due in 10 s" in new
+    assert "before" not in new
     assert omni("task", "publish", "echo", "2", "--idempotency-key", "k").returncode == 1
 
     piped = omni("task", "publish", "echo", "-", "--json", stdin="[1]")

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from tests.integration.cli.conftest import project
+from tests.integration.cli.test_through_api import CALLS
 from tests.integration.programs import OMNI
 
 # A command line, its exit code, and words that must be told.
@@ -100,6 +101,33 @@ def test_wrong_settings_are_told_with_what_to_do(direct, env, code, words):
     assert (done.returncode, done.stdout) == (code, ""), done
     assert not [word for word in words if word not in done.stderr], done.stderr
     assert "Traceback" not in done.stderr
+
+
+OF_OTHERS = {
+    name: arguments for name, (arguments, _) in CALLS.items() if name not in {"health", "doctor", "config show"}
+}
+OF_THE_BUS = {"task publish", "bus list", "bus purge"}
+
+
+@pytest.mark.parametrize("name", OF_OTHERS)
+def test_what_lives_in_one_process_is_not_looked_for_from_another(direct, name):
+    """A command that would find nothing in memory says so, instead of that there is nothing."""
+    arguments = [] if name == "bus watch" else OF_OTHERS[name]
+    done = direct(*name.split(), *arguments, EVENT_BUS_TYPE="memory", STORAGE_BACKEND="memory")
+    part = "bus" if name in OF_THE_BUS else "store"
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert f"the {part} 'memory' (from environment EVENT_BUS_TYPE) lives inside one process" in done.stderr
+
+
+def test_a_store_that_others_reach_is_looked_into_whatever_the_bus(direct):
+    """Runs of a memory bus outlive it there; to publish on it is refused all the same."""
+    env = {"EVENT_BUS_TYPE": "memory", "RESULT_STORE_TYPE": "sqlite"}
+    assert direct.json("task", "list", **env) == {"tasks": [], "cursor": None}
+    assert direct("task", "publish", "echo", "1", **env).returncode == 2
+    for command in ("health", "doctor"):
+        assert direct(command, EVENT_BUS_TYPE="memory").returncode == 0
+    shown = direct.json("config", "show", EVENT_BUS_TYPE="memory")
+    assert shown["RESULT_STORE_TYPE"] == {"value": "memory", "origin": "default"}
 
 
 def test_a_corrupt_file_is_told_and_left(direct):

@@ -15,7 +15,9 @@ from omnidaemon.testing.chaos.servers import free_port
 from tests.unit.docs.pages import Block, blocks
 
 _PATIENCE_SECONDS = 60.0
-_STEP = re.compile(r"^<!-- stop -->$", re.MULTILINE)
+_STEP = re.compile(r"^<!-- (stop|ended) -->$", re.MULTILINE)
+"""Where a page has the background command stopped, or says that it has ended."""
+
 _PLAYED = {"run", "start"}
 _USUAL_PORT = "8765"
 
@@ -65,11 +67,11 @@ class Theatre:
     def play(self, page: Path) -> None:
         """Everything that the page says, in its order."""
         text = page.read_text(encoding="utf-8")
-        stops = [text.count("\n", 0, match.start()) + 1 for match in _STEP.finditer(text)]
-        steps: list[tuple[int, Block | None]] = [(block.line, block) for block in blocks(page)]
-        for _, block in sorted(steps + [(line, None) for line in stops], key=lambda step: step[0]):
-            if block is None:
-                self.stop()
+        ends = [(text.count("\n", 0, match.start()) + 1, match[1]) for match in _STEP.finditer(text)]
+        steps: list[tuple[int, Block | str]] = [(block.line, block) for block in blocks(page)]
+        for _, block in sorted([*steps, *ends], key=lambda step: step[0]):
+            if isinstance(block, str):
+                self.stop(by_signal=block == "stop")
             elif block.mark.startswith("file="):
                 (self.folder / block.mark.removeprefix("file=")).write_text(block.text, encoding="utf-8")
             elif block.mark == "start":
@@ -117,11 +119,12 @@ class Theatre:
             assert time.monotonic() < deadline, self.words()
             time.sleep(0.02)  # between two looks
 
-    def stop(self) -> None:
-        """Ctrl-C for what runs in the background; it leaves in good order."""
+    def stop(self, *, by_signal: bool = True) -> None:
+        """Ctrl-C for what runs in the background, unless it ends by itself; it leaves in good order."""
         background, self._background = self._background, None
         if background is not None:
-            background.send_signal(signal.SIGINT)
+            if by_signal:
+                background.send_signal(signal.SIGINT)
             assert background.wait(_PATIENCE_SECONDS) == 0, self.words()
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ import uvicorn
 from omnidaemon import OmniDaemonSDK, load_settings
 from omnidaemon.api import create_app, start_api_server
 from omnidaemon.testing.chaos.servers import free_port
+from omnidaemon.testing.patience import eventually
 
 PATIENCE_SECONDS = 60
 
@@ -69,6 +70,17 @@ async def test_beside_running_agents(sdk, port):
         slowest, status = await begun
         assert status == "running"
         assert slowest < 1.0
+
+
+async def test_a_webhook_orders_nothing(sdk, port):
+    """A payload that somebody else wrote may name this server: what follows it is refused, and its log says so."""
+    async with sdk, serving(sdk, port) as url:
+        await answer(url)
+        task_id = await sdk.publish_task("blocks", 0, webhook=f"{url}/agents/stop")
+        await sdk.wait_for_result(task_id, timeout=PATIENCE_SECONDS)
+        page = await eventually(sdk.list_webhooks, lambda page: bool(page.webhooks[0].attempts), PATIENCE_SECONDS)
+        assert [attempt.status_code for attempt in page.webhooks[0].attempts] == [403]
+        assert [agent.status for agent in await sdk.list_agents()] == ["running"]
 
 
 def _blocked_meanwhile(url):

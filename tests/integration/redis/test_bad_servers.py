@@ -12,6 +12,7 @@ from tests.servers.backends import backends_in
 from tests.servers.redis_servers import PrivateRedis, binary
 from tests.servers.workshop import Workshop
 
+WRONG_USE = 2
 UNREACHABLE = 4
 PUBLISH = ("task", "publish", "greet.user")
 
@@ -41,7 +42,12 @@ def listed(shell):
 def test_a_server_that_is_away(private_redis, used):
     """Told with its address; what was confirmed is there when it is back."""
     private_redis.stop(signal.SIGKILL)
-    used.refuses(UNREACHABLE, "is the server running, and REDIS_URL right?", *PUBLISH, "1")
+    used.refuses(
+        UNREACHABLE,
+        "it cannot be reached (connection refused); is the server running, and REDIS_URL right?",
+        *PUBLISH,
+        "1",
+    )
     used.refuses(UNREACHABLE, f"127.0.0.1:{private_redis.port}", "task", "list")
     private_redis.start()
     assert listed(used) == 1
@@ -97,4 +103,5 @@ def test_a_replica(private_redis, used, tmp_path):
 
 
 def test_an_address_of_nothing(used):
-    used.refuses(UNREACHABLE, "this is no address of a Redis server", *PUBLISH, "1", REDIS_URL="http://127.0.0.1")
+    for url in ("http://127.0.0.1", "foo", "redis://127.0.0.1:port"):
+        used.refuses(WRONG_USE, f"REDIS_URL='{url}' (from environment REDIS_URL)", *PUBLISH, "1", REDIS_URL=url)

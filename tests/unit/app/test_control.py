@@ -132,6 +132,33 @@ async def test_purging_drops_what_waits_and_nothing_else(shop: Workshop):
     assert shop.state(waiting[0], "heir") == shop.state(waiting[0]) in {None, "cancelled"}
 
 
+async def test_a_step_of_purging_is_bounded(shop: Workshop, monkeypatch: pytest.MonkeyPatch):
+    """By a number of tasks, newest first, and by the time that the store takes; the cursors lead to all of them."""
+    tasks = [await shop.publish("x") for _ in range(120)]
+
+    async def cancelled() -> int:
+        results = [await shop.queries.result(task_id) for task_id in tasks]
+        return sum(result is not None and result.status == "cancelled" for result in results)
+
+    first = await shop.control.purge_step(TOPIC, limit=30)
+    assert (first.deliveries, await cancelled()) == (120, 30), "the bus at once, the tasks in steps"
+    find = shop.storage.queries.find
+
+    async def slowly(*args):
+        shop.clock.advance(11.0)
+        return await find(*args)
+
+    monkeypatch.setattr(shop.storage.queries, "find", slowly)
+    second = await shop.control.purge_step(TOPIC, first.cursor, 80)
+    assert (second.deliveries, await cancelled()) == (0, 80)
+    late = await shop.publish("x")
+    last = await shop.control.purge_step(TOPIC, second.cursor)
+    assert (last.deliveries, last.cursor, await cancelled()) == (0, None, 120)
+    found = await shop.queries.result(late)
+    assert found is not None
+    assert found.status == "queued", "what came in after the first step"
+
+
 # --- hearing of it ----------------------------------------------------------------------------------------------------
 
 

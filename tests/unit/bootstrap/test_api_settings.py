@@ -58,6 +58,24 @@ def test_what_is_no_key(text):
     assert "at least 32 characters" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "flaw"),
+    [
+        (SECRET[:31], "its secret has 31 of 32 characters"),
+        (f"ci:{SECRET}", "it has 2 parts with colons between them, not one or three"),
+        (f"a:read:{SECRET}:x", "it has 4 parts"),
+        (f"ci:read+fly:{SECRET}", "its scopes, the second part"),
+        (f"c/i:read:{SECRET}", "its name, the first part"),
+        (SECRET + "ü", "its secret has characters that are not printable ASCII"),
+    ],
+)
+def test_which_part_of_which_key_is_wrong_is_told(text, flaw):
+    """By their places, without a word of them."""
+    with pytest.raises(InvalidSetting, match=rf"; key 2 is none, {flaw}") as caught:
+        made(api_keys=[SECRET, text])
+    assert text not in str(caught.value)
+
+
 def test_keys_are_kept_as_hashes():
     """Nothing of their text is anywhere in the settings."""
     settings = made(api_keys=f"ci:read:{SECRET}, {SECRET}2", api_key=SECRET)

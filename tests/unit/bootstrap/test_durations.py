@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from omnidaemon.bootstrap.durations import parse_duration
+from omnidaemon.bootstrap.durations import parse_duration, setting_of
 from omnidaemon.domain.errors import InvalidValue
 
 
@@ -46,3 +46,20 @@ def test_what_is_no_duration_is_an_invalid_value(written):
     with pytest.raises(InvalidValue, match=r"delay is .*, expected a duration such as 90, 90s") as caught:
         parse_duration(written, "delay")
     assert caught.value.name == "delay"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(0, "0s"), (86400, "1d"), (365 * 86400, "365d"), (5400, "90m"), (129600, "36h"), (90, "90s"), (0.5, "500ms")],
+)
+def test_a_setting_is_written_in_its_largest_whole_unit(seconds, written):
+    """And can be read again."""
+    assert setting_of(timedelta(seconds=seconds)) == written
+    assert parse_duration(written) == timedelta(seconds=seconds)
+
+
+def test_a_setting_of_microseconds_can_be_read_again():
+    """As seconds, since there is no smaller unit."""
+    duration = timedelta(seconds=1, microseconds=1)
+    assert setting_of(duration) == "1.000001s"
+    assert parse_duration(setting_of(duration)) == duration

@@ -8,7 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from redis.asyncio import ConnectionPool
 
+from omnidaemon.adapters.redis.connection import DEFAULT_URL
+from omnidaemon.bootstrap.server_addresses import addresses_of
 from omnidaemon.domain.errors import InvalidSetting, UnknownBackend, UnknownSetting
 
 
@@ -255,3 +258,49 @@ def test_other_systems_have_other_places(load, monkeypatch, tmp_path, platform, 
     """macOS and Windows keep data where their users expect it."""
     monkeypatch.setattr("sys.platform", platform)
     assert load().data_dir == tmp_path / expected
+
+
+@pytest.mark.parametrize("slip", ["REDIS_UR", "REDIS_ULR", "REDIS_URLL", "REDISURL", "REDIS_URI", "redis_url"])
+def test_a_slip_in_the_address_of_a_server_that_is_used_is_unknown(load, slip):
+    """The default would be used in its place; in the environment and in files."""
+    with pytest.raises(UnknownSetting, match=rf"'{slip}' in environment; did you mean REDIS_URL\?"):
+        load(EVENT_BUS_TYPE="redis", **{slip: "redis://host"})
+    with pytest.raises(UnknownSetting, match=rf"'{slip}' in \.env .*; did you mean REDIS_URL\?"):
+        load(EVENT_BUS_TYPE="redis", env=f"{slip}=redis://host")
+
+
+@pytest.mark.parametrize("name", ["REDIS_HOST", "REDIS_URL_2", "REDIS_TLS_URL", "CELERY_REDIS_URL", "RQ_REDIS_URL"])
+def test_addresses_of_other_programs_are_nobodys_slips(load, name):
+    """However like ours they are named; nor is a slip where the address is given, or no such server used."""
+    assert load(EVENT_BUS_TYPE="redis", **{name: "x"}).event_bus_type == "redis"
+    assert load(EVENT_BUS_TYPE="redis", REDIS_URL="redis://host", REDIS_URI="x").option("REDIS_URL") == "redis://host"
+    assert load(REDIS_URI="x").event_bus_type == "sqlite"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("foo", "foo"),
+        ("http://me:word@host", "http://host"),
+        ("me:word@host", "***@host"),
+        ("redis://host:port", "redis://host:port"),
+        ("redis://host:99999", "redis://host:99999"),
+    ],
+)
+def test_an_address_that_can_be_none_is_refused(load, url, shown):
+    """As any other setting is, where such a server is used; without its password."""
+    with pytest.raises(
+        InvalidSetting, match=r"\(from environment REDIS_URL\): expected a URL such as redis://"
+    ) as caught:
+        load(EVENT_BUS_TYPE="redis", REDIS_URL=url)
+    assert (caught.value.name, caught.value.value) == ("REDIS_URL", shown)
+    assert load(REDIS_URL=url).event_bus_type == "sqlite"
+
+
+def test_addresses_of_servers_are_as_their_adapters_read_them(load):
+    """The default is theirs, and each scheme one that they know."""
+    (address,) = addresses_of(["redis_stream", "redis"])
+    assert address.default == DEFAULT_URL
+    for url in (DEFAULT_URL, "rediss://me:word@host:6380/1", "unix:///run/redis.sock?db=1"):
+        assert load(EVENT_BUS_TYPE="redis", REDIS_URL=url).option(address.variable) == url
+        ConnectionPool.from_url(url)

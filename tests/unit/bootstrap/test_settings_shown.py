@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from omnidaemon.adapters.redis.connection import DEFAULT_URL
 from omnidaemon.bootstrap.settings import Settings, without_secrets
 from omnidaemon.domain.errors import InvalidSetting
 
@@ -36,7 +37,7 @@ def test_what_is_shown_has_origins_and_no_secrets(load, tmp_path):
     file = f"omnidaemon.toml ({tmp_path / 'omnidaemon.toml'})"
     assert list(rows)[:2] == ["EVENT_BUS_TYPE", "RESULT_STORE_TYPE"]
     assert rows["OMNIDAEMON_NAMESPACE"] == ("x", file)
-    assert rows["OMNIDAEMON_RESULT_TTL"] == ("5400s", "environment OMNIDAEMON_RESULT_TTL")
+    assert rows["OMNIDAEMON_RESULT_TTL"] == ("90m", "environment OMNIDAEMON_RESULT_TTL")
     assert rows["OMNIDAEMON_DEAD_LETTER_TTL"] == ("none", "default")
     assert rows["OMNIDAEMON_ALLOW_MISMATCH"] == ("false", "default")
     assert rows["OMNIDAEMON_DRAIN_SECONDS"] == ("30", "default")
@@ -44,6 +45,19 @@ def test_what_is_shown_has_origins_and_no_secrets(load, tmp_path):
     assert rows["ACME_API_KEY"] == ("***", file)
     assert rows["NATS_URL"] == ("nats://host:4222", "environment NATS_URL")
     assert not {"HISTFILE", "HOME", "ACME_NONE"} & set(rows)
+
+
+@pytest.mark.parametrize("chosen", [{"EVENT_BUS_TYPE": "redis"}, {"RESULT_STORE_TYPE": "redis"}])
+def test_the_address_of_a_server_that_is_used_is_shown(load, chosen):
+    """With where it came from, its default too, and without its password; not where no such server is used."""
+
+    def shown(**env):
+        return {row.name: (row.value, row.origin) for row in load(OMNIDAEMON_ALLOW_MISMATCH="true", **env).shown()}
+
+    given = "redis://me:word@host:1/0"
+    assert shown(**chosen)["REDIS_URL"] == (DEFAULT_URL, "default")
+    assert shown(**chosen, REDIS_URL=given)["REDIS_URL"] == ("redis://host:1/0", "environment REDIS_URL")
+    assert "REDIS_URL" not in shown(REDIS_URL=given)
 
 
 @pytest.mark.parametrize("url", ["redis://:p%40ss@host/0", "redis://u:p@s/s@host/0", "nats://u:p@host/0"])

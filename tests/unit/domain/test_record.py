@@ -41,7 +41,7 @@ def test_runs_that_are_told_to_have_ended_take_their_places():
     ("found", "status"),
     [
         (record(), Status.QUEUED),
-        (record(is_scheduled=True), Status.SCHEDULED),
+        (record(scheduled_for=LATER.at), Status.SCHEDULED),
         (record(is_cancelled=True), Status.CANCELLED),
         (record(S.SUCCEEDED), Status.QUEUED),
         (record(S.SUCCEEDED, is_cancelled=True), Status.SUCCEEDED),
@@ -55,7 +55,7 @@ def test_runs_that_are_told_to_have_ended_take_their_places():
         (record(S.SUCCEEDED, S.DEAD, S.CANCELLED), Status.DEAD),
         (record(S.SUCCEEDED, S.CANCELLED, S.SKIPPED), Status.CANCELLED),
         (record(S.SUCCEEDED, S.SKIPPED), Status.SKIPPED),
-        (record(S.RUNNING, is_scheduled=True), Status.RUNNING),
+        (record(S.RUNNING, scheduled_for=LATER.at), Status.RUNNING),
     ],
 )
 def test_status_is_over_all_agents(found, status):
@@ -76,7 +76,7 @@ def test_status_is_over_all_agents(found, status):
         (record(S.DEAD), {"agent": "nobody"}, False),
         (record(S.DEAD, S.DEAD), {"status": Status.QUEUED}, False),
         (record(agents=()), {"status": Status.QUEUED}, True),
-        (record(is_scheduled=True), {"status": Status.SCHEDULED}, True),
+        (record(scheduled_for=LATER.at), {"status": Status.SCHEDULED}, True),
         (record(is_cancelled=True, agents=()), {"status": Status.CANCELLED}, True),
     ],
 )
@@ -103,7 +103,7 @@ def test_cancel_ends_flags_and_marks():
 
 def test_cancel_of_a_task_that_nobody_knows_yet_leaves_a_mark():
     """And a line in the journal; a scheduled one leaves the schedule."""
-    changes = record(agents=(), is_scheduled=True).cancel(None, LATER)
+    changes = record(agents=(), scheduled_for=LATER.at).cancel(None, LATER)
     assert (changes.runs, changes.cancel_marks, changes.unscheduled) == ((), {"t1": True}, ("t1",))
     assert [(event.kind, event.agent) for event in changes.events] == [("cancelled", None)]
 
@@ -169,7 +169,7 @@ def test_answer_needs_a_run_without_that_answer():
 
 def test_delete_forgets_the_task_and_buries_it():
     """With all of its runs, schedule and all."""
-    changes = record(S.DEAD, S.QUEUED, is_scheduled=True).delete(None, LATER)
+    changes = record(S.DEAD, S.QUEUED, scheduled_for=LATER.at).delete(None, LATER)
     assert (changes.deleted, changes.tombstones, changes.unscheduled) == (("t1",), (("t1", ""),), ("t1",))
     assert [(event.kind, event.agent) for event in changes.events] == [("deleted", None)]
 

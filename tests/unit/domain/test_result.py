@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.record import TaskRecord
-from omnidaemon.domain.result import TaskResult, readable_seconds
+from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import RunState, Status
 from tests.unit.domain.samples import ERROR, LOGGER, NOW, later, run, task
 
@@ -39,11 +40,33 @@ def test_attempts_and_error_are_those_so_far(state, attempts, has_error):
     assert (found.attempts, found.error is not None, found.is_end) == (attempts, has_error, state.is_end)
 
 
-@pytest.mark.parametrize(("is_scheduled", "status"), [(False, Status.QUEUED), (True, Status.SCHEDULED)])
-def test_task_that_nobody_began_waits(is_scheduled, status):
+@pytest.mark.parametrize(("scheduled_for", "status"), [(None, Status.QUEUED), (NOW.at, Status.SCHEDULED)])
+def test_task_that_nobody_began_waits(scheduled_for, status):
     """For its time, or for a worker."""
-    found = of(is_scheduled=is_scheduled)
+    found = of(scheduled_for=scheduled_for)
     assert (found.status, found.agent, found.attempts, found.result) == (status, "greeter", 0, None)
+
+
+def test_the_next_attempt_is_told_of_what_waits_for_its_time():
+    """When a retry is due, and when a scheduled task is; of several agents the first; of nothing else."""
+    retried, later_one = run(S.RETRYING, due_at=later(5).at), run(S.RETRYING, subscription=LOGGER, due_at=later(9).at)
+    assert of(retried).next_attempt_at == later(5).at
+    whole = of(later_one, retried, agents=("greeter", "logger"))
+    assert (whole.next_attempt_at, [each.next_attempt_at for each in whole.runs]) == (
+        later(5).at,
+        [later(5).at, later(9).at],
+    )
+    record = TaskRecord(
+        task=task(due_at=later(7).at), created_at=NOW.at, agents=("greeter",), scheduled_for=later(7).at
+    )
+    for agents in ((), ("greeter",), ("greeter", "logger")):
+        found = TaskResult.of(attrs.evolve(record, agents=agents), None, json.loads)
+        assert [found.next_attempt_at, *(each.next_attempt_at for each in found.runs)] == [later(7).at] * (
+            1 + len(agents)
+        )
+    for state in set(S) - {S.RETRYING}:
+        assert of(run(state, due_at=later(5).at)).next_attempt_at is None
+    assert TaskResult.of(attrs.evolve(record, scheduled_for=None), None, json.loads).next_attempt_at is None
 
 
 def test_cancelled_task_that_nobody_began_is_cancelled():
@@ -113,11 +136,3 @@ def test_result_of_several_agents_prints_each():
     assert lines[0].startswith("task t1 on greet.user: dead (2 agents, 3 attempts")
     assert lines[1].startswith("  task t1 on greet.user: succeeded (agent greeter")
     assert lines[-1] == "  ValueError: boom"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.0005, "0.5 ms"), (0.25, "250 ms"), (1.0, "1 s"), (119.4, "119 s"), (150, "2.5 min")]
-)
-def test_duration_is_in_the_unit_that_suits_it(seconds, text):
-    """Milliseconds, seconds or minutes."""
-    assert readable_seconds(seconds) == text

@@ -60,6 +60,7 @@ runs = st.builds(
     started_at=st.none() | moments,
     finished_at=st.none() | moments,
     duration_seconds=st.none() | seconds,
+    next_attempt_at=st.none() | moments,
 )
 results = st.builds(lambda whole, parts: attrs.evolve(whole, runs=tuple(parts)), runs, st.lists(runs, max_size=3))
 events = st.builds(

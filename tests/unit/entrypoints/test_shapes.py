@@ -55,6 +55,7 @@ def dead_result():
         created_at=AT,
         finished_at=AT,
         duration_seconds=0.5,
+        next_attempt_at=None,
         runs=(run,),
     )
 
@@ -94,6 +95,7 @@ def test_a_task_result_has_all_of_its_attributes():
         "started_at": None,
         "finished_at": ISO,
         "duration_seconds": 0.5,
+        "next_attempt_at": None,
     }
     assert [run["agent"] for run in runs] == ["greeter"]
     assert "runs" not in runs[0]

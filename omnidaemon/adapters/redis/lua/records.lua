@@ -1,6 +1,6 @@
 -- All that is kept of some tasks. KEYS[1]: the namespace's prefix. ARGV: the agents' revision known, task ids.
 -- Answers {seconds, microseconds, revision of the agents, the agents where the revision is another, for each known task
--- {id, is scheduled, its fields, the leases of its running runs by agent}}.
+-- {id, when it is due where it is scheduled, else an empty text, its fields, the leases of its running runs by agent}}.
 local P = KEYS[1]
 local time = redis.call('TIME')
 local records = {}
@@ -19,7 +19,7 @@ for at = 2, #ARGV do
                 leases[#leases + 1] = lease_of(agent .. '/' .. id)
             end
         end
-        local scheduled = redis.call('ZSCORE', P .. 'schedules', id) and 1 or 0
+        local scheduled = redis.call('ZSCORE', P .. 'schedules', id) or ''
         records[#records + 1] = {id, scheduled, fields, leases}
     end
 end

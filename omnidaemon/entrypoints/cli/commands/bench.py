@@ -7,6 +7,7 @@ from typing import Annotated
 import attrs
 from cyclopts import Parameter
 
+from omnidaemon.domain.durations import plain_number
 from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.entrypoints.cli.options import Json
 from omnidaemon.entrypoints.cli.screen import note, screen
@@ -16,6 +17,8 @@ _FEWEST, _MOST = 20, 100_000
 _MOST_SLOTS = 10_000
 _TASKS_PER_SLOT = 10
 """When there are fewer, most of them run at once, and nothing is seen of how fast they follow one another."""
+_WHOLE = 100
+"""From here on nobody wants to see fractions."""
 
 Tasks = Annotated[
     int,
@@ -59,4 +62,4 @@ async def bench(*, tasks: Tasks = 10_000, slots: Slots = 100, as_json: Json = Fa
 def _cell(value: float | None) -> Cell:
     if value is None:
         return Cell(text="", shown="too few tasks to tell")
-    return Cell(text=f"{value:.6g}", shown=f"{value:,.4g}")
+    return Cell(text=plain_number(value), shown=f"{value:,.0f}" if value >= _WHOLE else f"{value:.3g}")

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections import Counter
+
+from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import fleet_views
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Json
-from omnidaemon.entrypoints.cli.screen import screen
-from omnidaemon.entrypoints.cli.session import session
+from omnidaemon.entrypoints.cli.screen import note, screen
+from omnidaemon.entrypoints.cli.session import Session, session
+from omnidaemon.entrypoints.diagnosis import Severity
+
+_PATIENCE_SECONDS = 5.0
 
 
 async def health(*, as_json: Json = False) -> ExitCode:
-    """Say whether bus and store answer, and what is lossy or degraded. Exit 4 when they do not."""
-    async with session() as opened:
+    """Say whether bus and store answer, and what is lossy or degraded. Exit 4 when they do not.
+
+    Whether each agent gets on, clocks agree and servers are well set is for `omni doctor` to say; health points to it
+    when it has something to tell.
+    """
+    async with session(needs=None) as opened:
         state = await opened.health()
-    screen(as_json=as_json).show(shapes.health(state), fleet_views.health_card(state))
-    return ExitCode.UNREACHABLE if state.status == "unavailable" else ExitCode.DONE
+        screen(as_json=as_json).show(shapes.health(state), fleet_views.health_card(state))
+        if state.status == "unavailable":
+            return ExitCode.UNREACHABLE
+        await _point_to_the_doctor(opened)
+    return ExitCode.DONE
+
+
+async def _point_to_the_doctor(opened: Session) -> None:
+    with contextlib.suppress(OmniDaemonError, TimeoutError):  # it was asked how it is, not for a check-up
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            found = Counter(finding.severity for finding in await opened.findings())
+        told = [f"{found[severity]} {severity}" for severity in (Severity.WRONG, Severity.WEAK) if found[severity]]
+        if told:
+            note(f"a closer look finds: {', '.join(told)}; omni doctor tells of each, and what to do")

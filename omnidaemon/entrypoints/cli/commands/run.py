@@ -13,6 +13,8 @@ from cyclopts import Parameter
 
 from omnidaemon.domain.errors import AgentFileError, InvalidValue
 from omnidaemon.entrypoints.cli.banner import print_banner
+from omnidaemon.entrypoints.cli.screen import note
+from omnidaemon.entrypoints.open_files import allow_all_open_files
 
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.http.serve_options import ServeOptions
@@ -51,6 +53,7 @@ def run(
     if not 1 <= processes <= _MOST_PROCESSES:
         raise InvalidValue("--processes", processes, f"1 to {_MOST_PROCESSES}")
     options = serve_options(api, api_host, api_port)
+    allow_all_open_files()
     if lifeline is not None:
         return _serve(target, options, lifeline)
     print_banner(sys.stderr)
@@ -73,13 +76,16 @@ def _serve(target: str, options: ServeOptions, lifeline: int | None) -> int:
     from omnidaemon.entrypoints.loading import load_sdks
     from omnidaemon.entrypoints.serving import run_sdks
 
+    sdks = load_sdks(target)
+    if len(sdks) > 1:
+        note(f"{target} has {len(sdks)} SDK objects with agents: all of them are run; omni run {target}:NAME runs one")
     if lifeline is None:
-        run_sdks(load_sdks(target), api=options)
+        run_sdks(sdks, api=options)
         return 0
     from omnidaemon.entrypoints.cli.processes import Lifeline
 
     line = Lifeline(lifeline)
-    run_sdks(load_sdks(target), on_ready=line.say_ready, on_drained=line.say_drained, api=options)
+    run_sdks(sdks, on_ready=line.say_ready, on_drained=line.say_drained, api=options)
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import attrs
 from cyclopts import Parameter
 
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import OmniDaemonError, TaskNotFound, WaitTimedOut, WrongState
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
@@ -16,11 +17,12 @@ from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import options, payloads, task_views
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Agent, Cursor, Json, Limit, TaskId, Timeout, Topic, Wait
+from omnidaemon.entrypoints.cli.progress import told_meanwhile
 from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
-from omnidaemon.entrypoints.publication import published_status
-from omnidaemon.entrypoints.time_texts import duration_text, relative_time
+from omnidaemon.entrypoints.publication import keyed_task, published_status
+from omnidaemon.entrypoints.time_texts import relative_time
 from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
 
 _Header = Annotated[
@@ -61,8 +63,8 @@ async def publish(
     pause = None if delay is None else options.seconds("--delay", delay)
     due = None if due_at is None else options.instant("--due-at", due_at)
     answer = screen(as_json=as_json)
-    async with session() as opened:
-        await opened.check_reach()
+    began = datetime.now(UTC)
+    async with session(needs="bus") as opened:
         task_id = await opened.client.publish_task(
             topic,
             value,
@@ -74,15 +76,19 @@ async def publish(
             headers=options.headers(header or ()),
         )
         await _say_where(opened, topic, task_id)
+        keyed = await keyed_task(opened.client, task_id, has_key=idempotency_key is not None)
+        earlier = keyed if keyed is not None and keyed.created_at < began - opened.clock_doubt else None
+        if earlier is not None:
+            before = relative_time(earlier.created_at, began)
+            note(f"published before under this key, {before}: it is {earlier.status}, and no other task was published")
         if wait:
             return await _await_result(opened, answer, task_id, limit, agent=None)
-        is_delayed, has_key = pause is not None or due is not None, idempotency_key is not None
-        status = await published_status(opened.client, task_id, is_delayed=is_delayed, has_key=has_key)
+    status = published_status(keyed, is_delayed=pause is not None or due is not None)
     # The task that a key stands for may be an earlier one, with a time of its own.
-    how = f"; it is {status}" if has_key else _due_later(pause, due)
+    new = f"published {task_id} on {topic}{_due_later(pause, due)}"
     # Into a pipe goes the id alone: `id=$(omni task publish …)`.
-    told = Lines(lines=(Cell(text=task_id, shown=f"published {task_id} on {topic}{how}"),))
-    answer.show(shapes.receipt(task_id, status), told)
+    told = Cell(text=task_id, shown=f"{task_id} on {topic} is {status}" if earlier else new)
+    answer.show(shapes.receipt(task_id, status), Lines(lines=(told,)))
     return ExitCode.DONE
 
 
@@ -110,13 +116,15 @@ class NotTakenUp(WaitTimedOut):
     reason: str
 
     def __str__(self) -> str:
-        return f"task {self.task_id} is still {self.status} after {self.timeout_seconds:g} s: {self.reason}"
+        waited = duration_text(self.timeout_seconds)
+        return f"task {self.task_id} is still {self.status} after {waited}: {self.reason}"
 
 
 async def _await_result(opened: Session, answer: Screen, task_id: str, limit: float, agent: str | None) -> ExitCode:
     try:
-        with answer.waiting("waiting for the result; Ctrl-C leaves the task to itself"):
-            result = await opened.client.wait_for_result(task_id, timeout=limit, agent=agent)
+        with answer.waiting("waiting for the result; Ctrl-C leaves the task to itself") as tell:
+            async with told_meanwhile(tell, opened.client, task_id, agent):
+                result = await opened.client.wait_for_result(task_id, timeout=limit, agent=agent)
     except WaitTimedOut as error:
         raise await _explained(opened, error, agent) from error
     answer.show(shapes.task_result(result), *task_views.result_views(result))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Query
 
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import dead_letters as bulk
@@ -11,8 +14,11 @@ from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.dead_letters import BulkResult
 from omnidaemon.entrypoints.http import schemas
 from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, Serving, Topic, problems, router
-from omnidaemon.entrypoints.http.schemas import ChosenDeadLetters
+from omnidaemon.entrypoints.http.schemas import Absent, ChosenDeadLetters, CursorText
 from omnidaemon.entrypoints.shapes import Shape
+
+StepCursor = Annotated[CursorText | Absent, Query(description="The `cursor` of the answer before, to go on.")]
+StepLimit = Annotated[int, Query(ge=1, le=bulk.MOST_TASKS, description="Cancel at most so many tasks.")]
 
 dead_letters = router("dead letters")
 topics = router("topics")
@@ -55,6 +61,8 @@ async def list_topics(client: Serving) -> list[Shape]:
 
 
 @topics.post("/topics/{topic}/purge", response_model=schemas.Purged, responses=problems())
-async def purge_topic(client: Serving, topic: Topic) -> Shape:
-    """Drop what waits on a topic for all of its agents; what they have begun goes on."""
-    return shapes.purged(await client.purge_topic(topic))
+async def purge_topic(client: Serving, topic: Topic, cursor: StepCursor = None, limit: StepLimit = 500) -> Shape:
+    """Drop what waits on a topic for all of its agents; what they have begun goes on. The bus is emptied by the first
+    request. Each request then cancels so many of the tasks as `limit` says and some seconds allow, the newest first:
+    while the answer has a `cursor`, ask again with it."""
+    return shapes.purge_step(await (await client.runtime()).control.purge_step(topic, cursor, limit))

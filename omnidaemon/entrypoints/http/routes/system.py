@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from omnidaemon.entrypoints import checkup, shapes
 from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.problems import OPENAPI_PATH
 from omnidaemon.entrypoints.http.prometheus import JSON, exposition, wants_text
 from omnidaemon.entrypoints.http.routing import InForce, Serving, problems, router
 from omnidaemon.entrypoints.shapes import Shape
@@ -18,6 +19,18 @@ system = router("system")
 
 _AWAY = HTTPStatus.SERVICE_UNAVAILABLE
 _VARIES = {"Vary": "Accept"}
+
+
+@system.get("/", response_model=schemas.About, responses=problems())
+async def get_about(request: Request) -> Shape:
+    """What answers here, and where to look further."""
+    prefix = request.scope.get("root_path", "")
+    return {
+        "name": request.app.title,
+        "version": request.app.version,
+        "openapi": f"{prefix}{OPENAPI_PATH}",
+        "health": f"{prefix}/health",
+    }
 
 
 @system.get(
@@ -85,7 +98,7 @@ async def get_doctor(client: Serving, settings: InForce) -> Shape:
     return shapes.checkup(await checkup.examine(client, settings))
 
 
-@system.get("/openapi.json", include_in_schema=False)
+@system.get(OPENAPI_PATH, include_in_schema=False)
 async def get_openapi(request: Request) -> JSONResponse:
     """What the API says of itself."""
     document: dict[str, Any] = request.app.openapi()

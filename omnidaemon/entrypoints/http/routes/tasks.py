@@ -13,10 +13,11 @@ from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.audience import Audience
 from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
 from omnidaemon.entrypoints.http.schemas import Absent, Name, NewTask, Text
 from omnidaemon.entrypoints.http.wait_limit import WaitLimit
-from omnidaemon.entrypoints.publication import published_status
+from omnidaemon.entrypoints.publication import keyed_task, published_status
 from omnidaemon.entrypoints.shapes import Shape
 
 tasks = router("tasks")
@@ -50,17 +51,27 @@ def _waits(request: Request) -> WaitLimit:
     return waits
 
 
+def _audience(request: Request) -> Audience:
+    audience: Audience = request.app.state.audience
+    return audience
+
+
 Waits = Annotated[WaitLimit, Depends(_waits)]
+Listeners = Annotated[Audience, Depends(_audience)]
 
 
 @tasks.post(
     "/tasks",
     status_code=HTTPStatus.ACCEPTED,
     response_model=schemas.Receipt,
+    response_model_exclude_none=True,
     responses=problems(409, 413),
 )
-async def publish_task(client: Serving, task: NewTask, idempotency_key: IdempotencyKey = None) -> Shape:
-    """Publish a task: every agent of the topic gets it. Answered once the bus has confirmed it."""
+async def publish_task(
+    client: Serving, audience: Listeners, task: NewTask, idempotency_key: IdempotencyKey = None
+) -> Shape:
+    """Publish a task: every agent of the topic gets it. Answered once the bus has confirmed it; with a `warning` where
+    no agent has ever listened to the topic, for which the task waits then."""
     key = task.idempotency_key or idempotency_key
     if idempotency_key not in (None, key):
         raise InvalidValue("Idempotency-Key", idempotency_key, "the same as idempotency_key in the body")
@@ -77,9 +88,9 @@ async def publish_task(client: Serving, task: NewTask, idempotency_key: Idempote
         reply_to=task.reply_to,
     )
     is_delayed = task.delay is not None or task.due_at is not None
-    return shapes.receipt(
-        task_id, await published_status(client, task_id, is_delayed=is_delayed, has_key=key is not None)
-    )
+    keyed = await keyed_task(client, task_id, has_key=key is not None)
+    receipt = shapes.receipt(task_id, published_status(keyed, is_delayed=is_delayed))
+    return {**receipt, "warning": await audience.lack(task.topic)}
 
 
 @tasks.get("/tasks", response_model=schemas.TaskPage, responses=problems())

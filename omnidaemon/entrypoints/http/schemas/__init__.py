@@ -3,7 +3,17 @@
 from omnidaemon.entrypoints.http.schemas.fleet import Agent, Moved, Purged, Topic, Worker, WorkersAgent
 from omnidaemon.entrypoints.http.schemas.inputs import ChosenDeadLetters, NewTask
 from omnidaemon.entrypoints.http.schemas.kinds import NAME_PATTERN, Absent, CursorText, Name, Pattern, Position, Text
-from omnidaemon.entrypoints.http.schemas.system import Checkup, Counted, Finding, Flaw, Health, Probe, Problem, Setting
+from omnidaemon.entrypoints.http.schemas.system import (
+    About,
+    Checkup,
+    Counted,
+    Finding,
+    Flaw,
+    Health,
+    Probe,
+    Problem,
+    Setting,
+)
 from omnidaemon.entrypoints.http.schemas.tasks import (
     AttemptError,
     DeadLettersDone,
@@ -23,6 +33,7 @@ from omnidaemon.entrypoints.http.schemas.webhooks import Redelivered, SendAttemp
 
 __all__ = [
     "NAME_PATTERN",
+    "About",
     "Absent",
     "Agent",
     "AttemptError",

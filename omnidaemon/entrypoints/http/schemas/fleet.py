@@ -59,6 +59,7 @@ class Topic(Output):
 
 
 class Purged(Output):
-    """How many deliveries were dropped."""
+    """How many deliveries were dropped. `cursor` goes on with the rest, and is null when there is none."""
 
     purged: int
+    cursor: str | None

@@ -7,6 +7,15 @@ from typing import Any, Literal
 from omnidaemon.entrypoints.http.schemas.kinds import Output
 
 
+class About(Output):
+    """What answers here: its version, and the paths of its OpenAPI document and its health."""
+
+    name: str
+    version: str
+    openapi: str
+    health: str
+
+
 class Health(Output):
     """Whether it can work, and in `notes` what is lossy or degraded."""
 

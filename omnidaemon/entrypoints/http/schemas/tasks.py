@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Output, ShownTime
 
@@ -12,6 +14,7 @@ class Receipt(Output):
 
     task_id: str
     status: Status
+    warning: str | None = Field(None, description="Left out, or why nobody takes the task up: no agent of the topic.")
 
 
 class AttemptError(Output):
@@ -26,7 +29,8 @@ class AttemptError(Output):
 
 
 class Run(Output):
-    """One agent's work on a task; `result` is the value that it returned."""
+    """One agent's work on a task; `result` is the value that it returned. `next_attempt_at` is null unless it is
+    scheduled or retrying."""
 
     task_id: str
     topic: str
@@ -39,6 +43,7 @@ class Run(Output):
     started_at: ShownTime | None
     finished_at: ShownTime | None
     duration_seconds: float | None
+    next_attempt_at: ShownTime | None
 
 
 class TaskResult(Run):

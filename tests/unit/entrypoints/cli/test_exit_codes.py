@@ -20,6 +20,8 @@ PUBLIC = {
     "PayloadTooLarge": 2,
     "AgentBusy": 1,
     "AgentInUse": 1,
+    "NamespaceInUse": 1,
+    "NotErasable": 1,
     "DuplicateAgent": 2,
     "ConfigurationError": 2,
     "InvalidSetting": 2,

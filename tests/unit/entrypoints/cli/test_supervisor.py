@@ -121,6 +121,13 @@ def test_a_child_that_had_not_started_may_end_as_it_likes():
     assert Supervisor(2, cast.start).run() == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_child_that_is_on_its_way_out_may_end_by_the_signal(number):
+    """It has done all that it had to do, and handles signals no more."""
+    cast = Cast(Scripted(obeys=128 + number, was_drained=True), then=number)
+    assert Supervisor(1, cast.start).run() == 0
+
+
 def test_a_later_failing_start_is_tried_again():
     """Once workers have run, one that cannot start, its backend being away, does not end the others."""
     cast = Cast(Scripted(), Scripted(is_ready=False, code=4), Scripted())

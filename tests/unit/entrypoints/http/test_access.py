@@ -182,6 +182,13 @@ async def test_configured_names():
             assert (await api.get("/livez", headers={"Host": host})).status_code == status, host
 
 
+@pytest.mark.parametrize("call", [("POST", "/agents/stop"), ("POST", "/tasks"), ("DELETE", "/tasks/x")])
+async def test_webhooks_change_nothing(api, call):
+    """Whoever writes a payload may have named this server in it."""
+    problem(await api.request(*call, headers={"webhook-id": "w"}), 403, "NotForWebhooks")
+    assert (await api.get("/agents", headers={"webhook-id": "w"})).status_code == 200
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:3000", "null", "http://127.0.0.1"])
 @pytest.mark.parametrize("call", [("POST", "/agents/stop"), ("POST", "/tasks"), ("DELETE", "/tasks/x")])
 async def test_pages_of_other_origins_change_nothing(api, call, origin):
@@ -361,7 +368,8 @@ async def test_a_bug_tells_nothing():
 
 async def test_routes_that_are_not_there(api):
     """And methods that a route does not have."""
-    problem(await api.get("/nowhere"), 404, "RouteNotFound")
+    told = problem(await api.get("/docs"), 404, "RouteNotFound")
+    assert told["detail"].endswith("; /openapi.json lists what there is")
     response = await api.put("/tasks")
     problem(response, 405, "MethodNotAllowed")
     assert isinstance(response, httpx.Response)

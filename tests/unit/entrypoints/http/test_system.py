@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import fastapi
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -20,7 +22,7 @@ from omnidaemon.domain.errors import (
     WaitTimedOut,
 )
 from omnidaemon.entrypoints import shapes
-from tests.unit.entrypoints.http.conftest import caller, calling, made_sdk, problem
+from tests.unit.entrypoints.http.conftest import READER, caller, calling, made_sdk, problem
 
 
 async def test_agents(api, sdk):
@@ -78,8 +80,22 @@ async def test_workers_and_topics(api, sdk):
     ]
     topics = (await api.get("/topics")).json()
     assert topics == [shapes.depth(depth) for depth in await sdk.topics()]
-    assert (await api.post("/topics/greet.user/purge")).json() == {"purged": 0}
+    assert (await api.post("/topics/greet.user/purge")).json() == {"purged": 0, "cursor": None}
     problem(await api.post("/topics/a%20b/purge"), 422, "InvalidInput")
+
+
+async def test_a_topic_is_purged_in_steps():
+    """Each request cancels so many tasks at most; the first one empties the bus."""
+    async with calling(made_sdk()) as api:
+        for number in range(5):
+            await api.post("/tasks", json={"topic": "later", "payload": number})
+        first = (await api.post("/topics/later/purge?limit=3")).json()
+        assert (first["purged"], len((await api.get("/tasks?status=queued")).json()["tasks"])) == (5, 2)
+        rest = await api.post(f"/topics/later/purge?limit=3&cursor={first['cursor']}")
+        assert rest.json() == {"purged": 0, "cursor": None}
+        assert len((await api.get("/tasks?status=cancelled")).json()["tasks"]) == 5
+        for query in ("limit=0", "limit=1001", "cursor=x", "all=true"):
+            assert (await api.post(f"/topics/later/purge?{query}")).status_code == 422, query
 
 
 async def test_workers_are_drained(api, sdk):
@@ -105,6 +121,18 @@ async def away():
     """Its API."""
     async with caller(create_app(AwaySDK(settings=made_sdk().settings))) as client:
         yield client
+
+
+async def test_the_root_says_where_to_look(guarded):
+    """To who may read: what answers, and the paths of its document and its health."""
+    problem(await guarded.get("/"), 401, "Unauthorized")
+    told = (await guarded.get("/", headers={"Authorization": f"Bearer {READER}"})).json()
+    assert told == {
+        "name": "OmniDaemon",
+        "version": version("omnidaemon"),
+        "openapi": "/openapi.json",
+        "health": "/health",
+    }
 
 
 class TestHealth:
@@ -253,6 +281,10 @@ async def test_mounted_in_another_application(sdk):
     async with caller(outer) as api:
         assert (await api.get("/omni/agents")).json() == [shapes.agent(agent) for agent in await sdk.list_agents()]
         problem(await api.get("/omni/tasks/x"), 404, "TaskNotFound")
+        about = (await api.get("/omni/")).json()
+        assert (await api.get(about["openapi"])).json()["info"]["version"] == about["version"]
+        assert (await api.get(about["health"])).status_code == 200
+        assert about["openapi"] in problem(await api.get("/omni/docs"), 404, "RouteNotFound")["detail"]
         problem(await api.get("/omni/agents", headers={"Host": "evil.example"}), 403, "HostNotAllowed")
         assert (await api.get("/own", headers={"Host": "evil.example"})).json() == "own"
         response = await api.post("/omni/tasks", json={"topic": "greet.user", "payload": "Alice"})

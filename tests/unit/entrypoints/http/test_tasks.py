@@ -8,6 +8,7 @@ import json
 import pytest
 
 from omnidaemon.api import create_app
+from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.http.request_errors import TooBusy
 from omnidaemon.entrypoints.http.wait_limit import WaitLimit
@@ -37,6 +38,55 @@ async def test_a_task_and_its_result(api, sdk):
     told = await ended(api, response.json()["task_id"])
     assert told["result"] == {"reply": "Hello, Alice!"}
     assert told == shapes.task_result(await sdk.get_result(told["task_id"]))
+
+
+async def receipt(api, topic, **more):
+    """What publishing there answers."""
+    return (await api.post("/tasks", json={"topic": topic, "payload": 1, **more})).json()
+
+
+class TestATopicThatNobodyListensTo:
+    """The task is kept, and the receipt says that no agent has ever listened to its topic."""
+
+    async def test_it_is_named_with_what_was_probably_meant(self, api):
+        """Also of a task that is due later."""
+        for more in ({}, {"delay": 100}):
+            told = await receipt(api, "greet.users", **more)
+            assert told["warning"] == "no agent has ever listened to greet.users; did you mean greet.user?"
+            assert (await api.get(f"/tasks/{told['task_id']}")).json()["status"] in {"queued", "scheduled"}
+
+    async def test_an_agent_that_comes_ends_the_warning(self):
+        """Within a second or so; meanwhile publishing reads nothing."""
+        sdk = made_sdk()
+        async with calling(sdk) as api:
+            assert "warning" in await receipt(api, "greet.user")
+            async with sdk:
+                await eventually(lambda: receipt(api, "greet.user"), lambda told: "warning" not in told)
+                runtime = await sdk.runtime()
+                reads = []
+
+                class Watched:
+                    async def census(self):
+                        reads.append(1)
+                        return await census()
+
+                census, runtime.storage.registry = runtime.storage.registry.census, Watched()
+                assert "warning" not in await receipt(api, "greet.user")
+                assert "warning" not in await receipt(api, "fails")
+                for _ in range(20):
+                    assert "warning" in await receipt(api, "unheard")
+                assert len(reads) < 10, "one a second, at most"
+
+    async def test_the_task_is_published_whatever_the_store_says(self, sdk, api):
+        """A store that does not tell of its agents costs the warning alone."""
+        runtime = await sdk.runtime()
+
+        class Away:
+            async def census(self):
+                raise BackendUnavailable("redis", "redis://nowhere", "connection refused")
+
+        runtime.storage.registry = Away()
+        assert set(await receipt(api, "unheard")) == {"task_id", "status"}
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,13 @@ async def test_webhooks_and_replies_are_the_same_from_both_sides(sdk, client):
     await eventually(client.list_webhooks, is_wanted=lambda page: len(page.webhooks[0].attempts) == 2)
 
 
+async def test_all_of_a_topic_is_purged(sdk, client):
+    """Though the server does a part for each request."""
+    await sdk.publish_tasks([("unheard", number) for number in range(1100)])
+    assert await client.purge_topic("unheard") == 1100
+    assert (await client.list_tasks(topic="unheard", status="queued")).results == ()
+
+
 async def test_orders_are_carried_out(sdk, client):
     """Agents stopped, started and removed; tasks cancelled, requeued and deleted; topics purged; workers drained."""
     await client.stop_agent("greet", "greeter")
@@ -268,7 +275,7 @@ async def test_a_strange_agent_is_an_error_and_an_unknown_task_is_none(sdk, clie
 async def test_a_wait_ends_in_time(client):
     """With how far the task is; at once where nothing is to be waited for."""
     task_id = await client.publish_task("nobody.listens", 1)
-    with pytest.raises(WaitTimedOut, match=r"after 0\.2 s"):
+    with pytest.raises(WaitTimedOut, match=r"after 200 ms"):
         await client.wait_for_result(task_id, timeout=0.2)
     with pytest.raises(WaitTimedOut):
         await client.wait_for_result(task_id, timeout=0)

@@ -1,0 +1,53 @@
+"""Removing all that a namespace holds, on its bus and in its store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from omnidaemon.domain.errors import NamespaceInUse, NotErasable
+from omnidaemon.ports.backend import Erasable
+from omnidaemon.ports.bus import BusInspector, EventBus
+from omnidaemon.ports.storage import Storage
+
+
+@attrs.frozen(kw_only=True)
+class Erased:
+    """What was there: how many agents, runs by their status, and deliveries on the bus, where it can tell."""
+
+    agents: int
+    runs: Mapping[str, int]
+    waiting: int
+
+
+class Eraser:
+    """Of a bus and a storage that are open."""
+
+    def __init__(self, *, bus: EventBus, storage: Storage) -> None:
+        self._bus = bus
+        self._storage = storage
+
+    async def erase(self, *, force: bool = False) -> Erased:
+        """Remove tasks, results, dead letters, agents and history for good; what was there.
+
+        `NotErasable` when bus or store cannot; nothing is removed then. `NamespaceInUse` while workers live there,
+        unless by force: they find gone what they run, and begin what is published from now on once they start again.
+        """
+        parts = [self._erasable(self._bus), self._erasable(self._storage)]
+        census = await self._storage.registry.census()
+        alive = sum(worker.is_alive for worker in census.workers)
+        if alive and not force:
+            raise NamespaceInUse(alive)
+        runs: dict[str, int] = {}
+        for (_, status), number in (await self._storage.queries.counts()).items():
+            runs[status.value] = runs.get(status.value, 0) + number
+        depths = await self._bus.depths() if isinstance(self._bus, BusInspector) else ()
+        for part in parts:  # the bus first: what the store still knows can be erased again
+            await part.erase()
+        return Erased(agents=len(census.agents), runs=runs, waiting=sum(depth.waiting for depth in depths))
+
+    def _erasable(self, part: EventBus | Storage) -> Erasable:
+        if not isinstance(part, Erasable):
+            raise NotErasable(part.capabilities.name)
+        return part

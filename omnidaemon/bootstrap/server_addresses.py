@@ -1,0 +1,52 @@
+"""Where the servers of our own adapters are: their options, which people set like any setting, told and guarded too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import attrs
+
+
+@attrs.frozen
+class ServerAddress:
+    """The variable that names a technology's server by a URL, where that is unless somebody says otherwise, and the
+    schemes that such a URL may have."""
+
+    variable: str
+    default: str
+    schemes: frozenset[str]
+
+    def can_be(self, url: str) -> bool:
+        """Whether it is written as such a URL; whoever connects finds out whether a server is there."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:  # a port that is none
+            return False
+        return parts.scheme in self.schemes and port != 0
+
+
+# Not asked of the adapters, since that would load their libraries; a test compares the two.
+_OF_TECHNOLOGY: Final[Mapping[str, ServerAddress]] = {
+    "redis": ServerAddress("REDIS_URL", "redis://127.0.0.1:6379/0", frozenset({"redis", "rediss", "unix"})),
+}
+
+
+def addresses_of(backends: Iterable[str]) -> list[ServerAddress]:
+    """Those that backends of these names use; the name of one begins with its technology, as `redis_stream`."""
+    technologies = dict.fromkeys(name.partition("_")[0] for name in backends)
+    return [_OF_TECHNOLOGY[name] for name in technologies if name in _OF_TECHNOLOGY]
+
+
+def is_slip(name: str, meant: str) -> bool:
+    """Whether a name is another one by a single slip of the keys: a letter too many, too few or wrong, two swapped, or
+    small ones. Likeness in general would take in what other programs use, such as `CELERY_REDIS_URL`."""
+    typed = name.upper()
+    at = next((at for at, (one, other) in enumerate(zip(typed, meant, strict=False)) if one != other), -1)
+    if at < 0:
+        return name != meant and abs(len(typed) - len(meant)) <= 1
+    rest, right = typed[at:], meant[at:]
+    is_swapped = rest[1::-1] == right[:2] and rest[2:] == right[2:]
+    return is_swapped or right[1:] in {rest, rest[1:]} or rest[1:] == right

@@ -1,0 +1,58 @@
+"""What is said of a task while somebody waits for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pytest
+
+from omnidaemon.domain.outcome import AttemptError
+from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.states import Status
+from omnidaemon.entrypoints.cli.progress import progress_text
+from omnidaemon.entrypoints.cli.screen import PlainScreen
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+RUN = TaskResult(task_id="t1", topic="greet", agent="greeter", status=Status.QUEUED, created_at=NOW)
+FAILED = AttemptError(type="ValueError", message="not\n\x1b[31mtoday")
+SOON = NOW + timedelta(seconds=12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ""),
+        ({"status": Status.RUNNING, "attempts": 1}, ""),
+        ({"status": Status.RUNNING, "attempts": 2}, "attempt 2 runs"),
+        ({"status": Status.SCHEDULED, "next_attempt_at": SOON}, "due in 12 s"),
+        (
+            {"status": Status.RETRYING, "attempts": 2, "error": FAILED, "next_attempt_at": SOON},
+            "attempt 2 failed: ValueError: not today; again in 12 s",
+        ),
+        ({"status": Status.RETRYING, "attempts": 0, "next_attempt_at": SOON}, "again in 12 s"),
+        (
+            {"status": Status.RETRYING, "attempts": 1, "error": FAILED, "next_attempt_at": NOW - timedelta(seconds=3)},
+            "attempt 1 failed: ValueError: not today; due 3 s ago",
+        ),
+        ({"status": Status.SUCCEEDED, "attempts": 2}, ""),
+    ],
+)
+def test_what_is_out_of_the_ordinary_is_told(changes, told):
+    """Retries with their reason and when they come; not that it waits for its turn, or runs for the first time."""
+    assert progress_text(attrs.evolve(RUN, **changes), NOW) == told
+
+
+def test_of_several_agents_each_is_named():
+    """Those that have nothing to tell are left out."""
+    other = attrs.evolve(RUN, agent="logger", status=Status.RUNNING, attempts=3)
+    whole = attrs.evolve(RUN, agent=None, runs=(RUN, other))
+    assert progress_text(whole, NOW) == "logger: attempt 3 runs"
+
+
+def test_in_a_pipe_each_change_is_one_line(capsys):
+    """On stderr, however often it is told, and with whatever words."""
+    with PlainScreen().waiting("waiting") as tell:
+        for step, text in ((1, ""), (2, "again in 2 s"), (2, "again in 1 s"), (3, "attempt 2 runs"), (3, "attempt 2")):
+            tell(step, text)
+    assert (capsys.readouterr()) == ("", "again in 2 s\nattempt 2 runs\n")

@@ -107,7 +107,7 @@ class Custody:
             subscription = grant.run.subscription
             share = self._shares[subscription]
             key = grant.run.key
-            holding = Holding(key, grant, self._agents[subscription], now, now, grant.run.is_acked, awaits_ack=is_fresh)
+            holding = Holding(key, grant, self._agents[subscription], now, now, grant.run.is_acked)
             share.held += key not in self._holdings
             share.given_fresh += is_fresh
             share.given_due += not is_fresh

@@ -1,4 +1,4 @@
-"""Fresh tasks: receive, begin, execute, ack."""
+"""Fresh tasks: receive, begin, ack, execute."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from functools import partial
 
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane, Persistence
+from omnidaemon.app.pairing import Handover
 from omnidaemon.domain.agent import WhenStopped
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.requests import NEWER_SCHEMA_PAUSE_SECONDS, EndRun, HoldRun, Intake, StartRun, undecodable
+from omnidaemon.domain.requests import (
+    NEWER_SCHEMA_PAUSE_SECONDS,
+    EndRun,
+    Grant,
+    HoldRun,
+    Intake,
+    Request,
+    StartRun,
+    undecodable,
+)
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.bus import Delivery, Inbox
@@ -32,6 +42,7 @@ class FreshIntake:
         *,
         inbox: Inbox,
         runs: RunStore,
+        handover: Handover | None,
         custody: Custody,
         lane: Lane,
         clock: Clock,
@@ -44,6 +55,7 @@ class FreshIntake:
     ) -> None:
         self._inbox = inbox
         self._runs = runs
+        self._handover = handover
         self._custody = custody
         self._lane = lane
         self._clock = clock
@@ -108,10 +120,25 @@ class FreshIntake:
             free = {s: self._custody.free(s) if may_start else 0 for s in self._subscriptions}
             stopped = {s for s in self._subscriptions if self._custody.is_stopped(s)}
             intakes = [self._intake(delivery, free, stopped) for delivery in deliveries]
-            answers = await self._lane.call(lambda request: self._runs.begin(request, intakes))
+            answers = await self._lane.call(partial(self._begin, intakes, deliveries))
             grants = [grant for grant in answers if grant is not None]
             holdings = self._custody.add(grants, self._clock.now().steady, is_fresh=True)
+            for holding in holdings:
+                holding.is_acked = self._handover is not None
+                holding.awaits_ack = self._handover is None
         self._dispatch(holdings)
+        if self._handover is None:
+            await self._forget(deliveries, holdings)
+
+    async def _begin(
+        self, intakes: Sequence[Intake], deliveries: Sequence[Delivery], request: Request
+    ) -> Sequence[Grant | None]:
+        if self._handover is None:
+            return await self._runs.begin(request, intakes)
+        return await self._handover.begin(request, intakes, deliveries)
+
+    async def _forget(self, deliveries: Sequence[Delivery], holdings: Sequence[Holding]) -> None:
+        """Ack what is begun, and let its outcomes be recorded."""
         try:
             is_acked = await self._ack(deliveries)
             for holding in holdings:

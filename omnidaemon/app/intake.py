@@ -67,18 +67,22 @@ class FreshIntake:
         self._when_stopped = when_stopped
         self._bus = Persistence("intake", clock, telemetry)
         self._room = asyncio.Event()
+        self._asked: Collection[Subscription] = ()
         self._is_stopping = asyncio.Event()
         custody.on_freed(self.reconsider)
 
     def reconsider(self) -> None:
-        """Look at the free slots anew: called when some were freed, or an agent was stopped or started."""
+        """Look at the free slots anew: called when some were freed, or an agent was stopped or started. What is being
+        received is for the right agents most often, if for more of their slots by now, and goes on then."""
         self._room.set()
-        self._inbox.interrupt()
+        if self._asked and self._asked != self._credits().keys():
+            self._inbox.interrupt()
 
     def stop(self) -> None:
         """Receive nothing more; run() returns soon."""
         self._is_stopping.set()
-        self.reconsider()
+        self._room.set()
+        self._inbox.interrupt()
 
     async def run(self) -> None:
         """Take in until stopped."""
@@ -88,7 +92,9 @@ class FreshIntake:
             if not credits:
                 await self._clock.wait(self._room, _WAIT_SECONDS)
                 continue
+            self._asked = credits.keys()
             deliveries = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
+            self._asked = ()
             if self._is_stopping.is_set() or self._admission.locked():
                 # Nothing may start now. In the store it is everybody's, here it would wait for as long as that lasts.
                 await self._take_in(deliveries, may_start=False)

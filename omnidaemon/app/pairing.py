@@ -50,8 +50,9 @@ class Handover:
 def handover(inbox: Inbox, bus: BusCapabilities, storage: Storage) -> Handover | None:
     """How deliveries are begun and acked in one transaction, None where these are two calls."""
     runs = storage.runs
-    is_joint = isinstance(inbox, AckableInbox) and isinstance(runs, AckingRunStore)
-    return Handover(inbox, runs) if is_joint and _is_one_transaction(bus, storage.capabilities) else None
+    if not _is_one_transaction(bus, storage.capabilities):
+        return None
+    return Handover(inbox, runs) if isinstance(inbox, AckableInbox) and isinstance(runs, AckingRunStore) else None
 
 
 def _is_one_transaction(bus: BusCapabilities, store: StorageCapabilities) -> bool:

@@ -77,8 +77,8 @@ class Writes:
 
     def renew(self, runs: Sequence[Run]) -> None:
         """Nothing but their leases."""
-        rows = [(_length_of(run), f"{run.subscription.agent}/{run.task_id}", lease_score(run.lease_until)) for run in runs]
-        self._section("leases", rows)
+        members = ((run, f"{run.subscription.agent}/{run.task_id}") for run in runs)
+        self._section("leases", [(_length_of(run), each, lease_score(run.lease_until)) for run, each in members])
 
     def guard(self, guard: KeptGuard) -> None:
         """The guard as it is now."""

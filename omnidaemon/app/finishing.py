@@ -79,6 +79,7 @@ class OutcomeFinishes:
     def report(self, reports: Sequence[Report]) -> None:
         """Take in what attempts came to. On the engine's loop."""
         self._reports.extend(reports)
+        self._custody.returned([report.grant for report in reports])
         self._has_work.set()
 
     async def run(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from omnidaemon.adapters.redis.forms import event_of
 from omnidaemon.adapters.redis.reading import read
 from omnidaemon.adapters.redis.space import Outdated, RedisSpace
 from omnidaemon.domain.agent import WORKERS_REMEMBERED
@@ -71,13 +70,8 @@ class Retention:
         keys, command = space.keys, space.connection.command
         now = space.clock.now()
         await command("ZREMRANGEBYSCORE", keys.of("tombstones"), "-inf", micros(now.at))
-        while True:
-            entries = await command("XRANGE", keys.of("journal"), "-", "+", "COUNT", _AT_ONCE)
-            old = [int(i.partition(b"-")[0]) for i, fields in entries if event_of(0, fields[b"e"]).at < self._keep_from]
-            if old:
-                await space.script("trim", old[-1])
-            if len(old) < _AT_ONCE:
-                break
+        while await space.script("trim", micros(self._keep_from), _AT_ONCE) >= _AT_ONCE:
+            pass
         while await space.script("outbox_prune", micros(self._keep_from), _AT_ONCE) == _AT_ONCE:
             pass
         _, workers, _ = await space.census()

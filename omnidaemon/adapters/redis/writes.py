@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import attrs
 
-from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, entry_of, flaw_of, head_of, shared_of
+from omnidaemon.adapters.redis.acks import Acks
+from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, flaw_of, head_of, lease_score, shared_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
+from omnidaemon.adapters.redis.journal_forms import entries_of, tasks_of
 from omnidaemon.adapters.redis.outbox_forms import words_of
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.instant import Instant, micros
@@ -34,6 +36,7 @@ class Writes:
         self, codec: Codec, now: Instant, kept: Mapping[RunKey, Kept], logged: Collection[str] = frozenset()
     ) -> None:
         self.words: list[Any] = []
+        self.keys: tuple[str, ...] = ()
         self.moved: dict[RunKey, Kept] = {}
         self.touched: KeptGuard | None = None
         self.rests_on_agents = False
@@ -45,6 +48,7 @@ class Writes:
     def add(self, changes: Changes, known: Mapping[str, Task | Unreadable] | None = None) -> None:
         """What a gate decided. `known` are the tasks that it deletes."""
         self._add_tasks(changes.tasks)
+        self.add_events(changes.events)  # before the runs, with which their positions are kept
         self._add_runs(changes.runs)
         self._add_metrics(changes.metrics)
         marks = [(t, int(mark), micros(self._now.at)) for t, mark in changes.cancel_marks.items()]
@@ -55,23 +59,28 @@ class Writes:
         self._section("deleted", [_deletion((known or {})[task_id]) for task_id in changes.deleted])
         until = micros(self._now.at + TOMBSTONE_LIFE)
         self._section("tombstones", [(f"{agent}/{task_id}", until) for task_id, agent in changes.tombstones])
-        self.add_events(changes.events)
         self._section("notifications", [words_of(each, self._codec) for each in changes.notifications])
         if changes.is_news:
             self.ring()
 
     def add_events(self, events: Iterable[JournalEvent]) -> None:
         """Lines of the journal."""
-        self._section("events", [(event.task_id, entry_of(event)) for event in events])
+        rows = [(terms, tasks_of(ids), len(ids), *ids) for terms, ids in entries_of(events)]
+        self._section("events", rows)
 
     def use_lane(self, request: Request) -> None:
         """This is the latest call of its lane."""
         self.words += ["lane", request.incarnation, request.lane, request.counter]
 
+    def forget(self, acks: Acks) -> None:
+        """The bus beside need not bring these again. To be said last: what fails here must not keep back the rest."""
+        self.keys = (acks.root,)
+        self._section("acks", acks.rows)
+
     def renew(self, runs: Sequence[Run]) -> None:
         """Nothing but their leases."""
-        rows = [(_length_of(run), f"{run.subscription.agent}/{run.task_id}", repr(run.lease_until)) for run in runs]
-        self._section("leases", rows)
+        members = ((run, f"{run.subscription.agent}/{run.task_id}") for run in runs)
+        self._section("leases", [(_length_of(run), each, lease_score(run.lease_until)) for run, each in members])
 
     def guard(self, guard: KeptGuard) -> None:
         """The guard as it is now."""
@@ -161,7 +170,7 @@ class _Alike:
             "" if run.due_at is None else micros(run.due_at),
             _length_of(was) if was else "",
             _length_of(run),
-            repr(run.lease_until),
+            lease_score(run.lease_until),
             "" if run.finished_at is None else micros(run.finished_at),
         )
 

@@ -1,6 +1,7 @@
 -- Write what a gate decided, if everything that it was decided upon is still so; else write nothing and tell what is.
--- KEYS[1]: the namespace's prefix. ARGV: sections, each a name and what belongs to it; first what is expected, then,
--- after "write", what is to be written. Everything is read before the first write, since Redis rolls nothing back.
+-- KEYS[1]: the namespace's prefix; KEYS[2]: the root of the bus, where it is told too. ARGV: sections, each a name and
+-- what belongs to it; first what is expected, then, after "write", what is to be written. Everything is read before the
+-- first write, since Redis rolls nothing back.
 -- Answers {"ok"|"clock"|"lane"|"changed", seconds, microseconds, what is otherwise}.
 local P = KEYS[1]
 local at = 0
@@ -13,7 +14,7 @@ local function count() return tonumber(take()) end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local changed = {}
-local positions = {}
+local positions, told_before = {}, {}
 local buried_any
 
 local function is_buried(id, agent)
@@ -75,14 +76,14 @@ function expected.runs()
         local field, length = 'r:' .. agent, #head > 0 and #head or 1
         for _ = 1, count() do
             local id = take()
-            local stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n')
+            local stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n', 'j')
             local record = stored[1]
             local found = record and string.sub(record, 1, length) or ''
             local current = '-'
             if marks ~= '-' then
                 current = (stored[2] and '1' or '0') .. is_buried(id, agent) .. (stored[3] and '1' or '0')
             end
-            positions[id] = stored[3]
+            positions[id], told_before[id] = stored[3], stored[4]
             if found ~= head or current ~= marks then
                 changed[#changed + 1] = {'run', id, agent, record, lease_of(agent .. '/' .. id), current}
             end
@@ -145,12 +146,14 @@ local function drop_settled(id, topic)
 end
 
 -- What those who wait for results are told with the bell: of each run that ended its task, its agent, the length of its
--- record and that; what is long they read themselves. Of a task that is cancelled, its name.
+-- record and that; what is long they read themselves. Of a task that is cancelled, its name. The parts are joined once:
+-- Lua hashes every text that it makes.
 local endings = {}
 
 local function tell(id, agent, record)
     if #record > 4096 then record = '' end
-    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. '\n' .. record
+    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. '\n'
+    endings[#endings + 1] = record
 end
 
 function write.lane()
@@ -199,7 +202,9 @@ local function all(command, key, members)
     end
 end
 
--- Runs that move alike.
+--! note
+
+-- Runs that move alike. What is noted of them comes before.
 function write.runs()
     for _ = 1, count() do
         local agent, subscription, head, shared = take(), take(), take(), take()
@@ -208,14 +213,19 @@ function write.runs()
         local ids, members, field = {}, {}, 'r:' .. agent
         local placed, due_scores, lease_scores, end_scores = {}, {}, {}, {}
         local is_end = old ~= new and ENDED[new]
-        for i = 1, count() do
+        local many = count()
+        for i = 1, many do
             local id, queued, seconds, result = take(), take(), take(), take()
             local key, member = P .. 't:' .. id, agent .. '/' .. id
             local record = head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result
-            redis.call('HSET', key, field, record)
+            if noted[id] then
+                redis.call('HSET', key, field, record, 'j', (told_before[id] or '') .. noted[id])
+                noted[id] = nil
+            else
+                redis.call('HSET', key, field, record)
+            end
             if is_end then tell(id, agent, record) end
             ids[i], members[i] = id, member
-            placed[2 * i - 1], placed[2 * i] = positions[id], id
             due_scores[2 * i - 1], due_scores[2 * i] = due, id
             lease_scores[2 * i - 1], lease_scores[2 * i] = lease, member
             end_scores[2 * i - 1], end_scores[2 * i] = ended, member
@@ -226,6 +236,11 @@ function write.runs()
             else
                 all('ZREM', P .. 'in:' .. old .. ':' .. subscription, ids)
                 if ENDED[old] then all('ZREM', P .. ENDED[old], members) end
+            end
+            -- the last first: a small index is searched from its beginning (40 instead of 91 µs for a hundred)
+            for i = 1, many do
+                local id = ids[many - i + 1]
+                placed[2 * i - 1], placed[2 * i] = positions[id], id
             end
             all('ZADD', P .. 'in:' .. new .. ':' .. subscription, placed)
             if ENDED[new] then all('ZADD', P .. ENDED[new], end_scores) end
@@ -256,13 +271,10 @@ function write.metrics()
 end
 
 function write.events()
-    local many = count()
-    local latest = numbers('journal:latest', many)
-    for _ = 1, many do
-        local id, event = take(), take()
-        latest = latest + 1
-        redis.call('XADD', P .. 'journal', latest .. '-0', 't', id, 'e', event)
-        redis.call('RPUSH', P .. 'journal:' .. id, latest)
+    for _ = 1, count() do
+        local terms, tasks, ids = take(), take(), {}
+        for i = 1, count() do ids[i] = take() end
+        note(terms, tasks, ids)
     end
 end
 
@@ -324,11 +336,17 @@ function write.deleted()
     for _ = 1, count() do
         local id, topic, idempotency = take(), take(), take()
         local fields = redis.call('HGETALL', P .. 't:' .. id)
+        local oldest = redis.call('XRANGE', P .. 'journal', '-', '+', 'COUNT', 1)[1]
         for i = 1, #fields, 2 do
             local name, value = fields[i], fields[i + 1]
             if string.sub(name, 1, 2) == 'r:' then
                 local agent = string.sub(name, 3)
                 unlist(id, agent, topic .. '/' .. agent, value)
+            elseif name == 'j' then
+                -- retention takes one for each that it trims: what it has trimmed already must not be there
+                for position in string.gmatch(oldest and value or '', '%d+') do
+                    if tonumber(position) >= tonumber(string.match(oldest[1], '^%d+')) then list_positions(id, position) end
+                end
             elseif name == 'a' then
                 for agent in string.gmatch(value, '[^,]+') do
                     redis.call('ZREM', P .. 'unbegun:' .. topic .. '/' .. agent, id)
@@ -374,6 +392,17 @@ function write.tombstones()
     end
 end
 
+-- Deliveries that the bus may forget, since what is written here answers for them.
+--! forget
+
+function write.acks()
+    for _ = 1, count() do
+        local topic, agent, many = take(), take(), count()
+        forget(KEYS[2], topic, agent, at + 1, at + many)
+        at = at + many
+    end
+end
+
 function write.bell()
     if #endings > 0 then redis.call('PUBLISH', P .. 'endings', table.concat(endings)) end
     redis.call('PUBLISH', P .. 'bell', '')
@@ -384,4 +413,5 @@ while section do
     write[section]()
     section = take()
 end
+keep_noted()
 return {'ok', time[1], time[2], changed}

@@ -78,15 +78,18 @@ class Orders:
         return {"seconds": seconds}
 
     async def steady(self, rate: float, seconds: float) -> dict:
-        """Publish at this rate, in a call for each hundredth of a second; how long it took from when each call was due,
-        whether or not it could be made then, to the result of its first task."""
+        """Publish at this rate, in a call for each hundredth of a second, or for several where one took longer; how
+        long it took from when each call was due, whether or not it could be made then, to the result of its first
+        task."""
         waits = []
-        published = 0
+        published = tick = 0
+        ticks = round(seconds / _TICK_SECONDS)
         started = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            for tick in range(1, round(seconds / _TICK_SECONDS) + 1):
-                due_at = started + tick * _TICK_SECONDS
+            while tick < ticks:
+                due_at = started + (tick + 1) * _TICK_SECONDS
                 await asyncio.sleep(due_at - time.perf_counter())
+                tick = max(tick + 1, int((time.perf_counter() - started) / _TICK_SECONDS))
                 count = int(rate * tick * _TICK_SECONDS) - published
                 if count > 0:
                     payloads = [payload_of(published + number, 0.0) for number in range(count)]

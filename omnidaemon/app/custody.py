@@ -23,7 +23,8 @@ class Holding:
     """One grant in this worker's hands, since `taken_at` of this worker's steady clock.
 
     `is_acked`: the bus is known to have forgotten the delivery. `awaits_ack`: it is being told to just now.
-    `is_recording`: what became of the grant is on its way to the store, whose answer alone says whether it was lost.
+    `has_returned`: its handler runs no more. `is_recording`: what became of the grant is on its way to the store, whose
+    answer alone says whether it was lost.
     `is_lost`: the run is another worker's by now, and its handler goes on here all the same.
     """
 
@@ -34,6 +35,7 @@ class Holding:
     renewed_at: float
     is_acked: bool
     awaits_ack: bool = False
+    has_returned: bool = False
     is_recording: bool = False
     is_lost: bool = False
 
@@ -49,9 +51,11 @@ class Holding:
 
 @attrs.define
 class _Share:
-    """What one agent was given of late, and from which sides work still waits."""
+    """What one agent was given of late, and from which sides work still waits. Of those held, `returned` are only still
+    to be recorded."""
 
     held: int = 0
+    returned: int = 0
     given_fresh: int = 0
     given_due: int = 0
     has_fresh: bool = False
@@ -60,8 +64,9 @@ class _Share:
 
 
 class Custody:
-    """Belongs to the engine's loop. A grant keeps its slot until what became of it is recorded, so that what waits to
-    be recorded while the store is away cannot grow.
+    """Belongs to the engine's loop. A grant keeps its slot until its handler has returned: the next tasks are taken in
+    while the store records the last ones. What waits to be recorded while the store is away cannot grow for that: an
+    agent never holds more than twice as many grants as it has slots.
 
     Whoever asks the store for grants holds `taking` from counting the free slots until the grants are added: two at
     once would fill the same slots.
@@ -107,8 +112,10 @@ class Custody:
             subscription = grant.run.subscription
             share = self._shares[subscription]
             key = grant.run.key
-            holding = Holding(key, grant, self._agents[subscription], now, now, grant.run.is_acked, awaits_ack=is_fresh)
-            share.held += key not in self._holdings
+            holding = Holding(key, grant, self._agents[subscription], now, now, grant.run.is_acked)
+            older = self._holdings.get(key)
+            share.held += older is None
+            share.returned -= older is not None and older.has_returned
             share.given_fresh += is_fresh
             share.given_due += not is_fresh
             self._holdings[key] = holding
@@ -117,13 +124,24 @@ class Custody:
             self._is_empty.clear()
         return added
 
+    def returned(self, grants: Iterable[Grant]) -> None:
+        """The handlers of these run no more: their slots are free."""
+        for grant in grants:
+            holding = self._holdings.get(grant.run.key)
+            if holding is not None and holding.grant is grant and not holding.has_returned:
+                holding.has_returned = True
+                self._shares[grant.run.subscription].returned += 1
+        self.reconsider()
+
     def remove(self, keys: Iterable[RunKey]) -> None:
-        """These are recorded, lost or given back: their slots are free."""
+        """These are recorded, lost or given back."""
         freed = False
         for key in keys:
             holding = self._holdings.pop(key, None)
             if holding is not None:
-                self._shares[holding.grant.run.subscription].held -= 1
+                share = self._shares[holding.grant.run.subscription]
+                share.held -= 1
+                share.returned -= holding.has_returned
                 freed = True
         if not self._holdings:
             self._is_empty.set()
@@ -151,7 +169,8 @@ class Custody:
 
     def free(self, subscription: Subscription) -> int:
         """How many more grants the agent can hold, whatever their source."""
-        return max(0, self._agents[subscription].profile.concurrency - self._shares[subscription].held)
+        slots, share = self._agents[subscription].profile.concurrency, self._shares[subscription]
+        return max(0, slots - share.held + min(share.returned, slots))
 
     def lease_seconds(self, subscription: Subscription) -> float:
         """The length of the agent's leases."""

@@ -1,4 +1,4 @@
-"""Fresh tasks: receive, begin, execute, ack."""
+"""Fresh tasks: receive, begin, ack, execute."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from functools import partial
 
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane, Persistence
+from omnidaemon.app.pairing import Handover
 from omnidaemon.domain.agent import WhenStopped
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
-from omnidaemon.domain.requests import NEWER_SCHEMA_PAUSE_SECONDS, EndRun, HoldRun, Intake, StartRun, undecodable
+from omnidaemon.domain.requests import (
+    NEWER_SCHEMA_PAUSE_SECONDS,
+    EndRun,
+    Grant,
+    HoldRun,
+    Intake,
+    Request,
+    StartRun,
+    undecodable,
+)
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.bus import Delivery, Inbox
@@ -32,6 +42,7 @@ class FreshIntake:
         *,
         inbox: Inbox,
         runs: RunStore,
+        handover: Handover | None,
         custody: Custody,
         lane: Lane,
         clock: Clock,
@@ -44,6 +55,7 @@ class FreshIntake:
     ) -> None:
         self._inbox = inbox
         self._runs = runs
+        self._handover = handover
         self._custody = custody
         self._lane = lane
         self._clock = clock
@@ -55,18 +67,22 @@ class FreshIntake:
         self._when_stopped = when_stopped
         self._bus = Persistence("intake", clock, telemetry)
         self._room = asyncio.Event()
+        self._asked: Collection[Subscription] = ()
         self._is_stopping = asyncio.Event()
         custody.on_freed(self.reconsider)
 
     def reconsider(self) -> None:
-        """Look at the free slots anew: called when some were freed, or an agent was stopped or started."""
+        """Look at the free slots anew: called when some were freed, or an agent was stopped or started. What is being
+        received is for the right agents most often, if for more of their slots by now, and goes on then."""
         self._room.set()
-        self._inbox.interrupt()
+        if self._asked and self._asked != self._credits().keys():
+            self._inbox.interrupt()
 
     def stop(self) -> None:
         """Receive nothing more; run() returns soon."""
         self._is_stopping.set()
-        self.reconsider()
+        self._room.set()
+        self._inbox.interrupt()
 
     async def run(self) -> None:
         """Take in until stopped."""
@@ -76,7 +92,9 @@ class FreshIntake:
             if not credits:
                 await self._clock.wait(self._room, _WAIT_SECONDS)
                 continue
+            self._asked = credits.keys()
             deliveries = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
+            self._asked = ()
             if self._is_stopping.is_set() or self._admission.locked():
                 # Nothing may start now. In the store it is everybody's, here it would wait for as long as that lasts.
                 await self._take_in(deliveries, may_start=False)
@@ -108,10 +126,25 @@ class FreshIntake:
             free = {s: self._custody.free(s) if may_start else 0 for s in self._subscriptions}
             stopped = {s for s in self._subscriptions if self._custody.is_stopped(s)}
             intakes = [self._intake(delivery, free, stopped) for delivery in deliveries]
-            answers = await self._lane.call(lambda request: self._runs.begin(request, intakes))
+            answers = await self._lane.call(partial(self._begin, intakes, deliveries))
             grants = [grant for grant in answers if grant is not None]
             holdings = self._custody.add(grants, self._clock.now().steady, is_fresh=True)
+            for holding in holdings:
+                holding.is_acked = self._handover is not None
+                holding.awaits_ack = self._handover is None
         self._dispatch(holdings)
+        if self._handover is None:
+            await self._forget(deliveries, holdings)
+
+    async def _begin(
+        self, intakes: Sequence[Intake], deliveries: Sequence[Delivery], request: Request
+    ) -> Sequence[Grant | None]:
+        if self._handover is None:
+            return await self._runs.begin(request, intakes)
+        return await self._handover.begin(request, intakes, deliveries)
+
+    async def _forget(self, deliveries: Sequence[Delivery], holdings: Sequence[Holding]) -> None:
+        """Ack what is begun, and let its outcomes be recorded."""
         try:
             is_acked = await self._ack(deliveries)
             for holding in holdings:

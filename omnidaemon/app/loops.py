@@ -19,6 +19,7 @@ from omnidaemon.app.intake import FreshIntake
 from omnidaemon.app.lag import LagWatch
 from omnidaemon.app.lanes import Lane
 from omnidaemon.app.notifications import Notifications, NotifyingTerms
+from omnidaemon.app.pairing import handover
 from omnidaemon.app.presence import Presence
 from omnidaemon.app.renewing import LeaseRenewals
 from omnidaemon.app.retention import Retention
@@ -170,6 +171,7 @@ class Loops:
         return FreshIntake(
             inbox=inbox,
             runs=self._storage.runs,
+            handover=handover(inbox, self._bus.capabilities, self._storage),
             custody=self.custody,
             lane=self._lane("begin", grants=True),
             clock=self._clock,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import attrs
+
 from omnidaemon.domain.errors import MismatchedPair
-from omnidaemon.ports.bus import BusCapabilities, EventBus, LoggingBus
-from omnidaemon.ports.storage import StorageCapabilities
+from omnidaemon.domain.requests import Grant, Intake, Request
+from omnidaemon.ports.bus import AckableInbox, BusCapabilities, Delivery, EventBus, Inbox, LoggingBus
+from omnidaemon.ports.run_store import AckingRunStore
+from omnidaemon.ports.storage import Storage, StorageCapabilities
 
 
 def mismatch(bus: BusCapabilities, store: StorageCapabilities) -> MismatchedPair | None:
@@ -22,5 +28,32 @@ def mismatch(bus: BusCapabilities, store: StorageCapabilities) -> MismatchedPair
 
 def logging_bus(bus: EventBus, store: StorageCapabilities) -> LoggingBus | None:
     """The bus as one that writes the store's task log too, None where that takes a call of its own."""
-    scope = bus.capabilities.transaction_scope
-    return bus if isinstance(bus, LoggingBus) and scope is not None and scope == store.transaction_scope else None
+    return bus if isinstance(bus, LoggingBus) and _is_one_transaction(bus.capabilities, store) else None
+
+
+@attrs.frozen
+class Handover:
+    """An inbox and a store that are reached by one transaction."""
+
+    inbox: AckableInbox
+    runs: AckingRunStore
+
+    async def begin(
+        self, request: Request, intakes: Sequence[Intake], deliveries: Sequence[Delivery]
+    ) -> Sequence[Grant | None]:
+        """Begin these and have the bus forget them, both or neither."""
+        answers = await self.runs.begin_acked(request, intakes, self.inbox.acks(deliveries))
+        self.inbox.acked(deliveries)
+        return answers
+
+
+def handover(inbox: Inbox, bus: BusCapabilities, storage: Storage) -> Handover | None:
+    """How deliveries are begun and acked in one transaction, None where these are two calls."""
+    runs = storage.runs
+    if not _is_one_transaction(bus, storage.capabilities):
+        return None
+    return Handover(inbox, runs) if isinstance(inbox, AckableInbox) and isinstance(runs, AckingRunStore) else None
+
+
+def _is_one_transaction(bus: BusCapabilities, store: StorageCapabilities) -> bool:
+    return bus.transaction_scope is not None and bus.transaction_scope == store.transaction_scope

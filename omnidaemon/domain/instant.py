@@ -24,6 +24,10 @@ class Instant:
         """The wall time `seconds` from now."""
         return self.at + timedelta(seconds=min(seconds, LONGEST_SECONDS))
 
+    def steady_after(self, seconds: float) -> float:
+        """The steady time `seconds` from now, in whole microseconds: a store may keep it as an integer."""
+        return round(self.steady + seconds, 6)
+
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -113,7 +113,7 @@ class Run:
                 "owner": owner,
                 "request": request,
                 "due_at": None,
-                "lease_until": now.steady + lease_seconds,
+                "lease_until": now.steady_after(lease_seconds),
                 "lease_seconds": lease_seconds,
                 "started_at": self.started_at or now.at,
                 "question": None,
@@ -128,7 +128,7 @@ class Run:
 
     def renewed(self, now: Instant) -> Run:
         """The same grant, with its whole lease before it."""
-        return self._moved({"lease_until": now.steady + self.lease_seconds})
+        return self._moved({"lease_until": now.steady_after(self.lease_seconds)})
 
     def settled(self, decision: Decision, *, request: str, seconds: float, is_acked: bool, now: Instant) -> Run:
         """What its owner's attempt came to. A flagged run whose attempt does not end it is cancelled instead."""

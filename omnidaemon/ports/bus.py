@@ -25,7 +25,7 @@ class BusCapabilities:
     worker has begun it. `is_host_local`: it cannot be reached from another machine; `is_process_local`: not even from
     another process. `competes`: the workers of an agent share its tasks (else each gets all, and begin() selects).
     `keeps_backlog`: tasks published to a topic without agents wait for the first declaration. `transaction_scope`: what
-    one transaction of a `LoggingBus` can reach; a storage of the same scope is within it.
+    one transaction of a `LoggingBus`, or of an `AckingRunStore`, can reach: bus and storage of the same scope.
     """
 
     name: str
@@ -112,6 +112,19 @@ class Inbox(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Give back at once, uncounted, what was received and not acked. Idempotent; the inbox is of no use after."""
+
+
+class AckableInbox(ABC):
+    """An inbox whose deliveries a store within the bus's `transaction_scope` can have forgotten as it begins them; an
+    optional second face of an `Inbox`, of use with an `AckingRunStore`."""
+
+    @abstractmethod
+    def acks(self, deliveries: Sequence[Delivery]) -> object:
+        """What that store's transaction has to be told to do as ack() would. It means nothing to anybody else."""
+
+    @abstractmethod
+    def acked(self, deliveries: Sequence[Delivery]) -> None:
+        """That transaction is done: the bus has forgotten these."""
 
 
 class EventBus(ABC):

@@ -67,6 +67,16 @@ class UntoldEndings(Endings):
         self._wakeups.close()
 
 
+class AckingRunStore(ABC):
+    """A store that can ack on the bus beside it in the transaction that begins; an optional second face of a
+    `RunStore`, of use where both have the same `transaction_scope`."""
+
+    @abstractmethod
+    async def begin_acked(self, request: Request, intakes: Sequence[Intake], acks: object) -> Sequence[Grant | None]:
+        """As `RunStore.begin()`, and after it, in the same transaction, as `Inbox.ack()` of the deliveries of which
+        `acks` are the `AckableInbox.acks()`: the bus forgets them if and only if the store answers for them."""
+
+
 class RunStore(ABC):
     """Custody of runs. What each gate decides is `domain.gates`; a store reads, asks there, writes and answers.
 

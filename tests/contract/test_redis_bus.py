@@ -13,7 +13,7 @@ from omnidaemon.adapters.system import SystemClock
 from omnidaemon.ports.backend import BackendContext
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.storage import Storage
-from omnidaemon.testing.contracts import EventBusContract, LoggingBusContract
+from omnidaemon.testing.contracts import AckingRunStoreContract, EventBusContract, LoggingBusContract
 from omnidaemon.testing.contracts.opening import AdapterContract
 from omnidaemon.testing.place import Place
 from tests.servers.redis_servers import forget
@@ -35,12 +35,22 @@ class TestRedisStreamsBus(OnRedis, EventBusContract):
         return redis_stream_bus(context)
 
 
-class TestRedisStreamsBusWithLog(OnRedis, LoggingBusContract):
+class OnOneRedis(OnRedis):
+    """Both on one server, in one namespace."""
+
     def make_bus(self, context: BackendContext) -> EventBus:
         return redis_stream_bus(context)
 
     def make_storage(self, context: BackendContext) -> Storage:
         return redis_storage(context)
+
+
+class TestRedisStreamsBusWithLog(OnOneRedis, LoggingBusContract):
+    pass
+
+
+class TestRedisStorageWithAcks(OnOneRedis, AckingRunStoreContract):
+    pass
 
 
 class TestRedisPubsubBus(OnRedis, EventBusContract):

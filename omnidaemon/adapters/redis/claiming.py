@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from omnidaemon.adapters.redis.forms import Kept, kept_of, task_of
+from omnidaemon.adapters.redis.forms import Kept, kept_of, lease_of, task_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
 from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.adapters.redis.view import View
@@ -92,7 +92,7 @@ class Claiming:
         space.guard = KeptGuard.told(*guard)
         look = _Look(now=now, counter=counter[0], is_touched=bool(touched))
         for length, first, later in leases:
-            look.leases.append((float(length), float(first), None if later is None else float(later)))
+            look.leases.append((float(length), lease_of(first), None if later is None else lease_of(later)))
         for row in lapsed:
             key, kept = self._learn(look, row, lease=row[2])
             if kept.run is not None:

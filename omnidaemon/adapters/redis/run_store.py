@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import cast
 
+from omnidaemon.adapters.redis.acks import Acks
 from omnidaemon.adapters.redis.claiming import Claiming
 from omnidaemon.adapters.redis.forms import ABSENT, UNKNOWN, Kept
 from omnidaemon.adapters.redis.space import RedisSpace
@@ -14,12 +16,12 @@ from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.requests import ClaimLimit, Claims, Finish, Grant, Held, Intake, Renewals, Request
 from omnidaemon.domain.run import RunKey
 from omnidaemon.domain.states import RunState
-from omnidaemon.ports.run_store import Endings, LeaseSpan, RunStore, Wakeups
+from omnidaemon.ports.run_store import AckingRunStore, Endings, LeaseSpan, RunStore, Wakeups
 
 _MOST_HELD = 50_000
 
 
-class RedisRunStore(RunStore):
+class RedisRunStore(RunStore, AckingRunStore):
     """A batch costs one round trip as long as deliveries are new, their tasks logged, and a run's owner is the last who
     changed it; else the refusal tells what is so, and a second one settles it."""
 
@@ -30,6 +32,12 @@ class RedisRunStore(RunStore):
         self._turn = asyncio.Lock()
 
     async def begin(self, request: Request, intakes: Sequence[Intake]) -> Sequence[Grant | None]:
+        return await self._begin(request, intakes, None)
+
+    async def begin_acked(self, request: Request, intakes: Sequence[Intake], acks: object) -> Sequence[Grant | None]:
+        return await self._begin(request, intakes, cast("Acks", acks))
+
+    async def _begin(self, request: Request, intakes: Sequence[Intake], acks: Acks | None) -> Sequence[Grant | None]:
         space = self._space
         keys = {(intake.task.task_id, intake.subscription.agent): ABSENT for intake in intakes}
         view = View(space.codec, keys, marks=FRESH)
@@ -41,6 +49,8 @@ class RedisRunStore(RunStore):
             writes.add(changes)
             moved.clear()
             moved.update(writes.moved)
+            if acks is not None:
+                writes.forget(acks)
             return answers, writes
 
         answers = await space.settle(view, decide, request=request)

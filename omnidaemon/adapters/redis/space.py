@@ -121,7 +121,8 @@ class RedisSpace:
             expected += self.guard.expectation(writes.touched)
         if writes.rests_on_agents:
             expected += ["agents", self._revision]
-        reply = await self.script("apply", *expected, *view.expectations(), "write", *writes.words)
+        words = (*expected, *view.expectations(), "write", *writes.words)
+        reply = await self.connection.script(packaged_script("apply"), (self.keys.prefix, *writes.keys), words)
         status, seconds, microseconds, changed = reply
         written_at = self.clock.note(seconds, microseconds)
         if status == b"ok":

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
+from omnidaemon.adapters.redis.acks import Acks, Token, acks_of
 from omnidaemon.adapters.redis.blocking_reader import BlockingReader, QueuesGone
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.faults import BACKEND
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.names import Subscription
-from omnidaemon.ports.bus import Delivery, Inbox, within
+from omnidaemon.ports.bus import AckableInbox, Delivery, Inbox, within
 from omnidaemon.ports.codec import Codec
 
 HOLD_SECONDS: Final = 5.0
@@ -31,11 +32,8 @@ _CLAIM: Final = "streams_claim"
 _ACK: Final = "streams_ack"
 _CLOSE: Final = "streams_close"
 
-Token = tuple[str, str, bytes]
-"""Topic, agent, and the entry's id."""
 
-
-class StreamsInbox(Inbox):
+class StreamsInbox(Inbox, AckableInbox):
     """Reads all of its queues at once. Once a second it takes over what others have left, and looks whether the queues
     are still there; if the server has lost them, the next receive() raises, and the one after it makes them anew."""
 
@@ -58,6 +56,7 @@ class StreamsInbox(Inbox):
         self._subscription_of = {queue.encode(): s for s, queue in self._queues.items()}
         self._held: dict[Token, bool] = {}  # False: acked, and nobody knows whether that got through
         self._spare: list[Delivery] = []
+        self._may_have_more = False
         self._reading: asyncio.Task[None] | None = None
         self._interruption = asyncio.Event()
         self._tend_at = 0.0
@@ -105,16 +104,18 @@ class StreamsInbox(Inbox):
         self._reader.wake()
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
-        tokens = [token for delivery in deliveries if (token := self._token(delivery)) in self._held]
+        tokens = self._still_held(deliveries)
         for at in range(0, len(tokens), _AT_ONCE):
             some = tokens[at : at + _AT_ONCE]
             self._held |= dict.fromkeys(some, False)
-            entries: dict[tuple[str, str], list[bytes]] = {}
-            for topic, agent, entry_id in some:
-                entries.setdefault((topic, agent), []).append(entry_id)
-            await self._call(_ACK, *(word for queue, ids in entries.items() for word in (*queue, len(ids), *ids)))
-            for token in some:
-                self._held.pop(token, None)
+            await self._call(_ACK, *(word for row in acks_of(self._root, some).rows for word in row))
+            self._let_go_of(some)
+
+    def acks(self, deliveries: Sequence[Delivery]) -> Acks:
+        return acks_of(self._root, self._still_held(deliveries))
+
+    def acked(self, deliveries: Sequence[Delivery]) -> None:
+        self._let_go_of(self._still_held(deliveries))
 
     async def close(self) -> None:
         if self._is_closed:
@@ -153,9 +154,11 @@ class StreamsInbox(Inbox):
 
     async def _read_fresh(self, wanted: Mapping[Subscription, int], seconds: float) -> None:
         may_wait = seconds > 0 and not self._interruption.is_set()
-        # A blocking read has one number for all of its queues: where the credits differ, it is only to be woken by.
-        if not may_wait or len(set(wanted.values())) > 1:
+        # A blocking read has one number for all of its queues: where the credits differ, it is only to be woken by. And
+        # where there is a backlog, it comes later than a script does, whose connection is not looked at first.
+        if not may_wait or self._may_have_more or len(set(wanted.values())) > 1:
             await self._take(wanted)
+            self._may_have_more = self._is_full(wanted)
             if self._has_some(wanted) or not may_wait or self._interruption.is_set():
                 return
         try:
@@ -165,6 +168,12 @@ class StreamsInbox(Inbox):
         else:
             for queue, entries in found.items():
                 self._keep(self._subscription_of[queue], entries)
+            self._may_have_more = self._is_full(wanted)
+
+    def _is_full(self, wanted: Mapping[Subscription, int]) -> bool:
+        """Whether some queue gave all that it was asked for."""
+        kept = Counter(delivery.subscription for delivery in self._spare)
+        return any(kept[subscription] >= most for subscription, most in wanted.items())
 
     def _has_some(self, wanted: Mapping[Subscription, int]) -> bool:
         return any(delivery.subscription in wanted for delivery in self._spare)
@@ -254,6 +263,9 @@ class StreamsInbox(Inbox):
     async def _call(self, script: str, *args: Any) -> Any:
         return await self._server.script(packaged_script(script), [self._root], args)
 
-    @staticmethod
-    def _token(delivery: Delivery) -> Token:
-        return cast("Token", delivery.token)
+    def _still_held(self, deliveries: Sequence[Delivery]) -> list[Token]:
+        return [token for each in deliveries if (token := cast("Token", each.token)) in self._held]
+
+    def _let_go_of(self, tokens: Sequence[Token]) -> None:
+        for token in tokens:
+            self._held.pop(token, None)

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import attrs
 
-from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, entry_of, flaw_of, head_of, shared_of
+from omnidaemon.adapters.redis.acks import Acks
+from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, entry_of, flaw_of, head_of, lease_score, shared_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
 from omnidaemon.adapters.redis.outbox_forms import words_of
 from omnidaemon.domain.changes import Changes
@@ -34,6 +35,7 @@ class Writes:
         self, codec: Codec, now: Instant, kept: Mapping[RunKey, Kept], logged: Collection[str] = frozenset()
     ) -> None:
         self.words: list[Any] = []
+        self.keys: tuple[str, ...] = ()
         self.moved: dict[RunKey, Kept] = {}
         self.touched: KeptGuard | None = None
         self.rests_on_agents = False
@@ -68,10 +70,15 @@ class Writes:
         """This is the latest call of its lane."""
         self.words += ["lane", request.incarnation, request.lane, request.counter]
 
+    def forget(self, acks: Acks) -> None:
+        """The bus beside need not bring these again. To be said last: what fails here must not keep back the rest."""
+        self.keys = (acks.root,)
+        self._section("acks", acks.rows)
+
     def renew(self, runs: Sequence[Run]) -> None:
         """Nothing but their leases."""
-        rows = [(_length_of(run), f"{run.subscription.agent}/{run.task_id}", repr(run.lease_until)) for run in runs]
-        self._section("leases", rows)
+        members = ((run, f"{run.subscription.agent}/{run.task_id}") for run in runs)
+        self._section("leases", [(_length_of(run), each, lease_score(run.lease_until)) for run, each in members])
 
     def guard(self, guard: KeptGuard) -> None:
         """The guard as it is now."""
@@ -161,7 +168,7 @@ class _Alike:
             "" if run.due_at is None else micros(run.due_at),
             _length_of(was) if was else "",
             _length_of(run),
-            repr(run.lease_until),
+            lease_score(run.lease_until),
             "" if run.finished_at is None else micros(run.finished_at),
         )
 

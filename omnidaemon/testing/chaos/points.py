@@ -11,8 +11,9 @@ from functools import cache
 
 import attrs
 
-from omnidaemon.ports.bus import BusInspector, EventBus, LoggingBus
+from omnidaemon.ports.bus import AckableInbox, BusInspector, EventBus, LoggingBus
 from omnidaemon.ports.notifier import Notifier
+from omnidaemon.ports.run_store import AckingRunStore
 from omnidaemon.ports.storage import Storage
 
 
@@ -40,7 +41,8 @@ def ports() -> tuple[type[ABC], ...]:
     """Every port behind which a bus, a storage or a notifier does its work: those three, what a storage consists of,
     and what their methods give out, such as an inbox. A port that is added to a storage is found here by itself."""
     found: list[type[ABC]] = []
-    waiting: list[type[ABC]] = [EventBus, LoggingBus, BusInspector, Storage, Notifier]
+    faces: list[type[ABC]] = [LoggingBus, AckableInbox, AckingRunStore, BusInspector]
+    waiting: list[type[ABC]] = [EventBus, Storage, Notifier, *faces]
     while waiting:
         port = waiting.pop(0)
         if port in found:

@@ -11,6 +11,7 @@ class TestMyBus(EventBusContract):
 
 from __future__ import annotations
 
+from omnidaemon.testing.contracts.acking_run_store import AckingRunStoreContract
 from omnidaemon.testing.contracts.bus import EventBusContract
 from omnidaemon.testing.contracts.clock import ClockContract, IdSourceContract
 from omnidaemon.testing.contracts.codec import CodecContract
@@ -29,6 +30,7 @@ from omnidaemon.testing.contracts.storage import StorageContract
 from omnidaemon.testing.contracts.task_log import TaskLogContract
 
 __all__ = [
+    "AckingRunStoreContract",
     "AgentRegistryContract",
     "ClockContract",
     "CodecContract",

@@ -15,7 +15,12 @@ from omnidaemon.adapters.system import SystemClock
 from omnidaemon.ports.backend import BackendContext
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.storage import Storage
-from omnidaemon.testing.contracts import EventBusContract, LoggingBusContract, StorageContract
+from omnidaemon.testing.contracts import (
+    AckingRunStoreContract,
+    EventBusContract,
+    LoggingBusContract,
+    StorageContract,
+)
 from omnidaemon.testing.contracts.opening import AdapterContract
 from omnidaemon.testing.patience import eventually
 from omnidaemon.testing.place import Place
@@ -88,12 +93,20 @@ class TestStreams(Elsewhere, EventBusContract):
         return redis_stream_bus(context)
 
 
-class TestStreamsWithLog(Elsewhere, LoggingBusContract):
+class Together(Elsewhere):
     def make_bus(self, context: BackendContext) -> EventBus:
         return redis_stream_bus(context)
 
     def make_storage(self, context: BackendContext) -> Storage:
         return redis_storage(context)
+
+
+class TestStreamsWithLog(Together, LoggingBusContract):
+    pass
+
+
+class TestStorageWithAcks(Together, AckingRunStoreContract):
+    pass
 
 
 class TestPubsub(Elsewhere, EventBusContract):

@@ -63,11 +63,10 @@ def test_a_second_grant_of_the_same_run_takes_no_second_slot():
 
 
 def test_a_holding_is_named_to_the_gates_with_its_fence_and_ack():
-    """A fresh one is being acked; of a due one is known what the store knows."""
+    """Of an ack is known what the store knows, until the intake knows more."""
     custody = custody_of(greeter=3)
     (fresh,) = take(custody, "t1")
     (due,) = take(custody, "t2", is_fresh=False)
-    assert (fresh.awaits_ack, due.awaits_ack) == (True, False)
     assert (fresh.as_held().is_acked, due.as_held().is_acked) == (False, False)
     assert (due.as_held().task_id, due.as_held().agent, due.as_held().fence) == ("t2", "greeter", 1)
 
@@ -77,6 +76,29 @@ def test_more_grants_than_slots_leave_no_negative_room():
     custody = custody_of(greeter=1)
     take(custody, "t1", "t2")
     assert (custody.free(GREETER), custody.room_for_fresh(GREETER), custody.room_for_due(GREETER)) == (0, 0, 0)
+
+
+def test_a_slot_is_free_once_its_handler_has_returned():
+    """The next tasks are taken in while the store records the last ones. Another grant of the run is another thing."""
+    custody = custody_of(greeter=2)
+    first, second = take(custody, "t1", "t2")
+    custody.returned([first.grant, first.grant, grant("t2", fence=9), grant("t9")])
+    assert (custody.free(GREETER), len(custody)) == (1, 2)
+    custody.remove([first.key])
+    assert (custody.free(GREETER), len(custody)) == (1, 1)
+    custody.returned([second.grant])
+    custody.add([grant("t2", fence=2)], 1.0, is_fresh=False)
+    assert (custody.free(GREETER), len(custody)) == (1, 1)
+
+
+def test_what_waits_to_be_recorded_cannot_grow():
+    """Twice as many as there are slots: from then on each slot waits for the store."""
+    custody = custody_of(greeter=2)
+    for names in (("t1", "t2"), ("t3", "t4")):
+        custody.returned([holding.grant for holding in take(custody, *names)])
+    assert (custody.free(GREETER), len(custody)) == (0, 4)
+    custody.remove([("t1", "greeter")])
+    assert custody.free(GREETER) == 1
 
 
 async def test_emptied_returns_once_nothing_is_held():

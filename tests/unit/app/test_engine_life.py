@@ -231,8 +231,9 @@ async def test_answers_that_are_lost_cost_nothing(shop: Workshop, gate):
     assert not shop.space.running
 
 
-async def test_while_outcomes_wait_to_be_recorded_nothing_more_is_taken(shop: Workshop):
-    """A grant keeps its slot until then, so that what waits cannot grow while the store is away."""
+async def test_while_outcomes_wait_to_be_recorded_no_more_than_a_batch_is_taken(shop: Workshop):
+    """The next tasks are taken in while the last ones are being recorded; what waits cannot grow beyond that while the
+    store records nothing."""
     calls: list[object] = []
 
     async def handler(payload):
@@ -243,7 +244,7 @@ async def test_while_outcomes_wait_to_be_recorded_nothing_more_is_taken(shop: Wo
     for number in range(10):
         await shop.publish(number)
     await shop.pass_time(10.0)
-    assert len(calls) == 3
+    assert len(calls) == 6
     shop.runs.come_back()
     await shop.until(lambda: len(calls) == 10, moving=0.1)
 

@@ -6,6 +6,7 @@ from omnidaemon.domain.agent import WhenStopped
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.domain.task import Unreadable
+from tests.unit.app.acking_store import begun_and_acked_together
 from tests.unit.app.faults import broken
 from tests.unit.app.handlers import Gated
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
@@ -51,6 +52,35 @@ async def test_each_delivery_is_acked_once_it_is_begun(shop: Workshop, gated: Ga
     run = shop.run_of(task_id)
     assert run is not None
     assert run.is_acked
+
+
+async def test_where_one_transaction_reaches_both_begin_acks(shop: Workshop, gated: Gated, monkeypatch):
+    """The bus is called no more, and the outcome waits for nothing."""
+    bus = begun_and_acked_together(shop, monkeypatch)
+    await shop.start(agent_of(gated))
+    task_id = await shop.publish()
+    await shop.until(lambda: gated.seen)
+    (depth,) = await shop.real_bus.depths()
+    assert (depth.waiting, depth.held) == (0, 0)
+    (inbox,) = bus.inboxes
+    assert inbox.forgotten == [task_id]
+    gated.let_go.set()
+    await shop.ended(task_id)
+    run = shop.run_of(task_id)
+    assert run is not None
+    assert run.is_acked
+
+
+async def test_what_could_not_be_begun_and_acked_is_neither(shop: Workshop, gated: Gated, monkeypatch):
+    """The same request again, until it gets through: a lost answer costs nothing."""
+    bus = begun_and_acked_together(shop, monkeypatch)
+    await shop.start(agent_of(gated))
+    shop.runs.fail("begin")
+    shop.runs.lose_answers("begin")
+    task_id = await shop.publish()
+    await shop.until(lambda: gated.seen, moving=0.1)
+    assert (bus.inboxes[0].forgotten, gated.seen, on_the_bus(shop)) == ([task_id], [None], 0)
+    assert shop.runs.calls["begin"] == 3
 
 
 async def test_surplus_is_held_in_the_store_for_anybody(shop: Workshop, gated: Gated):

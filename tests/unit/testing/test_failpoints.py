@@ -12,9 +12,9 @@ from omnidaemon.adapters.memory import MemoryBus, MemorySpace, MemoryStorage
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.names import Subscription
-from omnidaemon.ports.bus import BusInspector, EventBus, Inbox, LoggingBus
+from omnidaemon.ports.bus import AckableInbox, BusInspector, EventBus, Inbox, LoggingBus
 from omnidaemon.ports.notifier import Notifier, WebhookMessage
-from omnidaemon.ports.run_store import RunStore, Wakeups
+from omnidaemon.ports.run_store import AckingRunStore, RunStore, Wakeups
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.chaos.plan import parsed, watched
 from omnidaemon.testing.chaos.points import failpoints, methods, ports
@@ -35,7 +35,8 @@ def test_every_port_of_a_storage_and_a_bus_is_found():
     """Also what a storage is given later: the list is made of its annotations."""
     parts = {kind for kind in ports() if kind.__name__ in Storage.__annotations__.values()}
     assert len(parts) == len(Storage.__annotations__) - 1  # all but its capabilities
-    assert {EventBus, LoggingBus, BusInspector, Inbox, RunStore, Wakeups, Notifier} <= set(ports())
+    faces = {LoggingBus, AckableInbox, AckingRunStore, BusInspector}
+    assert {EventBus, Inbox, RunStore, Wakeups, Notifier, *faces} <= set(ports())
 
 
 def test_each_call_has_a_point_before_and_after():

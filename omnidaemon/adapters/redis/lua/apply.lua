@@ -1,5 +1,5 @@
 -- Write what a gate decided, if everything that it was decided upon is still so; else write nothing and tell what is.
--- KEYS[1]: the namespace's prefix. ARGV: sections, each a name and what belongs to it; first what is expected, then,
+-- KEYS[1]: the namespace's prefix; KEYS[2]: the root of the bus, where it is told too. ARGV: sections, each a name and what belongs to it; first what is expected, then,
 -- after "write", what is to be written. Everything is read before the first write, since Redis rolls nothing back.
 -- Answers {"ok"|"clock"|"lane"|"changed", seconds, microseconds, what is otherwise}.
 local P = KEYS[1]
@@ -371,6 +371,17 @@ function write.tombstones()
     for _ = 1, count() do
         local member, lasts = take(), take()
         redis.call('ZADD', P .. 'tombstones', lasts, member)
+    end
+end
+
+-- Deliveries that the bus may forget, since what is written here answers for them.
+--! forget
+
+function write.acks()
+    for _ = 1, count() do
+        local topic, agent, many = take(), take(), count()
+        forget(KEYS[2], topic, agent, at + 1, at + many)
+        at = at + many
     end
 end
 

@@ -37,7 +37,8 @@ local function is_judged(length)
 end
 
 local lapsed, firsts = {}, {}
-local stamp = string.format('%.6f', now)
+local micros = now * 1000000
+local stamp = string.format('%.0f', micros)
 for _, name in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
     local leases, length = P .. 'leases:' .. name, tonumber(name)
     local first = redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES')[2]
@@ -54,7 +55,7 @@ for _, name in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
     if first and is_judged(length) then
         add('-inf', stamp)
         -- a lease reaches no further than its length; these do, so the server's clock was set back
-        add('(' .. string.format('%.6f', now + length + 1), '+inf')
+        add('(' .. string.format('%.0f', micros + (length + 1) * 1000000), '+inf')
         later = redis.call('ZRANGEBYSCORE', leases, '(' .. stamp, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
     end
     if first then
@@ -69,7 +70,6 @@ for i = 6, #ARGV, 3 do
     local subscription = ARGV[i]
     local agent = string.match(subscription, '/(.*)$')
     local runs = {}
-    local micros = now * 1000000
     for offset, queue in ipairs({'due:', 'crashed:'}) do
         local rows = redis.call('ZRANGE', P .. queue .. subscription, 0, ARGV[i + offset], 'WITHSCORES')
         for row = 1, #rows, 2 do

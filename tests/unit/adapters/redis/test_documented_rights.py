@@ -22,7 +22,7 @@ def commands_of(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_user_of_these_rights_may_run_it(script):
-    is_of_a_bus = script.stem.startswith(("streams_", "pubsub_", "part_append", "part_some"))
+    is_of_a_bus = script.stem.startswith(("streams_", "pubsub_", "part_append", "part_forget", "part_some"))
     words = documented_user("omni", has_buses=is_of_a_bus)
     allowed = {word[1:].lower() for word in words if word.startswith("+")}
     wanted = set(commands_of(script.read_text(encoding="utf-8")))

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
-from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, head_of, kept_of, shared_of
+from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, head_of, kept_of, lease_score, shared_of
 from omnidaemon.domain.instant import micros
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
@@ -54,7 +54,7 @@ def record_of(run: Run, revision: int) -> bytes:
 
 
 def test_record_comes_back_whole():
-    kept = kept_of(RUN.key, record_of(RUN, 4), repr(RUN.lease_until).encode(), CODEC)
+    kept = kept_of(RUN.key, record_of(RUN, 4), lease_score(RUN.lease_until).encode(), CODEC)
     assert kept == Kept(RUN, "running\t7\tw1\t1\t4\n", 4)
 
 

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from omnidaemon.domain.instant import micros, micros_or_none, moment, moment_or_none
-from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.instant import micros_or_none, moment, moment_or_none
 from omnidaemon.domain.names import Subscription, subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.return_address import ReturnAddress
@@ -207,38 +206,3 @@ def named_in(stored: bytes | None) -> tuple[str, ...] | None:
     if stored is None or stored == _NOBODY:
         return None
     return tuple(name for name in stored.decode().split(",") if name)
-
-
-# --- journal ----------------------------------------------------------------------------------------------------------
-
-_KINDS: Final = {kind.value: kind for kind in EventKind}
-
-
-def entry_of(event: JournalEvent) -> bytes:
-    """An event without its position, which is its entry's id."""
-    return orjson.dumps(
-        (
-            event.kind,
-            event.task_id,
-            event.topic,
-            event.agent,
-            event.attempt,
-            storable(event.detail),
-            micros(event.at),
-        )
-    )
-
-
-def event_of(position: int, entry: bytes) -> JournalEvent:
-    """The event of an entry."""
-    kind, task_id, topic, agent, attempt, detail, at = orjson.loads(entry)
-    return JournalEvent(
-        position=position,
-        kind=_KINDS[kind],
-        task_id=task_id,
-        topic=topic,
-        agent=agent,
-        attempt=attempt,
-        detail=detail,
-        at=moment(at),
-    )

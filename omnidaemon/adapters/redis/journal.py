@@ -1,10 +1,10 @@
-"""The journal as a stream, whose entries are numbered by the namespace's own counter."""
+"""The journal as a stream, whose events are numbered by the namespace's own counter."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omnidaemon.adapters.redis.forms import event_of
+from omnidaemon.adapters.redis.journal_forms import event_of, events_of
 from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.adapters.redis.view import View
 from omnidaemon.adapters.redis.writes import Writes
@@ -36,9 +36,11 @@ class RedisJournal(Journal):
         space = self._space
         if task_id is not None:
             flat = await space.script("events", task_id, after, limit)
-            return [event_of(int(position), entry) for position, entry in zip(flat[::2], flat[1::2], strict=True)]
-        entries = await space.connection.command("XRANGE", space.keys.of("journal"), f"({after}", "+", "COUNT", limit)
-        return [event_of(int(i.partition(b"-")[0]), fields[b"e"]) for i, fields in entries]
+            return [event_of(int(at), task_id, terms) for at, terms in zip(flat[::2], flat[1::2], strict=True)]
+        flat = await space.script("journal", after + 1, limit)
+        entries = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        events = [event for first, terms, tasks in entries for event in events_of(int(first), terms, tasks)]
+        return [event for event in events if event.position > after][:limit]
 
     async def latest(self) -> int:
         return int(await self._space.connection.command("GET", self._space.keys.of("journal:latest")) or 0)

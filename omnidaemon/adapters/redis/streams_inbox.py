@@ -56,7 +56,6 @@ class StreamsInbox(Inbox, AckableInbox):
         self._subscription_of = {queue.encode(): s for s, queue in self._queues.items()}
         self._held: dict[Token, bool] = {}  # False: acked, and nobody knows whether that got through
         self._spare: list[Delivery] = []
-        self._may_have_more = False
         self._reading: asyncio.Task[None] | None = None
         self._interruption = asyncio.Event()
         self._tend_at = 0.0
@@ -154,11 +153,10 @@ class StreamsInbox(Inbox, AckableInbox):
 
     async def _read_fresh(self, wanted: Mapping[Subscription, int], seconds: float) -> None:
         may_wait = seconds > 0 and not self._interruption.is_set()
-        # A blocking read has one number for all of its queues: where the credits differ, it is only to be woken by. And
-        # where there is a backlog, it comes later than a script does, whose connection is not looked at first.
-        if not may_wait or self._may_have_more or len(set(wanted.values())) > 1:
+        # A blocking read has one number for all of its queues: where the credits differ, it is only to be woken by.
+        # Else it is all, and costs the server a third: what a script reads is made into values of Lua's and back.
+        if not may_wait or len(set(wanted.values())) > 1:
             await self._take(wanted)
-            self._may_have_more = self._is_full(wanted)
             if self._has_some(wanted) or not may_wait or self._interruption.is_set():
                 return
         try:
@@ -168,12 +166,6 @@ class StreamsInbox(Inbox, AckableInbox):
         else:
             for queue, entries in found.items():
                 self._keep(self._subscription_of[queue], entries)
-            self._may_have_more = self._is_full(wanted)
-
-    def _is_full(self, wanted: Mapping[Subscription, int]) -> bool:
-        """Whether some queue gave all that it was asked for."""
-        kept = Counter(delivery.subscription for delivery in self._spare)
-        return any(kept[subscription] >= most for subscription, most in wanted.items())
 
     def _has_some(self, wanted: Mapping[Subscription, int]) -> bool:
         return any(delivery.subscription in wanted for delivery in self._spare)

@@ -8,8 +8,9 @@ from typing import Any, Final
 import attrs
 
 from omnidaemon.adapters.redis.acks import Acks
-from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, entry_of, flaw_of, head_of, lease_score, shared_of
+from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, flaw_of, head_of, lease_score, shared_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
+from omnidaemon.adapters.redis.journal_forms import entries_of, tasks_of
 from omnidaemon.adapters.redis.outbox_forms import words_of
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.instant import Instant, micros
@@ -64,7 +65,8 @@ class Writes:
 
     def add_events(self, events: Iterable[JournalEvent]) -> None:
         """Lines of the journal."""
-        self._section("events", [(event.task_id, entry_of(event)) for event in events])
+        rows = [(terms, tasks_of(ids), len(ids), *ids) for terms, ids in entries_of(events)]
+        self._section("events", rows)
 
     def use_lane(self, request: Request) -> None:
         """This is the latest call of its lane."""

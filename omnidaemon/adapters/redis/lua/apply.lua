@@ -255,14 +255,13 @@ function write.metrics()
     end
 end
 
+--! note
+
 function write.events()
-    local many = count()
-    local latest = numbers('journal:latest', many)
-    for _ = 1, many do
-        local id, event = take(), take()
-        latest = latest + 1
-        redis.call('XADD', P .. 'journal', latest .. '-0', 't', id, 'e', event)
-        redis.call('RPUSH', P .. 'journal:' .. id, latest)
+    for _ = 1, count() do
+        local terms, tasks, ids = take(), take(), {}
+        for i = 1, count() do ids[i] = take() end
+        note(terms, tasks, ids)
     end
 end
 

@@ -4,6 +4,7 @@
 -- Answers {"ok", seconds, microseconds, reservations} or {"agents", seconds, microseconds, revision, "topic/agent" …}.
 local P = KEYS[1]
 local time = redis.call('TIME')
+--! note
 --! log
 
 local refusal = another_roster()

@@ -1,4 +1,4 @@
--- The task log. It needs P, the namespace's prefix, and `time`. A roster is the revision of the agents, how many topics,
+-- The task log. It needs P, the namespace's prefix, `time` and the part `note`. A roster is the revision of the agents, how many topics,
 -- and for each its name and those of its agents, joined by commas; a publisher's is as old as the last that it heard.
 local roster_end = tonumber(ARGV[2]) * 2 + 2
 
@@ -60,9 +60,7 @@ local function log(tasks, kind)
         if not task.position then fresh = fresh + 1 end
     end
     local latest = fresh > 0 and redis.call('INCRBY', P .. 'tasks:latest', fresh) - fresh
-    local event = #tasks > 0 and redis.call('INCRBY', P .. 'journal:latest', #tasks) - #tasks
-    -- as entry_of() writes it: names hold nothing that JSON would escape
-    local ends = '",null,0,"",' .. time[1] .. string.format('%06d', time[2]) .. ']'
+    local topics, noted = {}, {}
     for _, task in ipairs(tasks) do
         local id, topic, position = task[1], task[2], task.position
         local key, named = P .. 't:' .. id, names[topic]
@@ -83,10 +81,17 @@ local function log(tasks, kind)
                 index(P .. 'unbegun:' .. topic .. '/' .. agent, position, id)
             end
         end
-        event = event + 1
-        local entry = '["' .. kind .. '","' .. id .. '","' .. topic .. ends
-        redis.call('XADD', P .. 'journal', event .. '-0', 't', id, 'e', entry)
-        redis.call('RPUSH', P .. 'journal:' .. id, event)
+        -- those of a topic that come one after the other share an entry
+        if topics[#topics] ~= topic then
+            topics[#topics + 1] = topic
+            noted[#topics] = {}
+        end
+        table.insert(noted[#topics], id)
+    end
+    -- as entries_of() and tasks_of() write them: names hold nothing that JSON would escape
+    local ends = '",null,0,"",' .. time[1] .. string.format('%06d', time[2]) .. ']'
+    for at, topic in ipairs(topics) do
+        note('["' .. kind .. '","' .. topic .. ends, '["' .. table.concat(noted[at], '","') .. '"]', noted[at])
     end
     for key, rows in pairs(indexes) do
         for at = 1, #rows, 1000 do redis.call('ZADD', key, unpack(rows, at, math.min(at + 999, #rows))) end

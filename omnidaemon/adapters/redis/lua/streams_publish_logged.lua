@@ -3,6 +3,7 @@
 -- Answers {"ok", seconds, microseconds, how many agents each reached} or {"agents", …} as the log does.
 local P, root = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
+--! note
 --! log
 --! append
 

@@ -48,6 +48,7 @@ class Writes:
     def add(self, changes: Changes, known: Mapping[str, Task | Unreadable] | None = None) -> None:
         """What a gate decided. `known` are the tasks that it deletes."""
         self._add_tasks(changes.tasks)
+        self.add_events(changes.events)  # before the runs, with which their positions are kept
         self._add_runs(changes.runs)
         self._add_metrics(changes.metrics)
         marks = [(t, int(mark), micros(self._now.at)) for t, mark in changes.cancel_marks.items()]
@@ -58,7 +59,6 @@ class Writes:
         self._section("deleted", [_deletion((known or {})[task_id]) for task_id in changes.deleted])
         until = micros(self._now.at + TOMBSTONE_LIFE)
         self._section("tombstones", [(f"{agent}/{task_id}", until) for task_id, agent in changes.tombstones])
-        self.add_events(changes.events)
         self._section("notifications", [words_of(each, self._codec) for each in changes.notifications])
         if changes.is_news:
             self.ring()

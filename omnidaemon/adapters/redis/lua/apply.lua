@@ -13,7 +13,7 @@ local function count() return tonumber(take()) end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local changed = {}
-local positions = {}
+local positions, told_before = {}, {}
 local buried_any
 
 local function is_buried(id, agent)
@@ -75,14 +75,14 @@ function expected.runs()
         local field, length = 'r:' .. agent, #head > 0 and #head or 1
         for _ = 1, count() do
             local id = take()
-            local stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n')
+            local stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n', 'j')
             local record = stored[1]
             local found = record and string.sub(record, 1, length) or ''
             local current = '-'
             if marks ~= '-' then
                 current = (stored[2] and '1' or '0') .. is_buried(id, agent) .. (stored[3] and '1' or '0')
             end
-            positions[id] = stored[3]
+            positions[id], told_before[id] = stored[3], stored[4]
             if found ~= head or current ~= marks then
                 changed[#changed + 1] = {'run', id, agent, record, lease_of(agent .. '/' .. id), current}
             end
@@ -199,7 +199,9 @@ local function all(command, key, members)
     end
 end
 
--- Runs that move alike.
+--! note
+
+-- Runs that move alike. What is noted of them comes before.
 function write.runs()
     for _ = 1, count() do
         local agent, subscription, head, shared = take(), take(), take(), take()
@@ -212,7 +214,12 @@ function write.runs()
             local id, queued, seconds, result = take(), take(), take(), take()
             local key, member = P .. 't:' .. id, agent .. '/' .. id
             local record = head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result
-            redis.call('HSET', key, field, record)
+            if noted[id] then
+                redis.call('HSET', key, field, record, 'j', (told_before[id] or '') .. noted[id])
+                noted[id] = nil
+            else
+                redis.call('HSET', key, field, record)
+            end
             if is_end then tell(id, agent, record) end
             ids[i], members[i] = id, member
             placed[2 * i - 1], placed[2 * i] = positions[id], id
@@ -254,8 +261,6 @@ function write.metrics()
         redis.call('ZADD', P .. 'pairs', 0, subscription)
     end
 end
-
---! note
 
 function write.events()
     for _ = 1, count() do
@@ -323,11 +328,17 @@ function write.deleted()
     for _ = 1, count() do
         local id, topic, idempotency = take(), take(), take()
         local fields = redis.call('HGETALL', P .. 't:' .. id)
+        local oldest = redis.call('XRANGE', P .. 'journal', '-', '+', 'COUNT', 1)[1]
         for i = 1, #fields, 2 do
             local name, value = fields[i], fields[i + 1]
             if string.sub(name, 1, 2) == 'r:' then
                 local agent = string.sub(name, 3)
                 unlist(id, agent, topic .. '/' .. agent, value)
+            elseif name == 'j' then
+                -- retention takes one for each that it trims: what it has trimmed already must not be there
+                for position in string.gmatch(oldest and value or '', '%d+') do
+                    if tonumber(position) >= tonumber(string.match(oldest[1], '^%d+')) then list_positions(id, position) end
+                end
             elseif name == 'a' then
                 for agent in string.gmatch(value, '[^,]+') do
                     redis.call('ZREM', P .. 'unbegun:' .. topic .. '/' .. agent, id)
@@ -394,4 +405,5 @@ while section do
     write[section]()
     section = take()
 end
+keep_noted()
 return {'ok', time[1], time[2], changed}

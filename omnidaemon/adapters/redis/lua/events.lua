@@ -2,9 +2,14 @@
 -- Answers {position, terms, …}.
 local P = KEYS[1]
 local answers, after, limit = {}, tonumber(ARGV[2]), tonumber(ARGV[3])
-for _, position in ipairs(redis.call('LRANGE', P .. 'journal:' .. ARGV[1], 0, -1)) do
+-- those of a task that was deleted come before those of one that was published under its id since
+local positions = redis.call('LRANGE', P .. 'journal:' .. ARGV[1], 0, -1)
+for position in string.gmatch(redis.call('HGET', P .. 't:' .. ARGV[1], 'j') or '', '%d+') do
+    positions[#positions + 1] = position
+end
+for _, position in ipairs(positions) do
     if tonumber(position) > after and #answers < 2 * limit then
-        -- the entry that holds it is the last that begins no later
+        -- the entry that holds it is the last that begins no later; it may be trimmed
         local entry = redis.call('XREVRANGE', P .. 'journal', position .. '-0', '-', 'COUNT', 1)[1]
         if entry then
             answers[#answers + 1] = position

@@ -60,7 +60,21 @@ local function log(tasks, kind)
         if not task.position then fresh = fresh + 1 end
     end
     local latest = fresh > 0 and redis.call('INCRBY', P .. 'tasks:latest', fresh) - fresh
-    local topics, noted = {}, {}
+    -- those of a topic that come one after the other share an entry
+    local topics, ids_of = {}, {}
+    for _, task in ipairs(tasks) do
+        if topics[#topics] ~= task[2] then
+            topics[#topics + 1] = task[2]
+            ids_of[#topics] = {}
+        end
+        table.insert(ids_of[#topics], task[1])
+    end
+    -- as entries_of() and tasks_of() write them: names hold nothing that JSON would escape
+    local ends = '",null,0,"",' .. time[1] .. string.format('%06d', time[2]) .. ']'
+    for at, topic in ipairs(topics) do
+        local ids = ids_of[at]
+        note('["' .. kind .. '","' .. topic .. ends, '["' .. table.concat(ids, '","') .. '"]', ids)
+    end
     for _, task in ipairs(tasks) do
         local id, topic, position = task[1], task[2], task.position
         local key, named = P .. 't:' .. id, names[topic]
@@ -72,7 +86,9 @@ local function log(tasks, kind)
         else
             latest = latest + 1
             position = latest
-            redis.call('HSET', key, 'n', position, 't', topic, 'c', task[3], 'f', '', 'b', task[4], 'a', stored)
+            redis.call('HSET', key, 'n', position, 't', topic, 'c', task[3], 'f', '', 'b', task[4], 'a', stored,
+                'j', noted[id])
+            noted[id] = nil
             index(P .. 'tasks', position, id)
         end
         if named == '' then index(P .. 'unbegun:' .. topic .. '/', position, id) end
@@ -81,18 +97,8 @@ local function log(tasks, kind)
                 index(P .. 'unbegun:' .. topic .. '/' .. agent, position, id)
             end
         end
-        -- those of a topic that come one after the other share an entry
-        if topics[#topics] ~= topic then
-            topics[#topics + 1] = topic
-            noted[#topics] = {}
-        end
-        table.insert(noted[#topics], id)
     end
-    -- as entries_of() and tasks_of() write them: names hold nothing that JSON would escape
-    local ends = '",null,0,"",' .. time[1] .. string.format('%06d', time[2]) .. ']'
-    for at, topic in ipairs(topics) do
-        note('["' .. kind .. '","' .. topic .. ends, '["' .. table.concat(noted[at], '","') .. '"]', noted[at])
-    end
+    keep_noted()
     for key, rows in pairs(indexes) do
         for at = 1, #rows, 1000 do redis.call('ZADD', key, unpack(rows, at, math.min(at + 999, #rows))) end
     end

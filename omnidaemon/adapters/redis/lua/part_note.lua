@@ -1,7 +1,26 @@
--- Write an entry of the journal: events that share these terms, one for each of these tasks; `tasks` are their ids as
--- the entry keeps them. It needs P, the namespace's prefix.
+-- The journal. It needs P, the namespace's prefix. Of each task the positions of its events are kept with it, as text in
+-- its field "j", while it is there; else in a list of their own.
+local noted = {}
+
+-- Write an entry: events that share these terms, one for each of these tasks; `tasks` are their ids as the entry keeps
+-- them. Whoever writes the task writes what is noted of it too; the rest is for `keep_noted`.
 local function note(terms, tasks, ids)
     local before = redis.call('INCRBY', P .. 'journal:latest', #ids) - #ids
     redis.call('XADD', P .. 'journal', (before + 1) .. '-0', 'e', terms, 't', tasks)
-    for at, id in ipairs(ids) do redis.call('RPUSH', P .. 'journal:' .. id, before + at) end
+    for at, id in ipairs(ids) do noted[id] = (noted[id] or '') .. ' ' .. before + at end
+end
+
+local function list_positions(id, positions)
+    for position in string.gmatch(positions, '%d+') do redis.call('RPUSH', P .. 'journal:' .. id, position) end
+end
+
+local function keep_noted()
+    for id, positions in pairs(noted) do
+        local key = P .. 't:' .. id
+        if redis.call('EXISTS', key) == 1 then
+            redis.call('HSET', key, 'j', (redis.call('HGET', key, 'j') or '') .. positions)
+        else
+            list_positions(id, positions)
+        end
+    end
 end

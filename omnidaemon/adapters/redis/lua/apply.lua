@@ -145,12 +145,14 @@ local function drop_settled(id, topic)
 end
 
 -- What those who wait for results are told with the bell: of each run that ended its task, its agent, the length of its
--- record and that; what is long they read themselves. Of a task that is cancelled, its name.
+-- record and that; what is long they read themselves. Of a task that is cancelled, its name. The parts are joined once:
+-- Lua hashes every text that it makes.
 local endings = {}
 
 local function tell(id, agent, record)
     if #record > 4096 then record = '' end
-    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. '\n' .. record
+    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. '\n'
+    endings[#endings + 1] = record
 end
 
 function write.lane()
@@ -210,7 +212,8 @@ function write.runs()
         local ids, members, field = {}, {}, 'r:' .. agent
         local placed, due_scores, lease_scores, end_scores = {}, {}, {}, {}
         local is_end = old ~= new and ENDED[new]
-        for i = 1, count() do
+        local many = count()
+        for i = 1, many do
             local id, queued, seconds, result = take(), take(), take(), take()
             local key, member = P .. 't:' .. id, agent .. '/' .. id
             local record = head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result
@@ -222,7 +225,6 @@ function write.runs()
             end
             if is_end then tell(id, agent, record) end
             ids[i], members[i] = id, member
-            placed[2 * i - 1], placed[2 * i] = positions[id], id
             due_scores[2 * i - 1], due_scores[2 * i] = due, id
             lease_scores[2 * i - 1], lease_scores[2 * i] = lease, member
             end_scores[2 * i - 1], end_scores[2 * i] = ended, member
@@ -233,6 +235,11 @@ function write.runs()
             else
                 all('ZREM', P .. 'in:' .. old .. ':' .. subscription, ids)
                 if ENDED[old] then all('ZREM', P .. ENDED[old], members) end
+            end
+            -- the last first: a small index is searched from its beginning (40 instead of 91 µs for a hundred)
+            for i = 1, many do
+                local id = ids[many - i + 1]
+                placed[2 * i - 1], placed[2 * i] = positions[id], id
             end
             all('ZADD', P .. 'in:' .. new .. ':' .. subscription, placed)
             if ENDED[new] then all('ZADD', P .. ENDED[new], end_scores) end

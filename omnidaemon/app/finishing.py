@@ -78,7 +78,7 @@ class OutcomeFinishes:
     def report(self, reports: Sequence[Report]) -> None:
         """Take in what attempts came to. On the engine's loop."""
         self._reports.extend(reports)
-        self._custody.returned(report.grant for report in reports)
+        self._custody.returned([report.grant for report in reports])
         self._has_work.set()
 
     async def run(self) -> None:
@@ -86,8 +86,7 @@ class OutcomeFinishes:
         while True:
             self._has_work.clear()
             # Whoever takes tasks into the slots that are free now asks for them first: the bus hands them over while
-            # this makes the store's call, and the store records while those are made ready. A fifth of the time between
-            # two batches.
+            # this makes the store's call ready, and the store records while those are made ready.
             await asyncio.sleep(0)
             await self._release_some()
             # Nothing is let go of before it is recorded: a loop that failed is begun anew and finds it here.

@@ -117,8 +117,8 @@ def shared_of(run: Run, codec: Codec, *, has_result: bool) -> bytes:
 
 
 def lease_score(steady: float | None) -> str:
-    """The end of a lease as the indexes keep it: an integer, since a server compares and parses each small index's
-    other numbers as text, which was an eighth of what a task cost it."""
+    """The end of a lease as the indexes keep it: an integer, since a small index has all other numbers as texts, which
+    are parsed at each comparison (308 instead of 113 µs for a hundred that come and go)."""
     return "" if steady is None else str(round(steady * 1e6))
 
 

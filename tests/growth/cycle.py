@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from omnidaemon.app.pairing import handover, logging_bus
 from omnidaemon.domain.agent import AgentProfile, Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
@@ -31,19 +32,28 @@ class Cycle:
         self._storage = storage
         self._place = place
         self._worker = ScriptedWorker(storage.runs, "w1", 30.0)
+        self._logging = logging_bus(bus, storage.capabilities)
+        self._handover = handover(inbox, bus.capabilities, storage)
         self._sent = 0
 
     async def batch(self) -> None:
         """A hundred tasks: published and logged, received, begun, acknowledged, finished."""
         tasks = [self._task() for _ in range(BATCH)]
-        receipts = await self._bus.publish(tasks)
+        if self._logging is None:
+            receipts = await self._bus.publish(tasks)
+            await self._storage.log.add(tasks)
+        else:
+            receipts = await self._logging.publish_logged(tasks)
         assert len(receipts) == BATCH
-        await self._storage.log.add(tasks)
         deliveries = await self._inbox.receive({AGENT: BATCH}, 5.0)
         received = [delivery.task for delivery in deliveries if isinstance(delivery.task, Task)]
         assert len(received) == BATCH
-        grants = await self._worker.begin(*(self._worker.start_of(task, AGENT) for task in received))
-        await self._inbox.ack(deliveries)
+        intakes = [self._worker.start_of(task, AGENT) for task in received]
+        if self._handover is None:
+            grants = await self._worker.begin(*intakes)
+            await self._inbox.ack(deliveries)
+        else:
+            grants = await self._handover.begin(self._worker.request("begin"), intakes, deliveries)
         finishes = [outcome(grant, succeeded(b"1")) for grant in grants if grant is not None]
         assert all(await self._worker.finish(*finishes))
         assert len(finishes) == BATCH

@@ -23,7 +23,8 @@ _LIKENESS: Final = attrgetter("kind", "topic", "agent", "attempt", "detail", "at
 
 
 def entries_of(events: Iterable[JournalEvent]) -> Iterator[tuple[bytes, list[str]]]:
-    """What the events of an entry share, and their tasks, in order; as few entries as keep that order."""
+    """What the events of an entry share, and their tasks, in order; as few entries as keep that order. The time is read
+    by the script `trim` too."""
     for (kind, topic, agent, attempt, detail, at), alike in groupby(events, _LIKENESS):
         terms = orjson.dumps((kind, topic, agent, attempt, storable(detail), micros(at)))
         yield terms, [event.task_id for event in alike]

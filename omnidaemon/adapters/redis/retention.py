@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from omnidaemon.adapters.redis.journal_forms import event_of
 from omnidaemon.adapters.redis.reading import read
 from omnidaemon.adapters.redis.space import Outdated, RedisSpace
 from omnidaemon.domain.agent import WORKERS_REMEMBERED
@@ -13,8 +12,6 @@ from omnidaemon.domain.instant import micros
 from omnidaemon.domain.record import expired, is_expired
 
 _AT_ONCE: Final = 200
-_ENTRIES_AT_ONCE: Final = 20
-"""Of the journal: each holds the events of a whole batch."""
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -73,13 +70,8 @@ class Retention:
         keys, command = space.keys, space.connection.command
         now = space.clock.now()
         await command("ZREMRANGEBYSCORE", keys.of("tombstones"), "-inf", micros(now.at))
-        while True:
-            entries = await command("XRANGE", keys.of("journal"), "-", "+", "COUNT", _ENTRIES_AT_ONCE)
-            old = [i for i, fields in entries if event_of(0, "", fields[b"e"]).at < self._keep_from]
-            if old:
-                await space.script("trim", old[-1].partition(b"-")[0])
-            if len(old) < _ENTRIES_AT_ONCE:
-                break
+        while await space.script("trim", micros(self._keep_from), _AT_ONCE) >= _AT_ONCE:
+            pass
         while await space.script("outbox_prune", micros(self._keep_from), _AT_ONCE) == _AT_ONCE:
             pass
         _, workers, _ = await space.census()

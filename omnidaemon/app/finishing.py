@@ -85,9 +85,6 @@ class OutcomeFinishes:
         """Record until cancelled."""
         while True:
             self._has_work.clear()
-            # Whoever takes tasks into the slots that are free now asks for them first: the bus hands them over while
-            # this makes the store's call ready, and the store records while those are made ready.
-            await asyncio.sleep(0)
             await self._release_some()
             # Nothing is let go of before it is recorded: a loop that failed is begun anew and finds it here.
             while batch := self._ready():

@@ -1,5 +1,5 @@
 -- Write what a gate decided, if everything that it was decided upon is still so; else write nothing and tell what is.
--- KEYS[1]: the namespace's prefix; KEYS[2]: the root of the bus, where it is told too. ARGV: sections, each a name and
+-- KEYS[1]: the namespace's prefix; KEYS[2]: the root of the bus, where that is told too. ARGV: sections, each a name and
 -- what belongs to it; first what is expected, then, after "write", what is to be written. Everything is read before the
 -- first write, since Redis rolls nothing back.
 -- Answers {"ok"|"clock"|"lane"|"changed", seconds, microseconds, what is otherwise}.
@@ -336,17 +336,13 @@ function write.deleted()
     for _ = 1, count() do
         local id, topic, idempotency = take(), take(), take()
         local fields = redis.call('HGETALL', P .. 't:' .. id)
-        local oldest = redis.call('XRANGE', P .. 'journal', '-', '+', 'COUNT', 1)[1]
         for i = 1, #fields, 2 do
             local name, value = fields[i], fields[i + 1]
             if string.sub(name, 1, 2) == 'r:' then
                 local agent = string.sub(name, 3)
                 unlist(id, agent, topic .. '/' .. agent, value)
             elseif name == 'j' then
-                -- retention takes one for each that it trims: what it has trimmed already must not be there
-                for position in string.gmatch(oldest and value or '', '%d+') do
-                    if tonumber(position) >= tonumber(string.match(oldest[1], '^%d+')) then list_positions(id, position) end
-                end
+                list_positions(id, value)
             elseif name == 'a' then
                 for agent in string.gmatch(value, '[^,]+') do
                     redis.call('ZREM', P .. 'unbegun:' .. topic .. '/' .. agent, id)

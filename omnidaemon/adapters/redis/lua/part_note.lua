@@ -10,8 +10,17 @@ local function note(terms, tasks, ids)
     for at, id in ipairs(ids) do noted[id] = (noted[id] or '') .. ' ' .. before + at end
 end
 
+local oldest
+
+-- Retention takes one from the list for each that it trims: what is trimmed already must not come to it.
 local function list_positions(id, positions)
-    for position in string.gmatch(positions, '%d+') do redis.call('RPUSH', P .. 'journal:' .. id, position) end
+    if not oldest then
+        local entry = redis.call('XRANGE', P .. 'journal', '-', '+', 'COUNT', 1)[1]
+        oldest = entry and tonumber(string.match(entry[1], '^%d+')) or math.huge
+    end
+    for position in string.gmatch(positions, '%d+') do
+        if tonumber(position) >= oldest then redis.call('RPUSH', P .. 'journal:' .. id, position) end
+    end
 end
 
 local function keep_noted()

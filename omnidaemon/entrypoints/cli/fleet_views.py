@@ -73,7 +73,7 @@ def workers_table(workers: Sequence[WorkerRecord]) -> Table:
                 views.plain(worker.report.pid),
                 views.when(worker.report.started_at),
                 views.when(worker.seen_at),
-                views.count(worker.report.running, "cyan"),
+                views.maybe_count(worker.running, "cyan"),
                 summary(", ".join(map(str, worker.report.subscriptions))),
             )
             for worker in workers

@@ -156,3 +156,8 @@ def lasting(seconds: float | None) -> Cell:
 def count(number: int, style: str = "") -> Cell:
     """A number, quiet when it is zero."""
     return Cell(text=str(number), style=style if number else "dim")
+
+
+def maybe_count(number: int | None, style: str = "") -> Cell:
+    """A number that may not be known: nothing for programs then."""
+    return Cell(text="", shown="-", style="dim") if number is None else count(number, style)

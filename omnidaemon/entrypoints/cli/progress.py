@@ -12,6 +12,7 @@ from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints.cli.screen import Tell
 from omnidaemon.entrypoints.cli.task_views import next_attempt_text
+from omnidaemon.entrypoints.cli.values import summary
 from omnidaemon.entrypoints.operations import Operations
 from omnidaemon.entrypoints.safe_text import one_line
 
@@ -50,6 +51,12 @@ def progress_text(found: TaskResult, now: datetime) -> str:
     runs = found.runs or (found,)
     told = ((run, _told(run, now)) for run in runs)
     return "; ".join(f"{run.agent}: {text}" if len(runs) > 1 else text for run, text in told if text)
+
+
+def ended_text(run: TaskResult) -> str:
+    """What one agent's ended run came to, in a line."""
+    outcome = summary(run.error.headline if run.error else run.result).for_people
+    return f"{run.agent} {run.status}{f': {outcome}' if outcome else ''}"
 
 
 def _told(run: TaskResult, now: datetime) -> str:

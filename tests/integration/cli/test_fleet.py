@@ -143,7 +143,7 @@ def test_the_doctor_finds_tasks_that_nobody_runs(omni):
     assert report["ok"] is False
     wrong = [finding for finding in report["findings"] if finding["severity"] == "wrong"]
     assert [finding["about"] for finding in wrong] == ["agent echo on echo"]
-    assert wrong[0]["advice"] == "start one: omni run agents.py"
+    assert wrong[0]["advice"].startswith("start one: omni run agents.py; or, if it is gone for good: omni agent remove ")
     assert "✗ agent echo on echo" in omni.terminal("doctor").shown
 
 

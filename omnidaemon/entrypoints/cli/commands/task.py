@@ -17,7 +17,7 @@ from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import options, payloads, task_views
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Agent, Cursor, Json, Limit, TaskId, Timeout, Topic, Wait
-from omnidaemon.entrypoints.cli.progress import told_meanwhile
+from omnidaemon.entrypoints.cli.progress import ended_text, told_meanwhile
 from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
@@ -132,11 +132,13 @@ async def _await_result(opened: Session, answer: Screen, task_id: str, limit: fl
 
 
 async def _explained(opened: Session, error: WaitTimedOut, agent: str | None) -> WaitTimedOut:
-    """The time-out, with why nobody takes the task up, where nobody does."""
+    """The time-out, with why nobody takes the task up, where nobody does; what other agents made of it is told."""
     found = await opened.client.get_result(error.task_id, agent)
+    note(*(ended_text(run) for run in (found.runs if found else ()) if run.is_end))
     if found is None or found.status not in (Status.QUEUED, Status.RETRYING):
         return error
-    reason = why_unbegun(found.topic, await opened.client.list_agents(), await opened.place(), agent)
+    waited_for = {run.agent for run in found.runs if not run.is_end} or {agent} - {None}
+    reason = why_unbegun(found.topic, await opened.client.list_agents(), await opened.place(), waited_for)
     return NotTakenUp(error.task_id, error.timeout_seconds, found.status, reason) if reason else error
 
 

@@ -12,6 +12,11 @@ from tests.unit.entrypoints.samples import IDLE_AGENT as GREETER
 UNMANNED = attrs.evolve(GREETER, status=AgentState.UNMANNED, workers=0)
 STOPPED = attrs.evolve(GREETER, name="other", status=AgentState.STOPPED)
 
+RENAMED = (
+    "no worker runs its agent old: was it renamed? omni agent remove greet.user old --to greeter; "
+    "else omni run agents.py; looked in HERE"
+)
+
 
 @pytest.mark.parametrize(
     ("topic", "known", "said"),
@@ -44,8 +49,7 @@ def test_a_strange_topic_is_told_with_what_was_meant(topic, known, said):
             "greet.user",
             [GREETER, attrs.evolve(UNMANNED, name="old")],
             ["old"],
-            "no worker runs its agent old: was it renamed? omni agent remove greet.user old --to greeter; "
-            "else omni run agents.py; looked in HERE",
+            RENAMED,
         ),
         (
             "greet.user",

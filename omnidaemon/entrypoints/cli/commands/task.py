@@ -17,7 +17,7 @@ from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import options, payloads, task_views
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Agent, Cursor, Json, Limit, TaskId, Timeout, Topic, Wait
-from omnidaemon.entrypoints.cli.progress import ended_text, told_meanwhile
+from omnidaemon.entrypoints.cli.progress import Progress, ended_text
 from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
@@ -82,7 +82,7 @@ async def publish(
             before = relative_time(earlier.created_at, began)
             note(f"published before under this key, {before}: it is {earlier.status}, and no other task was published")
         if wait:
-            return await _await_result(opened, answer, task_id, limit, agent=None)
+            return await _await_result(opened, answer, task_id, limit, agent=None, before=earlier)
     status = published_status(keyed, is_delayed=pause is not None or due is not None)
     # The task that a key stands for may be an earlier one, with a time of its own.
     new = f"published {task_id} on {topic}{_due_later(pause, due)}"
@@ -120,11 +120,12 @@ class NotTakenUp(WaitTimedOut):
         return f"task {self.task_id} is still {self.status} after {waited}: {self.reason}"
 
 
-async def _await_result(opened: Session, answer: Screen, task_id: str, limit: float, agent: str | None) -> ExitCode:
+async def _await_result(
+    opened: Session, answer: Screen, task_id: str, limit: float, *, agent: str | None, before: TaskResult | None
+) -> ExitCode:
     try:
         with answer.waiting("waiting for the result; Ctrl-C leaves the task to itself") as tell:
-            async with told_meanwhile(tell, opened.client, task_id, agent):
-                result = await opened.client.wait_for_result(task_id, timeout=limit, agent=agent)
+            result = await Progress(tell, opened.client, task_id, agent, before).result(limit)
     except WaitTimedOut as error:
         raise await _explained(opened, error, agent) from error
     answer.show(shapes.task_result(result), *task_views.result_views(result))
@@ -159,7 +160,8 @@ async def result(
     answer = screen(as_json=as_json)
     async with session() as opened:
         if wait:
-            return await _await_result(opened, answer, task_id, limit, agent)
+            before = await opened.client.get_result(task_id, agent)
+            return await _await_result(opened, answer, task_id, limit, agent=agent, before=before)
         found = await _known(opened, task_id, agent)
     answer.show(shapes.task_result(found), *task_views.result_views(found))
     return ExitCode.DONE

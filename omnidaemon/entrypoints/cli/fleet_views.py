@@ -180,7 +180,7 @@ def metrics_table(done: Mapping[Subscription, Metrics]) -> Table:
         ],
         empty="no agent has done anything yet",
         optional=dict.fromkeys(_RARE, frozenset({"0"})),
-        spare=("p95", "retried", "skipped", "cancelled"),
+        spare=("p95", "retried", "skipped", "cancelled", "received", "average", "crashed"),
     )
 
 

@@ -38,7 +38,7 @@ class Table:
 
     For people alone: the column `wide` is cut to fit; a column of `optional` is left out when all of its cells say one
     of the texts named there, so that they say nothing new; those of `spare` are given up, the first one first, as long
-    as the terminal is too narrow.
+    as the terminal is too narrow. Where there are `cards`, these stand in place of the rows.
     """
 
     columns: tuple[str, ...]
@@ -48,6 +48,7 @@ class Table:
     wide: str = ""
     spare: tuple[str, ...] = ()
     optional: Mapping[str, frozenset[str]] = MappingProxyType({})
+    cards: Sequence[Card] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
 
 from omnidaemon.app.queries import AgentState, AgentStatus
+from omnidaemon.domain.errors import NotFound, OmniDaemonError
+
+if TYPE_CHECKING:
+    from omnidaemon.entrypoints.operations import Operations
 
 
 def unknown_topic(topic: str, known: Iterable[str]) -> str:
@@ -19,6 +26,31 @@ def unknown_topic(topic: str, known: Iterable[str]) -> str:
         return found
     meant = difflib.get_close_matches(topic, topics, n=1)
     return f"{found}; did you mean {meant[0]}?" if meant else f"{found}; agents listen to {', '.join(topics)}"
+
+
+@attrs.define(slots=False)
+class UnknownTopic(NotFound):
+    """Nothing is known of a topic: no agent listens to it, no task was published there."""
+
+    topic: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+async def check_known(client: Operations, topic: str) -> None:
+    """`UnknownTopic` where whoever named it must have meant another one. To be asked once there was nothing to do; what
+    may not be looked at, or cannot be, is no reason to complain then."""
+    try:
+        strange = unknown_topic(topic, [agent.topic for agent in await client.list_agents()])
+        if not strange or topic in {depth.topic for depth in await client.topics()}:
+            return
+        has_tasks = bool((await client.list_tasks(topic=topic, limit=1)).results)
+    except OmniDaemonError:
+        return
+    if not has_tasks:
+        raise UnknownTopic(topic, strange)
 
 
 def why_unbegun(topic: str, agents: Sequence[AgentStatus], place: str, waited_for: Collection[str | None] = ()) -> str:

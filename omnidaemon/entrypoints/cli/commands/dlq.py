@@ -18,6 +18,7 @@ from omnidaemon.entrypoints.cli.session import session
 from omnidaemon.entrypoints.cli.views import Lines
 from omnidaemon.entrypoints.dead_letters import BulkResult, NoDeadLetter, dead_runs
 from omnidaemon.entrypoints.shapes import Shape
+from omnidaemon.entrypoints.unheard import check_known
 
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.operations import Operations
@@ -83,5 +84,7 @@ async def _carried_out(
             if cursor is None:
                 break
             note(f"{len(lines)} {deed} so far")
+        if not lines and not answer["failed"]:
+            await check_known(opened.client, topic)
     screen(as_json=as_json).show(answer, Lines.of(*(lines or [f"nothing to be {deed}"])))
     return ExitCode.FAILED if answer["failed"] else ExitCode.DONE

@@ -174,7 +174,7 @@ def metrics_table(done: Mapping[Subscription, Metrics]) -> Table:
                 views.plain(subscription.agent),
                 *(views.count(getattr(counted, f"tasks_{name}"), style) for name, style in _COUNTS.items()),
                 _time(counted, counted.avg_processing_time_sec),
-                _time(counted, counted.quantile(0.95)),
+                _at_most(_time(counted, counted.quantile(0.95))),
             )
             for subscription, counted in done.items()
         ],
@@ -199,3 +199,8 @@ _RARE = ("failed", "retried", "dead_lettered", "skipped", "cancelled", "crashed"
 
 def _time(counted: Metrics, seconds: float) -> Cell:
     return views.lasting(seconds if counted.attempts_timed else None)
+
+
+def _at_most(bound: Cell) -> Cell:
+    """The bound of a log bucket, which the longest attempt may well not have reached."""
+    return attrs.evolve(bound, shown=f"≤ {bound.for_people}") if bound.text else bound

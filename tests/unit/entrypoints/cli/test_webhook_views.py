@@ -1,4 +1,4 @@
-"""Webhooks on terminals of several widths."""
+"""Webhooks and metrics on terminals of several widths."""
 
 from __future__ import annotations
 
@@ -94,3 +94,12 @@ def test_metrics_keep_their_heads_whole_on_80_columns(monkeypatch):
     assert len(lines) == 5
     for head in ("topic", "agent", "processed", "failed", "dead_lettered"):
         assert head in lines[1]
+
+
+def test_a_p95_is_told_as_the_bound_that_it_is(monkeypatch, capsys):
+    """For people; a pipe has the number. It may exceed the longest attempt."""
+    slow = Metrics(tasks_received=1, tasks_processed=1, attempts_timed=1, seconds_sum=6.0, timings=((26, 1),))
+    table = metrics_table({Subscription("t", "a"): slow})
+    assert "≤ 8.2 s" in shown_on(monkeypatch, 100, table)[3]
+    PlainScreen().show({}, table)
+    assert capsys.readouterr().out.endswith("\t6\t8.192\n")

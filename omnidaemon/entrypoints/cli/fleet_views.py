@@ -122,6 +122,8 @@ def event_tick(event: JournalEvent) -> Tick:
             ("detail", summary(event.detail or None)),
         ),
         spoken=frozenset({"at", "event", "topic", "agent", "attempt", "task", "detail"}),
+        # An error says more than the whole of an id; by its end one can tell which it is.
+        shortened={"task": f"…{event.task_id[-8:]}"} if event.detail else {},
     )
 
 

@@ -31,16 +31,27 @@ class TerminalScreen(Screen):
             self._console.print(_rendered(view, self._console.width))
 
     def tell(self, data: object, tick: Tick) -> None:  # noqa: ARG002 - the same, in another form
-        """Print one line, each cell as wide as the widest of its column so far."""
+        """Print one line, each cell as wide as the widest of its column so far; in a line that is too long some are
+        shortened, and have the room that they need."""
+        cells = {column: cell for column, cell in tick.cells if column in tick.spoken}
         line = Text(no_wrap=True, overflow="ellipsis")
-        for column, cell in tick.cells:
-            if column in tick.spoken:
-                width = min(cell_len(cell.for_people), _MOST_OF_A_CELL)
-                self._widths[column] = max(self._widths.get(column, 0), width)
-                line.append(cell.for_people, style=cell.style)
-                line.append(" " * (self._widths[column] - width + 2))
+        for column, cell in cells.items():
+            self._append(line, column, cell)
+        if line.cell_len > self._console.width and tick.shortened:
+            line = Text(no_wrap=True, overflow="ellipsis")
+            for column, cell in cells.items():
+                if column in tick.shortened:
+                    line.append(f"{tick.shortened[column]}  ", style=cell.style)
+                else:
+                    self._append(line, column, cell)
         line.rstrip()
         self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+
+    def _append(self, line: Text, column: str, cell: Cell) -> None:
+        width = min(cell_len(cell.for_people), _MOST_OF_A_CELL)
+        self._widths[column] = max(self._widths.get(column, 0), width)
+        line.append(cell.for_people, style=cell.style)
+        line.append(" " * (self._widths[column] - width + 2))
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[Tell]:

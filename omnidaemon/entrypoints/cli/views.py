@@ -79,10 +79,11 @@ class Lines:
 @attrs.frozen(kw_only=True)
 class Tick:
     """One line of a stream that goes on: its cells, each under the name of its column; for people those of `spoken`
-    alone."""
+    alone, and of those in `shortened` what stands there where the line is too long for the terminal."""
 
     cells: tuple[tuple[str, Cell], ...]
     spoken: frozenset[str]
+    shortened: Mapping[str, str] = MappingProxyType({})
 
 
 View = Table | Card | Lines

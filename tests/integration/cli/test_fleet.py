@@ -55,7 +55,7 @@ def test_an_agent_is_removed_and_its_tasks_move(omni):
     removed = omni.json("agent", "remove", "t", "old", "--to", "new")
     assert removed == {"topic": "t", "name": "old", "to": "new", "moved": 1, "dropped": 0}
     assert [agent["name"] for agent in omni.json("agent", "list")] == ["new"]
-    assert "waiting tasks were dropped" in omni("agent", "remove", "t", "new").stdout
+    assert "waiting tasks dropped" in omni("agent", "remove", "t", "new").stdout
     assert omni.json("agent", "list") == []
 
 
@@ -72,6 +72,7 @@ def test_a_wait_for_an_agent_under_an_old_name_says_so(omni):
     (weak,) = [one for one in omni.json("doctor", code=1)["findings"] if one["about"] == "agent old on t"]
     assert "hour" not in weak["found"]
     assert "if so: omni agent remove t old --to new" in weak["advice"]
+    assert omni("agent", "remove", "t", "old").stdout == "removed old from t; 1 waiting task dropped\n"
 
 
 def test_an_agent_that_a_live_worker_runs_is_removed_by_force_alone(omni):

@@ -77,14 +77,15 @@ async def _carried_out(
             for failed in result.failed:
                 note(f"omni: {failed.error}")
             lines += [f"{deed} {run.task_id} of {run.agent}" for run in result.done]
-            told = shapes.bulk_result(result)
-            answer[deed] += told["runs"]
-            answer["failed"] += told["failed"]
+            shape = shapes.bulk_result(result)
+            answer[deed] += shape["runs"]
+            answer["failed"] += shape["failed"]
             cursor = result.cursor
             if cursor is None:
                 break
             note(f"{len(lines)} {deed} so far")
         if not lines and not answer["failed"]:
             await check_known(opened.client, topic)
-    screen(as_json=as_json).show(answer, Lines.of(*(lines or [f"nothing to be {deed}"])))
+    told = lines or ([] if answer["failed"] else [f"nothing to be {deed}"])
+    screen(as_json=as_json).show(answer, *([Lines.of(*told)] if told else []))
     return ExitCode.FAILED if answer["failed"] else ExitCode.DONE

@@ -14,7 +14,7 @@ def unknown_topic(topic: str, known: Iterable[str]) -> str:
     topics = sorted(set(known))
     if topic in topics:
         return ""
-    found = f"no agent has ever listened to {topic}"
+    found = f"no agent listens to {topic}"
     if not topics:
         return found
     meant = difflib.get_close_matches(topic, topics, n=1)

@@ -26,7 +26,7 @@ class Audience:
         self._looked_at = -math.inf
 
     async def lack(self, topic: str) -> str | None:
-        """That no agent has ever listened to the topic, and what was probably meant; None where one has, or where the
+        """That no agent listens to the topic, and what was probably meant; None where one has, or where the
         store does not tell just now."""
         remembered = _REMEMBERED_SECONDS if topic in self._topics else _MISSED_SECONDS
         if time.monotonic() - self._looked_at >= remembered:

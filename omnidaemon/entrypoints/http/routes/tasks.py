@@ -71,7 +71,7 @@ async def publish_task(
     client: Serving, audience: Listeners, task: NewTask, idempotency_key: IdempotencyKey = None
 ) -> Shape:
     """Publish a task: every agent of the topic gets it. Answered once the bus has confirmed it; with a `warning` where
-    no agent has ever listened to the topic, for which the task waits then."""
+    no agent listens to the topic, for which the task waits then."""
     key = task.idempotency_key or idempotency_key
     if idempotency_key not in (None, key):
         raise InvalidValue("Idempotency-Key", idempotency_key, "the same as idempotency_key in the body")

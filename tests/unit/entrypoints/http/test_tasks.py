@@ -46,13 +46,13 @@ async def receipt(api, topic, **more):
 
 
 class TestATopicThatNobodyListensTo:
-    """The task is kept, and the receipt says that no agent has ever listened to its topic."""
+    """The task is kept, and the receipt says that no agent listens to its topic."""
 
     async def test_it_is_named_with_what_was_probably_meant(self, api):
         """Also of a task that is due later."""
         for more in ({}, {"delay": 100}):
             told = await receipt(api, "greet.users", **more)
-            assert told["warning"] == "no agent has ever listened to greet.users; did you mean greet.user?"
+            assert told["warning"] == "no agent listens to greet.users; did you mean greet.user?"
             assert (await api.get(f"/tasks/{told['task_id']}")).json()["status"] in {"queued", "scheduled"}
 
     async def test_an_agent_that_comes_ends_the_warning(self):

@@ -7,8 +7,8 @@ from typing import ClassVar
 import attrs
 
 from omnidaemon.domain.durations import duration_text
-from omnidaemon.domain.liveness import ALIVE_SECONDS
 from omnidaemon.domain.errors.root import OmniDaemonError
+from omnidaemon.domain.liveness import ALIVE_SECONDS
 
 
 class NotFound(OmniDaemonError, LookupError):
@@ -118,6 +118,17 @@ class NamespaceInUse(Conflict):
     def __str__(self) -> str:
         workers = "a worker lives" if self.workers == 1 else f"{self.workers} workers live"
         return f"{workers} in this namespace: stop them first ({_COUNTS_ON}), or force it"
+
+
+@attrs.define(slots=False)
+class NamespaceNotFound(NotFound):
+    """Nothing is kept under the name of this namespace."""
+
+    namespace: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"nothing is kept of a namespace {self.namespace!r} ({self.place})"
 
 
 @attrs.define(slots=False)

@@ -22,7 +22,7 @@ async def health(*, as_json: Json = False) -> ExitCode:
     Whether each agent gets on, clocks agree and servers are well set is for `omni doctor` to say; health points to it
     when it has something to tell.
     """
-    async with session(needs=None) as opened:
+    async with session(needs=()) as opened:
         state = await opened.health()
         screen(as_json=as_json).show(shapes.health(state), fleet_views.health_card(state))
         if state.status == "unavailable":

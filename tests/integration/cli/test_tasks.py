@@ -188,10 +188,11 @@ def test_payload_headers_and_key_arrive(omni):
     assert [event["kind"] for event in shown["events"]] == ["published"]
 
     again = omni.json("task", "publish", "echo", "@payload.json", "--idempotency-key", "k")
-    assert again == {"task_id": task_id, "status": "queued"}
+    known = {"task_id": task_id, "known_since": shown["created_at"]}
+    assert again == {**known, "status": "queued"}
     omni("task", "cancel", task_id)
     delayed = ("task", "publish", "echo", "@payload.json", "--idempotency-key", "k", "--delay", "10s")
-    assert omni.json(*delayed) == {"task_id": task_id, "status": "cancelled"}
+    assert omni.json(*delayed) == {**known, "status": "cancelled"}
     assert "published before under this key, " in omni(*delayed).stderr
     seen = omni.terminal(*delayed).shown
     assert ": it is cancelled, and no other task was published" in seen

@@ -62,8 +62,10 @@ async def list_topics(client: Serving) -> list[Shape]:
 
 
 @topics.post("/topics/{topic}/purge", response_model=schemas.Purged, responses=problems())
-async def purge_topic(client: Serving, topic: Topic, cursor: StepCursor = None, limit: StepLimit = USUAL_TASKS) -> Shape:
+async def purge_topic(
+    client: Serving, topic: Topic, cursor: StepCursor = None, limit: StepLimit = USUAL_TASKS
+) -> Shape:
     """Drop what waits on a topic for all of its agents; what they have begun goes on. The bus is emptied by the first
     request. Each request then cancels so many of the tasks as `limit` says and some seconds allow, the newest first:
     while the answer has a `cursor`, ask again with it."""
-    return shapes.purge_step(await (await client.runtime()).control.purge_step(topic, cursor, limit))
+    return shapes.purge_step(await client.purge_step(topic, cursor, limit))

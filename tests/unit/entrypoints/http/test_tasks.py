@@ -10,10 +10,11 @@ import pytest
 from omnidaemon.api import create_app
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints.http import audience
 from omnidaemon.entrypoints.http.request_errors import TooBusy
 from omnidaemon.entrypoints.http.wait_limit import WaitLimit
 from omnidaemon.testing.patience import eventually
-from tests.unit.entrypoints.http.conftest import caller, calling, made_sdk, problem
+from tests.unit.entrypoints.http.conftest import PUBLISHER, caller, calling, made_sdk, problem
 
 
 async def published(api, topic="greet.user", payload="Alice", **more):
@@ -81,12 +82,43 @@ class TestATopicThatNobodyListensTo:
         """A store that does not tell of its agents costs the warning alone."""
         runtime = await sdk.runtime()
 
+        asked = []
+
         class Away:
             async def census(self):
+                asked.append(1)
                 raise BackendUnavailable("redis", "redis://nowhere", "connection refused")
 
         runtime.storage.registry = Away()
         assert set(await receipt(api, "unheard")) == {"task_id", "status"}
+        assert set(await receipt(api, "unheard")) == {"task_id", "status"}
+        assert len(asked) == 1, "it is asked again after a second"
+
+    async def test_one_looks_for_all_who_publish_at_once(self, sdk, api, monkeypatch):
+        """And not for longer than a second, whatever the store does."""
+        monkeypatch.setattr(audience, "_PATIENCE_SECONDS", 0.05)
+        asked = []
+
+        async def hang():
+            asked.append(1)
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr((await sdk.runtime()).storage.registry, "census", hang)
+        told = await asyncio.gather(*(receipt(api, "unheard") for _ in range(20)))
+        assert [set(each) for each in told] == [{"task_id", "status"}] * 20
+        assert len(asked) == 1
+
+    async def test_other_topics_are_named_to_who_may_read(self):
+        """Who may publish alone learns nothing of what else there is."""
+        poster = "q" * 40
+        sdk = made_sdk(api_keys=f"poster:publish:{poster}, both:publish+read:{PUBLISHER}")
+        async with sdk:
+            pass
+        async with calling(sdk) as api:
+            for secret, more in ((poster, ""), (PUBLISHER, "; did you mean greet.user?")):
+                body, headers = {"topic": "greet.users", "payload": 1}, {"Authorization": f"Bearer {secret}"}
+                told = (await api.post("/tasks", json=body, headers=headers)).json()
+                assert told["warning"] == f"no agent listens to greet.users{more}"
 
 
 @pytest.mark.parametrize(
@@ -133,11 +165,25 @@ class TestIdempotencyKeys:
         """Of a task that was published before: it may have ended long ago, or not be due."""
         body = {"topic": "greet.user", "payload": "Alice", "idempotency_key": "k"}
         await ended(api, (await api.post("/tasks", json=body)).json()["task_id"])
-        assert (await api.post("/tasks", json=body)).json()["status"] == "succeeded"
+        again = (await api.post("/tasks", json=body)).json()
+        assert again["status"] == "succeeded"
+        assert again["known_since"] == (await api.get(f"/tasks/{again['task_id']}")).json()["created_at"]
         assert (await api.post("/tasks", json={**body, "delay": 100})).json()["status"] == "succeeded"
         later = {**body, "idempotency_key": "l"}
-        assert (await api.post("/tasks", json={**later, "delay": 100})).json()["status"] == "scheduled"
+        new = (await api.post("/tasks", json={**later, "delay": 100})).json()
+        assert (new["status"], "known_since" in new) == ("scheduled", False)
         assert (await api.post("/tasks", json=later)).json()["status"] == "scheduled"
+
+    async def test_the_task_is_published_whatever_the_store_says_of_it(self, api, sdk, monkeypatch):
+        """How it stands is told as it was published, then."""
+        first = await published(api, idempotency_key="k")
+
+        async def away(task_ids):
+            raise BackendUnavailable("redis", "redis://nowhere", "connection refused")
+
+        monkeypatch.setattr((await sdk.runtime()).storage.queries, "records", away)
+        told = await receipt(api, "greet.user", payload="Alice", idempotency_key="k")
+        assert (told["task_id"], told["status"]) == (first, "queued")
 
     async def test_another_payload_is_a_conflict(self, api):
         """That names the task which has the key."""

@@ -19,7 +19,7 @@ KEY = "p" * 40
 
 
 async def test_a_key_that_may_only_publish_suffices():
-    """The receipt has all of it, so that nothing has to be read: whether the task is new, and how a known one stands."""
+    """Nothing has to be read: the receipt says whether the task is new, and how a known one stands."""
     sdk = OmniDaemonSDK(settings=load_settings({"event_bus_type": "memory", "api_keys": f"poster:publish:{KEY}"}))
     connection = ApiConnection(ApiAddress(url=URL, key=Secret(KEY)), httpx.ASGITransport(create_app(sdk)))
     client = HttpClient(connection)

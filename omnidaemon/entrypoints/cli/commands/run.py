@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ ApiPort = Annotated[
     int | None, Parameter(help="Its port, 0 for any that is free; OMNIDAEMON_API_PORT, or 8765, unless given.")
 ]
 _Lifeline = Annotated[int | None, Parameter(show=False)]
+_Further = Annotated[bool, Parameter(name="--further", show=False)]
 
 
 def run(
@@ -45,6 +47,7 @@ def run(
     api_host: ApiHost = None,
     api_port: ApiPort = None,
     lifeline: _Lifeline = None,
+    further: _Further = False,
 ) -> int:
     """Run the agents of a file or module until SIGTERM or Ctrl-C: the first drains, a second one stops at once.
 
@@ -55,7 +58,7 @@ def run(
     options = serve_options(api, api_host, api_port)
     allow_all_open_files()
     if lifeline is not None:
-        return _serve(target, options, lifeline)
+        return _serve(target, options, lifeline, is_first=not further)
     print_banner(sys.stderr)
     return _serve(target, options, None) if processes == 1 else _supervise(target, options, processes)
 
@@ -72,12 +75,12 @@ def serve_options(api: bool | None, host: str | None, port: int | None) -> Serve
     return ServeOptions(is_default=True, is_served=api, host=host, port=port)
 
 
-def _serve(target: str, options: ServeOptions, lifeline: int | None) -> int:
+def _serve(target: str, options: ServeOptions, lifeline: int | None, *, is_first: bool = True) -> int:
     from omnidaemon.entrypoints.loading import load_sdks
     from omnidaemon.entrypoints.serving import run_sdks
 
     sdks = load_sdks(target)
-    if len(sdks) > 1:
+    if is_first and len(sdks) > 1:
         note(f"{target} has {len(sdks)} SDK objects with agents: all of them are run; omni run {target}:NAME runs one")
     if lifeline is None:
         run_sdks(sdks, api=options)
@@ -98,7 +101,9 @@ def _supervise(target: str, options: ServeOptions, processes: int) -> int:
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    supervisor = Supervisor(processes, partial(Child, target, ["--no-api"]))
+    # What there is to note of the file the first process says, for all of them.
+    flags = itertools.chain([["--no-api"]], itertools.repeat(["--no-api", "--further"]))
+    supervisor = Supervisor(processes, lambda: Child(target, next(flags)))
     listener = options.opened(settings)
     if listener is None:
         return supervisor.run()

@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from omnidaemon.app.lanes import Lane
+from omnidaemon.app.steps import LONGEST_SECONDS, USUAL_TASKS
 from omnidaemon.domain.errors import AgentBusy, AgentInUse, AgentNotFound, InvalidValue, TaskNotFound, WrongState
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import HoldRun
@@ -26,8 +27,6 @@ from omnidaemon.ports.telemetry import Telemetry
 
 _BATCH = 200
 _PURGED_AT_ONCE: Final = 50
-_PURGED_IN_A_STEP: Final = 500
-_LONGEST_STEP_SECONDS: Final = 10.0
 _HEARD_WITHIN_SECONDS = 4.0
 _LOOK_SECONDS = 0.1
 
@@ -85,7 +84,7 @@ class Control:
             dropped += step.deliveries
         return dropped
 
-    async def purge_step(self, topic: str, cursor: str | None = None, limit: int = _PURGED_IN_A_STEP) -> Purged:
+    async def purge_step(self, topic: str, cursor: str | None = None, limit: int = USUAL_TASKS) -> Purged:
         """A part of `purge()`, which ends soon however much waits.
 
         The first step drops all that the bus has: some microseconds for each. Each step cancels up to `limit` tasks,
@@ -98,7 +97,7 @@ class Control:
             page = await self._storage.queries.find(wanted, cursor, min(limit, _PURGED_AT_ONCE))
             dropped += sum(await asyncio.gather(*map(self._cancel_unbegun, page.standings)))
             cursor, limit = page.cursor, limit - len(page.standings)
-            if cursor is None or limit <= 0 or self._clock.now().steady - began >= _LONGEST_STEP_SECONDS:
+            if cursor is None or limit <= 0 or self._clock.now().steady - began >= LONGEST_SECONDS:
                 return Purged(deliveries=dropped, cursor=cursor)
 
     async def _cancel_unbegun(self, standing: TaskStanding) -> int:

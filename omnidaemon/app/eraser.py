@@ -9,16 +9,19 @@ import attrs
 from omnidaemon.domain.errors import NamespaceInUse, NotErasable
 from omnidaemon.ports.backend import Erasable
 from omnidaemon.ports.bus import BusInspector, EventBus
+from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.ports.storage import Storage
 
 
 @attrs.frozen(kw_only=True)
 class Erased:
-    """What was there: how many agents, runs by their status, and deliveries on the bus, where it can tell."""
+    """What was there: how many agents, runs by their status, and deliveries on the bus, where it can tell. `is_nothing`
+    where none of these was, nor any task, event or worker."""
 
     agents: int
     runs: Mapping[str, int]
     waiting: int
+    is_nothing: bool
 
 
 class Eraser:
@@ -43,9 +46,16 @@ class Eraser:
         for (_, status), number in (await self._storage.queries.counts()).items():
             runs[status.value] = runs.get(status.value, 0) + number
         depths = await self._bus.depths() if isinstance(self._bus, BusInspector) else ()
+        waiting = sum(depth.waiting for depth in depths)
+        is_nothing = not (census.agents or census.workers or waiting or await self._knows_tasks())
         for part in parts:  # the bus first: what the store still knows can be erased again
             await part.erase()
-        return Erased(agents=len(census.agents), runs=runs, waiting=sum(depth.waiting for depth in depths))
+        return Erased(agents=len(census.agents), runs=runs, waiting=waiting, is_nothing=is_nothing)
+
+    async def _knows_tasks(self) -> bool:
+        """Whether the store has any, or remembers what happened to one."""
+        found = await self._storage.queries.find(TaskFilter(), None, 1)
+        return bool(found.standings or await self._storage.journal.read(limit=1))
 
     def _erasable(self, part: EventBus | Storage) -> Erasable:
         if not isinstance(part, Erasable):

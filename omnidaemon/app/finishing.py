@@ -10,7 +10,7 @@ from itertools import islice
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane
-from omnidaemon.domain.durations import duration_text
+from omnidaemon.domain.durations import pause_text
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed, Returned
 from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait, succeeded
@@ -235,7 +235,7 @@ def _consequence(decision: Decision) -> str:
     """What comes of a failed attempt, for the log."""
     match decision:
         case RetryAfter(seconds=seconds):
-            return f"again in {duration_text(seconds)}"
+            return f"again {pause_text(seconds)}"
         case End():
             return "given up: it is a dead letter now"
         case Wait():

@@ -74,6 +74,15 @@ class Draft:
     hops: int = 0
 
 
+@attrs.frozen(kw_only=True)
+class Publication:
+    """The task that a draft came to. `known_since`: when that was published, where the draft's idempotency key stood
+    for it already; None of one that is new."""
+
+    task_id: str
+    known_since: datetime | None = None
+
+
 class Publisher:
     """Publishes drafts. A returned id means that the bus has confirmed the task, or the store its schedule."""
 
@@ -107,11 +116,21 @@ class Publisher:
         """
         now = self._clock.now().at
         tasks = [self._task(draft, now) for draft in drafts]
+        return [task.task_id for task in await self._published(tasks)]
+
+    async def publish_one(self, draft: Draft) -> Publication:
+        """As `publish()`, with whether the task was known before."""
+        task = self._task(draft, self._clock.now().at)
+        (chosen,) = await self._published([task])
+        return Publication(
+            task_id=chosen.task_id, known_since=None if chosen.task_id == task.task_id else chosen.created_at
+        )
+
+    async def _published(self, tasks: list[Task]) -> list[Task]:
         if any(map(_key_of, tasks)):
-            tasks = await self._send_keyed(tasks)
-        else:
-            await self._send(tasks)
-        return [task.task_id for task in tasks]
+            return await self._send_keyed(tasks)
+        await self._send(tasks)
+        return tasks
 
     async def _send_keyed(self, tasks: list[Task]) -> list[Task]:
         """Publish what is not known to be published. The tasks that the keys belong to, each in the place of its

@@ -219,6 +219,10 @@ class Queries:
                 return status
         raise AgentNotFound(subscription.topic, subscription.agent)
 
+    async def heard_topics(self) -> frozenset[str]:
+        """The topics that some agent listens to."""
+        return frozenset(record.profile.subscription.topic for record in (await self._storage.registry.census()).agents)
+
     async def workers(self) -> list[WorkerRecord]:
         """All workers that were heard within the last hour."""
         return list((await self._storage.registry.census()).workers)

@@ -9,47 +9,66 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 _WIRING = "dependency_injector.wiring"
+_PLACES = threading.Lock()
 
 
-def _wiring() -> ModuleType:
-    """What containers import of it: two functions, each of which loads it when it is called."""
+class _StandIn(ModuleType):
+    """In a module's place while the library is loaded, which is told what `known` says. Whoever asks for anything else,
+    the library in a later version or another thread that imports the module meanwhile, gets it of the real one."""
 
-    def wire(*args: object, **kwargs: object) -> None:
-        import_module(_WIRING).wire(*args, **kwargs)
+    def __init__(self, name: str, **known: object) -> None:
+        super().__init__(name)
+        self._known = known
+        self._thread = threading.get_ident()
 
-    def unwire(*args: object, **kwargs: object) -> None:
-        import_module(_WIRING).unwire(*args, **kwargs)
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self and threading.get_ident() == self._thread:
+            if name in self._known:
+                return self._known[name]
+            if name.startswith("__"):  # `from … import` asks whether it is a package
+                raise AttributeError(name)
+        self.leave()
+        return getattr(import_module(self.__name__), name)
 
-    module = ModuleType(_WIRING)
-    module.__dict__.update(wire=wire, unwire=unwire)
-    return module
+    def leave(self) -> None:
+        """Make room for the real one, if it is not there already."""
+        with _PLACES:
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
 
 
-def _pydantic() -> ModuleType:
-    """What providers ask of it where `pydantic_settings` is not installed: whether it is older than any that we run
-    with."""
-    module = ModuleType("pydantic")
-    module.__dict__.update(VERSION="2")
-    return module
+def _wire(*args: object, **kwargs: object) -> None:
+    import_module(_WIRING).wire(*args, **kwargs)
+
+
+def _unwire(*args: object, **kwargs: object) -> None:
+    import_module(_WIRING).unwire(*args, **kwargs)
 
 
 @contextlib.contextmanager
 def _stand_ins() -> Iterator[None]:
-    """While this lasts, these are in the place of the real ones, unless those are loaded already."""
-    modules = [_wiring()] if find_spec("pydantic_settings") else [_wiring(), _pydantic()]
-    placed = {module.__name__: module for module in modules if module.__name__ not in sys.modules}
-    sys.modules.update(placed)
+    """While this lasts, they are in the place of the real ones, unless those are loaded already."""
+    # What containers import: two functions, each of which loads the wiring when it is called.
+    modules = [_StandIn(_WIRING, wire=_wire, unwire=_unwire)]
+    if not find_spec("pydantic_settings"):
+        # What providers ask then: whether it is older than any that we run with. To load it for that costs
+        # a worker 3.6 MB.
+        modules.append(_StandIn("pydantic", VERSION="2"))
+    for module in modules:
+        sys.modules.setdefault(module.__name__, module)
     try:
         yield
     finally:
-        for name in placed:
-            del sys.modules[name]
+        for module in modules:
+            module.leave()
 
 
 with _stand_ins():

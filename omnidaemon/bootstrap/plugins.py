@@ -59,6 +59,12 @@ def checked_backend(kind: BackendKind, name: str, origin: str | None = None) -> 
     return name
 
 
+def is_own(kind: BackendKind, name: str) -> bool:
+    """Whether it is an adapter of this distribution. False for a name that nothing installed offers."""
+    offers = entry_points(group=_GROUPS[kind], name=name)
+    return any(entry.dist is not None and entry.dist.name == _OURS for entry in offers)
+
+
 def store_of_bus(bus: str) -> str | None:
     """The installed store of the bus's own technology: of its name, or of the name before an underscore, as `redis`
     for `redis_stream`. None when there is none."""

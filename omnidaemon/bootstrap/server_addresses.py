@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 import attrs
+
+from omnidaemon.bootstrap.plugins import BackendKind, is_own
 
 
 @attrs.frozen
@@ -34,10 +36,17 @@ _OF_TECHNOLOGY: Final[Mapping[str, ServerAddress]] = {
 }
 
 
-def addresses_of(backends: Iterable[str]) -> list[ServerAddress]:
-    """Those that backends of these names use; the name of one begins with its technology, as `redis_stream`."""
-    technologies = dict.fromkeys(name.partition("_")[0] for name in backends)
-    return [_OF_TECHNOLOGY[name] for name in technologies if name in _OF_TECHNOLOGY]
+def addresses_of(bus: str, store: str) -> list[ServerAddress]:
+    """Those that a bus and a store of these names use; the name of one begins with its technology, as `redis_stream`.
+    An adapter of another distribution that is called like ours reads its settings by rules of its own."""
+    technologies: dict[str, None] = {}
+    backends: tuple[tuple[BackendKind, str], ...] = (("bus", bus), ("store", store))
+    for kind, name in backends:
+        technology = name.partition("_")[0]
+        # whose it is, is asked last: that reads about every distribution that is installed
+        if technology in _OF_TECHNOLOGY and is_own(kind, name):
+            technologies[technology] = None
+    return [_OF_TECHNOLOGY[technology] for technology in technologies]
 
 
 def is_slip(name: str, meant: str) -> bool:

@@ -157,7 +157,7 @@ class Settings:
                     raise UnknownSetting(slips[0], each.label, variable)
 
     def _addresses(self) -> Sequence[ServerAddress]:
-        return addresses_of((self.event_bus_type, self.result_store_type))
+        return addresses_of(self.event_bus_type, self.result_store_type)
 
     def _option_source(self, name: str) -> Source | None:
         return next((source for source in self._sources if name in source.options), None)

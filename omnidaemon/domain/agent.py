@@ -9,6 +9,7 @@ from enum import StrEnum
 import attrs
 
 from omnidaemon.domain.errors import AgentNotFound, WorkerNotFound
+from omnidaemon.domain.liveness import ALIVE_SECONDS
 from omnidaemon.domain.names import Subscription
 
 
@@ -121,9 +122,6 @@ def found_worker(known: Mapping[str, WorkerReport], incarnation: str) -> WorkerR
         raise WorkerNotFound(incarnation)
     return report
 
-
-ALIVE_SECONDS = 10.0
-"""How long a worker is taken for alive after its last heartbeat; it sends one at least each second and a half."""
 
 WORKERS_REMEMBERED = timedelta(hours=1)
 """How long a worker is known after its last heartbeat."""

@@ -17,12 +17,19 @@ def duration_text(seconds: float) -> str:
     if seconds < 9.95:  # noqa: PLR2004 - what rounds to 10.0 needs no tenth
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     whole = round(seconds)
-    for size, unit, part_size, part_unit in UNITS:
-        if whole >= size:
-            count, rest = divmod(whole, size)
-            part = rest // part_size
-            return f"{count} {unit} {part} {part_unit}" if part else f"{count} {unit}"
-    return f"{whole} s"
+    told = f"{whole} s"
+    for size, unit, part_size, part_unit in reversed(UNITS):
+        if whole < size:
+            break
+        whole = round(whole / part_size) * part_size  # which may make a whole one of the next unit
+        count, rest = divmod(whole, size)
+        told = f"{count} {unit} {rest // part_size} {part_unit}" if rest else f"{count} {unit}"
+    return told
+
+
+def pause_text(seconds: float) -> str:
+    """When something comes that a pause is before: `in 12 s`, or `at once` where there is none."""
+    return f"in {duration_text(seconds)}" if seconds else "at once"
 
 
 def plain_number(number: float) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from omnidaemon.domain.durations import duration_text
+from omnidaemon.domain.durations import pause_text
 from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.instant import LONGEST_SECONDS
 from omnidaemon.domain.values import value
@@ -103,7 +103,7 @@ class Retry(Exception):
         if not seconds <= LONGEST_SECONDS:  # also true of NaN
             raise InvalidValue("Retry(after=…)", after, "at most ten years")
         self.after_seconds = max(0.0, seconds)
-        super().__init__(f"retry after {duration_text(self.after_seconds)}")
+        super().__init__(f"retry {pause_text(self.after_seconds)}")
 
 
 class Reject(Exception):

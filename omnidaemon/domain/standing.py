@@ -17,8 +17,9 @@ class TaskStanding:
     """A task's runs. `agents` are those that must end it: subscribed when it was published, less the removed.
 
     For a task that was published before its topic had any agent, they are the agents of the topic's first declaration.
-    `is_cancelled`: cancelled as a whole, so that no agent may begin it. `scheduled_for`: when a worker is to publish
-    it; None for what is published.
+    `is_cancelled`: cancelled as a whole, so that no agent may begin it. `scheduled_for`: when it is due to
+    be published; once a worker has taken it to do so, that may be when another one does, should the first be dead. None
+    for what is published.
     """
 
     task_id: str

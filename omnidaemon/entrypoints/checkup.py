@@ -14,10 +14,9 @@ from omnidaemon.domain.errors import BackendError, OmniDaemonError
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.entrypoints import diagnosis
 from omnidaemon.entrypoints.client import Client
-from omnidaemon.entrypoints.diagnosis import Finding, Severity
+from omnidaemon.entrypoints.diagnosis import PATIENCE_SECONDS, Finding, Severity
 
 _GRAVEST_FIRST = list(Severity)
-_PATIENCE_SECONDS = 5.0
 _MOST_WEBHOOKS_COUNTED = 100
 
 
@@ -29,13 +28,13 @@ async def health(client: Client, settings: Settings) -> Health:
     there are any. What else may be wrong, with a single agent, a clock or a server's settings, `examine` looks at.
     """
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             state = await client.health()
     except BackendError as error:
         state = _unavailable(settings, str(error))
     except TimeoutError:
-        state = _unavailable(settings, f"no answer within {_PATIENCE_SECONDS:g} s")
-    if state.agents and not state.workers:
+        state = _unavailable(settings, f"no answer within {PATIENCE_SECONDS:g} s")
+    if state.status != "unavailable" and state.agents and not state.workers:
         whose = "the agent" if state.agents == 1 else f"the {state.agents} agents"
         note = f"no worker runs {whose}, tasks wait: omni run agents.py"
         return attrs.evolve(state, status="degraded", notes=(*state.notes, note))

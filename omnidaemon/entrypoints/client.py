@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Unpack
 
+from omnidaemon.app.control import Purged
 from omnidaemon.app.publisher import Draft, PublishOptions
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
+from omnidaemon.app.steps import USUAL_TASKS
 from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.runtimes import Runtimes
 from omnidaemon.domain.agent import WorkerRecord
-from omnidaemon.domain.errors import NotificationNotFound
+from omnidaemon.domain.errors import BackendError, NotificationNotFound
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
+from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
 from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
+from omnidaemon.entrypoints.publication import PublishReceipt
 from omnidaemon.entrypoints.validation import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.ports.bus import Depth
 
@@ -89,6 +94,21 @@ class Client:
         # One at a time: ten thousand that live at once cost the garbage collector more than they cost to make.
         drafts = (Draft(topic=topic, payload=payload, webhook=webhook, reply_to=reply_to) for topic, payload in tasks)
         return await (await self.runtime()).publisher.publish(drafts) if tasks else []
+
+    async def publish_with_receipt(
+        self, topic: str, payload: object, **options: Unpack[PublishOptions]
+    ) -> PublishReceipt:
+        """As `publish_task`, with what a person is told of it: of a task that its key was known for, how that stands
+        now, or, where the store does not tell, as it was published."""
+        runtime = await self.runtime()
+        done = await runtime.publisher.publish_one(Draft(topic=topic, payload=payload, **options))
+        is_delayed = options.get("delay") is not None or options.get("due_at") is not None
+        status = Status.SCHEDULED if is_delayed else Status.QUEUED
+        if done.known_since is not None:
+            with contextlib.suppress(BackendError):  # whatever it says of it, the task is published
+                known = await runtime.queries.result(done.task_id)
+                status = status if known is None else known.status
+        return PublishReceipt(task_id=done.task_id, status=status, known_since=done.known_since)
 
     async def publish_from(self, cause: Task, topic: str, payload: object, **options: Unpack[PublishOptions]) -> str:
         """Publish a task on behalf of another, whose correlation and hops it keeps; `options` as in `publish_task`."""
@@ -184,6 +204,10 @@ class Client:
         """All agents that were ever registered and not removed, sorted by topic and name."""
         return await (await self.runtime()).queries.agents()
 
+    async def heard_topics(self) -> frozenset[str]:
+        """The topics that some agent listens to."""
+        return await (await self.runtime()).queries.heard_topics()
+
     async def get_agent(self, topic: str, name: str) -> AgentStatus:
         """One agent; `AgentNotFound` when there is none."""
         return await (await self.runtime()).queries.agent(Subscription.checked(topic, name))
@@ -243,6 +267,10 @@ class Client:
         """Drop what waits on a topic: its tasks are cancelled for the agents that have not begun them. How many
         deliveries were dropped. `InvalidInput` for what no topic is called."""
         return await (await self.runtime()).control.purge(checked_name("topic", topic))
+
+    async def purge_step(self, topic: str, cursor: str | None = None, limit: int = USUAL_TASKS) -> Purged:
+        """A part of `purge_topic`, which ends soon however much waits: up to `limit` tasks, from `cursor` on."""
+        return await (await self.runtime()).control.purge_step(checked_name("topic", topic), cursor, limit)
 
     def events(self, *, after: int | None = None, task_id: str | None = None, topic: str | None = None) -> EventStream:
         """What happens, as it happens: `async for event in sdk.events(topic="document.*")`, without an end.

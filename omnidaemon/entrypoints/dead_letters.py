@@ -8,18 +8,13 @@ from typing import Final
 
 import attrs
 
+from omnidaemon.app.steps import LONGEST_SECONDS, MOST_TASKS, USUAL_TASKS
 from omnidaemon.domain.errors import Conflict, InvalidInput, InvalidValue, NotFound
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints.operations import Operations
 
-MOST_TASKS: Final = 1000
-"""Of so many tasks one call deals with the dead letters, at most."""
-
-_USUAL_TASKS: Final = 500
 _PAGE: Final = 100
-_LONGEST_SECONDS: Final = 10.0
-"""A call that takes longer than this begins no further page; whoever wants the rest asks again."""
 
 
 @attrs.define(slots=False)
@@ -124,7 +119,7 @@ async def _apply(
     if is_all == bool(task_ids):
         raise NoChoice
     if is_all:
-        return await _apply_to_all(client, topic, act, cursor, _USUAL_TASKS if limit is None else limit)
+        return await _apply_to_all(client, topic, act, cursor, USUAL_TASKS if limit is None else limit)
     for name, value in (("cursor", cursor), ("limit", limit)):
         if value is not None:
             raise InvalidValue(name, value, "none where dead letters are named")
@@ -145,7 +140,7 @@ async def _named(client: Operations, topic: str, task_ids: Sequence[str]) -> lis
 async def _apply_to_all(client: Operations, topic: str, act: _Act, cursor: str | None, limit: int) -> BulkResult:
     if not 1 <= limit <= MOST_TASKS:
         raise InvalidValue("limit", limit, f"a number from 1 to {MOST_TASKS}")
-    ends_at = time.monotonic() + _LONGEST_SECONDS
+    ends_at = time.monotonic() + LONGEST_SECONDS
     result = BulkResult(done=(), failed=())
     while True:
         page = await client.list_tasks(status=Status.DEAD, topic=topic, limit=min(limit, _PAGE), cursor=cursor)

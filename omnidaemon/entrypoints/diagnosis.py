@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -20,6 +20,9 @@ from omnidaemon.ports.bus import Depth
 
 if TYPE_CHECKING:
     from omnidaemon.bootstrap.settings import Settings
+
+PATIENCE_SECONDS: Final = 5.0
+"""So long somebody who asks how the system is waits for an answer of bus and store."""
 
 _CLOCK_TOLERANCE = timedelta(seconds=5)
 # OmniDaemon did not exist before: a clock that says so was never set.
@@ -151,7 +154,7 @@ def of_topics(depths: Iterable[Depth]) -> Iterator[Finding]:
         if depth.agent is None and depth.waiting:
             yield _weak(
                 f"topic {depth.topic}",
-                f"{depth.waiting} waiting, and no agent has ever listened to it",
+                f"{depth.waiting} waiting, and no agent listens to it",
                 "start its agent, or publish to the topic that was meant: omni agent list",
             )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
+
+_OPEN_MAX = 10_240
+"""What macOS allows where it says that it has no limit: OPEN_MAX, by its setrlimit(2), which refuses more."""
 
 
 def allow_all_open_files() -> None:
@@ -14,6 +16,13 @@ def allow_all_open_files() -> None:
     import resource  # noqa: PLC0415 - there is none on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(ValueError, OSError):  # macOS says that it has no limit, and has a lower one
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for wanted in (hard, _OPEN_MAX):
+        if soft == wanted:
+            return
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (ValueError, OSError):
+            if soft > _OPEN_MAX:
+                return
+        else:
+            return

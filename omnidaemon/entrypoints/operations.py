@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, Unpack
 
+from omnidaemon.app.publisher import PublishOptions
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.entrypoints.event_stream import EventStream
+from omnidaemon.entrypoints.publication import PublishReceipt
 from omnidaemon.ports.bus import Depth
 
 
@@ -36,6 +38,10 @@ class Operations(Protocol):
         webhook: str | None = None,
         reply_to: str | None = None,
     ) -> str: ...
+
+    async def publish_with_receipt(
+        self, topic: str, payload: object, **options: Unpack[PublishOptions]
+    ) -> PublishReceipt: ...
 
     async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None: ...
 

@@ -21,6 +21,7 @@ from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.entrypoints.diagnosis import Finding, Severity
+from omnidaemon.entrypoints.publication import PublishReceipt
 from omnidaemon.entrypoints.shapes import Shape
 from omnidaemon.ports.bus import Depth
 
@@ -28,6 +29,16 @@ from omnidaemon.ports.bus import Depth
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+def receipt(shape: Shape) -> PublishReceipt:
+    """The answer to a publication."""
+    since = shape.get("known_since")
+    return PublishReceipt(
+        task_id=str(shape["task_id"]),
+        status=Status(shape["status"]),
+        known_since=None if since is None else datetime.fromisoformat(since),
+    )
 
 
 def task_result(shape: Shape) -> TaskResult:

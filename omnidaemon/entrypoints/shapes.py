@@ -20,10 +20,10 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.domain.result import TaskResult
-from omnidaemon.domain.states import Status
 from omnidaemon.domain.webhook_url import shown_webhook
 from omnidaemon.entrypoints.dead_letters import BulkResult
 from omnidaemon.entrypoints.diagnosis import Finding, Severity
+from omnidaemon.entrypoints.publication import PublishReceipt
 from omnidaemon.ports.bus import Depth
 
 Shape = dict[str, Any]
@@ -35,9 +35,10 @@ task_result, attempt_error, moment = result_shape.task_result, result_shape.atte
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
-def receipt(task_id: str, status: Status) -> Shape:
-    """The answer to a publication."""
-    return {"task_id": task_id, "status": status.value}
+def receipt(told: PublishReceipt) -> Shape:
+    """The answer to a publication; of a task that was published before, with when."""
+    since = {} if told.known_since is None else {"known_since": moment(told.known_since)}
+    return {"task_id": told.task_id, "status": told.status.value, **since}
 
 
 def task_page(page: ResultPage) -> Shape:

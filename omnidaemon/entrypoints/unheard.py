@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -14,18 +14,23 @@ from omnidaemon.domain.errors import NotFound, OmniDaemonError
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.operations import Operations
 
+_MOST_NAMES: Final = 5
 
-def unknown_topic(topic: str, known: Iterable[str]) -> str:
+
+def unknown_topic(topic: str, known: Iterable[str], *, may_name: bool = True) -> str:
     """What there is to say of a topic that is not among the known ones, with what was probably meant; "" of one that
-    is."""
+    is. Other topics are named only where `may_name`."""
     topics = sorted(set(known))
     if topic in topics:
         return ""
-    found = f"no agent has ever listened to {topic}"
-    if not topics:
+    found = f"no agent listens to {topic}"
+    if not topics or not may_name:
         return found
     meant = difflib.get_close_matches(topic, topics, n=1)
-    return f"{found}; did you mean {meant[0]}?" if meant else f"{found}; agents listen to {', '.join(topics)}"
+    if meant:
+        return f"{found}; did you mean {meant[0]}?"
+    more = f" and {len(topics) - _MOST_NAMES} more" if len(topics) > _MOST_NAMES else ""
+    return f"{found}; agents listen to {', '.join(topics[:_MOST_NAMES])}{more}"
 
 
 @attrs.define(slots=False)

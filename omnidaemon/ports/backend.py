@@ -71,6 +71,11 @@ class SelfExamination(ABC):
 class Erasable(ABC):
     """What a bus or a storage may offer beside its port: an end to all that it keeps."""
 
+    def is_missing(self) -> bool:
+        """Whether the place where it keeps things is not there, and opening it would make it. Asked before it is
+        opened; a server is never missing so."""
+        return False
+
     @abstractmethod
     async def erase(self) -> None:
         """Remove everything of this namespace, for good: what waits, runs, results, agents, history. Whoever else works

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from omnidaemon.domain.agent import (
-    ALIVE_SECONDS,
     AgentProfile,
     AgentRecord,
     DesiredState,
@@ -16,6 +15,7 @@ from omnidaemon.domain.agent import (
     WorkerRecord,
     WorkerReport,
 )
+from omnidaemon.domain.liveness import ALIVE_SECONDS
 from omnidaemon.domain.names import Subscription
 
 __all__ = ["ALIVE_SECONDS", "AgentRegistry", "Census"]

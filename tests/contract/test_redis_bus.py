@@ -13,7 +13,12 @@ from omnidaemon.adapters.system import SystemClock
 from omnidaemon.ports.backend import BackendContext
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.storage import Storage
-from omnidaemon.testing.contracts import AckingRunStoreContract, EventBusContract, LoggingBusContract
+from omnidaemon.testing.contracts import (
+    AckingRunStoreContract,
+    ErasableContract,
+    EventBusContract,
+    LoggingBusContract,
+)
 from omnidaemon.testing.contracts.opening import AdapterContract
 from omnidaemon.testing.place import Place
 from tests.servers.redis_servers import forget
@@ -50,6 +55,10 @@ class TestRedisStreamsBusWithLog(OnOneRedis, LoggingBusContract):
 
 
 class TestRedisStorageWithAcks(OnOneRedis, AckingRunStoreContract):
+    pass
+
+
+class TestRedisErasure(OnOneRedis, ErasableContract):
     pass
 
 

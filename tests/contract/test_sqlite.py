@@ -7,7 +7,7 @@ from omnidaemon.adapters.sqlite import sqlite_bus, sqlite_storage
 from omnidaemon.ports.backend import BackendContext
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.storage import Storage
-from omnidaemon.testing.contracts import EventBusContract, StorageContract
+from omnidaemon.testing.contracts import ErasableContract, EventBusContract, StorageContract
 
 
 class TestSqliteBus(EventBusContract):
@@ -19,6 +19,16 @@ class TestSqliteBus(EventBusContract):
 
 class TestSqliteStorage(StorageContract):
     codec = JsonCodec()
+
+    def make_storage(self, context: BackendContext) -> Storage:
+        return sqlite_storage(context)
+
+
+class TestSqliteErasure(ErasableContract):
+    codec = JsonCodec()
+
+    def make_bus(self, context: BackendContext) -> EventBus:
+        return sqlite_bus(context)
 
     def make_storage(self, context: BackendContext) -> Storage:
         return sqlite_storage(context)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from omnidaemon.adapters.redis.faults import MOST_ROUNDS
 from omnidaemon.adapters.redis.forms import Kept, kept_of, lease_of, task_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
 from omnidaemon.adapters.redis.space import RedisSpace
@@ -27,7 +28,6 @@ _CRASHED_LOOKED_AT: Final = 200
 # As many as the script gives; there may be more then.
 _LAPSED_LOOKED_AT: Final = 500
 
-_MOST_ROUNDS: Final = 20
 _SOON_SECONDS: Final = 0.05
 
 
@@ -61,7 +61,7 @@ class Claiming:
 
     async def claim(self) -> tuple[Claims, Mapping[RunKey, Kept]]:
         """The answer, and the runs that were granted."""
-        for round_ in range(_MOST_ROUNDS):
+        for round_ in range(MOST_ROUNDS):
             look = await self._look()
             if not round_ and look.counter == self._request.counter:
                 return await self._granted_before(look.now)

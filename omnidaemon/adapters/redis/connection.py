@@ -189,6 +189,8 @@ class RedisConnection:
 
     def _made(self, kind: type[redis.ConnectionPool], most: int) -> redis.Redis:
         more: dict[str, Any] = {"timeout": self.deadline_seconds} if kind is redis.BlockingConnectionPool else {}
+        if not self.url.startswith("unix:"):  # which knows no such thing
+            more["socket_keepalive"] = True
         try:
             pool = kind.from_url(
                 self.url,
@@ -196,7 +198,6 @@ class RedisConnection:
                 # With one, redis-py sends by asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
                 socket_timeout=None,
                 socket_connect_timeout=self.deadline_seconds,
-                socket_keepalive=True,
                 # A dead pooled connection is noticed when it is taken from the pool, and made anew.
                 retry=Retry(NoBackoff(), 0),
                 decode_responses=False,

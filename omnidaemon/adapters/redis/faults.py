@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
 
 from redis import exceptions
@@ -13,6 +14,9 @@ from redis import exceptions
 from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUnusable
 
 BACKEND = "redis"
+
+MOST_ROUNDS: Final = 30
+"""How often a call is made anew that others have overtaken, before it is given up."""
 
 _MENDED_BY_A_PERSON = (
     exceptions.AuthenticationError,

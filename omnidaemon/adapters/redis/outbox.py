@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from omnidaemon.adapters.redis.faults import MOST_ROUNDS
 from omnidaemon.adapters.redis.forms import pairs
 from omnidaemon.adapters.redis.listing import NO_LIMIT
 from omnidaemon.adapters.redis.outbox_forms import entry_of, move_of
-from omnidaemon.adapters.redis.space import MOST_ROUNDS, RedisSpace
+from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.notification import NotificationKind
 from omnidaemon.domain.outbox import OutboxEntry, Settlement

@@ -9,8 +9,9 @@ from typing import Final
 
 import attrs
 
+from omnidaemon.adapters.redis.faults import MOST_ROUNDS
 from omnidaemon.adapters.redis.reading import read
-from omnidaemon.adapters.redis.space import MOST_ROUNDS, Outdated, RedisSpace
+from omnidaemon.adapters.redis.space import Outdated, RedisSpace
 from omnidaemon.adapters.redis.view import View
 from omnidaemon.adapters.redis.writes import Writes
 from omnidaemon.domain.agent import (

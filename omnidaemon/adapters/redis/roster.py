@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
-from omnidaemon.adapters.redis.faults import BACKEND
+from omnidaemon.adapters.redis.faults import BACKEND, MOST_ROUNDS
 from omnidaemon.domain.errors import BackendUnavailable
-
-_MOST_ROUNDS: Final = 30
 
 Call = Callable[[list[Any]], Awaitable[Sequence[Any]]]
 """Runs a script that begins with a roster; what it answers."""
@@ -26,13 +24,13 @@ class Roster:
     async def settled(self, topics: Iterable[str], call: Call) -> Any:
         """The answer of a script to the roster of these topics: called again for as long as the roster was outdated."""
         named = sorted(set(topics))
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(MOST_ROUNDS):
             status, *told, answer = await call(self._words(named))
             if status == b"ok":
                 return answer
             self._learn(told[-1], answer)
         raise BackendUnavailable(
-            BACKEND, self._location, f"in {_MOST_ROUNDS} rounds, agents came or went before each arrived"
+            BACKEND, self._location, f"in {MOST_ROUNDS} rounds, agents came or went before each arrived"
         )
 
     def _words(self, topics: Sequence[str]) -> list[Any]:

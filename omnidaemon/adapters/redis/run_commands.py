@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from omnidaemon.adapters.redis.faults import MOST_ROUNDS
 from omnidaemon.adapters.redis.reading import read
 from omnidaemon.adapters.redis.retention import Retention
-from omnidaemon.adapters.redis.space import MOST_ROUNDS, Outdated, RedisSpace
+from omnidaemon.adapters.redis.space import Outdated, RedisSpace
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.ports.run_commands import Decision, RecordCommands
 

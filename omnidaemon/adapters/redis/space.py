@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.doorbell import Doorbell
-from omnidaemon.adapters.redis.faults import BACKEND
+from omnidaemon.adapters.redis.faults import BACKEND, MOST_ROUNDS
 from omnidaemon.adapters.redis.forms import SCHEMA, Kept, pairs, subscription_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
 from omnidaemon.adapters.redis.keys import Keys
@@ -32,9 +32,6 @@ _MOST_AHEAD_SECONDS: Final = 0.2
 _MOST_BEHIND_SECONDS: Final = 1.0
 """How far the time of a decision may be off the server's when it arrives. It is behind by the way there, which only
 makes a lease shorter; ahead, a run would come due too early."""
-
-MOST_ROUNDS: Final = 30
-"""How often a decision is made anew that others have overtaken, before the caller is told `too_busy()`."""
 
 _LONGEST_PAUSE_SECONDS: Final = 0.05
 

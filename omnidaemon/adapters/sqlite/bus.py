@@ -82,6 +82,9 @@ class SqliteBus(EventBus, BusInspector, Erasable):
         for topic in sorted({subscription.topic for subscription in subscriptions}):
             await self._repeat(partial(_move_backlog, topic=topic))
 
+    def is_missing(self) -> bool:
+        return not self._database.path.exists()
+
     async def erase(self) -> None:
         """A storage in the same file goes with it."""
         await erase(self._database)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import apsw
 import attrs
 
-from omnidaemon.adapters.sqlite.faults import BACKEND, translated_os_error
+from omnidaemon.adapters.sqlite.faults import BACKEND, passed_on, translated_os_error
 from omnidaemon.adapters.sqlite.mounts import refuse_network_file_system
 from omnidaemon.domain.errors import BackendUnusable
 
@@ -65,6 +65,18 @@ class DatabaseFile:
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
         connection.execute("PRAGMA query_only = ON")
         return connection
+
+    def compact(self) -> None:
+        """Write the file anew without what was deleted, and empty its write-ahead log; blocks."""
+        try:
+            connection = self.connect(is_new_allowed=False)
+            try:
+                connection.execute("VACUUM").fetchall()
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.close()
+        except apsw.Error as error:
+            raise passed_on(error, self.path) from error
 
     def identity(self) -> tuple[int, int]:
         """Give what tells this file from another that has taken its place; raises as `gone` says if there is none."""

@@ -146,6 +146,12 @@ class Database:
         """
         return await self._opened_session().readers.read(work)
 
+    async def compact(self) -> None:
+        """Write the file anew, so that nothing that was ever deleted can be read in it, nor in its write-ahead log. If
+        somebody reads all the while, the log keeps what it has until the next checkpoints, or its last user's end."""
+        self._opened_session()
+        await asyncio.to_thread(self._file.compact)
+
     async def __aenter__(self) -> Self:
         await self.open()
         return self

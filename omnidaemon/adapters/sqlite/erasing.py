@@ -15,8 +15,10 @@ _TABLES: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name N
 
 
 async def erase(database: Database) -> None:
-    """In one transaction. The file stays, since others may have it open, and with it its size, to be used anew."""
+    """In one transaction; then the file, which stays, since others may have it open, is rid of what can still be read
+    in it."""
     await database.write(_empty, rings=True)
+    await database.compact()
 
 
 def _empty(cursor: apsw.Cursor) -> None:

@@ -41,6 +41,9 @@ class SqliteStorage(Storage, SelfExamination, Erasable):
     async def weaknesses(self) -> Sequence[Weakness]:
         return await examined(self._space.database.path)
 
+    def is_missing(self) -> bool:
+        return not self._space.database.path.exists()
+
     async def erase(self) -> None:
         """A bus in the same file goes with it."""
         await erase(self._space.database)

@@ -8,6 +8,7 @@ import attrs
 
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors.root import OmniDaemonError
+from omnidaemon.domain.liveness import ALIVE_SECONDS
 
 
 class NotFound(OmniDaemonError, LookupError):
@@ -89,6 +90,9 @@ class AgentBusy(Conflict):
         )
 
 
+_COUNTS_ON = f"one that died counts for {duration_text(ALIVE_SECONDS)} more"
+
+
 @attrs.define(slots=False)
 class AgentInUse(Conflict):
     """An agent cannot be removed while live workers run it: each of their starts would register it anew."""
@@ -101,7 +105,7 @@ class AgentInUse(Conflict):
         workers = "a live worker runs" if self.workers == 1 else f"{self.workers} live workers run"
         return (
             f"{workers} agent {self.agent!r} on topic {self.topic!r}, and would register it anew when started again: "
-            "stop or deploy them without it first (one that died counts for 10 s more), or force the removal"
+            f"stop or deploy them without it first ({_COUNTS_ON}), or force the removal"
         )
 
 
@@ -113,7 +117,18 @@ class NamespaceInUse(Conflict):
 
     def __str__(self) -> str:
         workers = "a worker lives" if self.workers == 1 else f"{self.workers} workers live"
-        return f"{workers} in this namespace: stop them first (one that died counts for 10 s more), or force it"
+        return f"{workers} in this namespace: stop them first ({_COUNTS_ON}), or force it"
+
+
+@attrs.define(slots=False)
+class NamespaceNotFound(NotFound):
+    """Nothing is kept under the name of this namespace."""
+
+    namespace: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"nothing is kept of a namespace {self.namespace!r} ({self.place})"
 
 
 @attrs.define(slots=False)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -23,6 +21,10 @@ if TYPE_CHECKING:
     from omnidaemon.entrypoints.diagnosis import Finding
     from omnidaemon.entrypoints.http_client.client import HttpClient
     from omnidaemon.entrypoints.operations import Operations
+
+
+Part = Literal["bus", "store"]
+PARTS: tuple[Part, ...] = ("bus", "store")
 
 
 @attrs.define(slots=False)
@@ -43,18 +45,10 @@ class OutOfReach(ConfigurationError):
         )
 
 
-Part = Literal["bus", "store"]
-PARTS: tuple[Part, ...] = ("bus", "store")
-
-_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
 class Session(ABC):
     """What a command works with. All work goes through `client`; the rest is for telling a person."""
 
     client: Operations
-    clock_doubt = timedelta()
-    """By how much the clock of whoever publishes may differ from this machine's."""
 
     @abstractmethod
     async def place(self) -> str:
@@ -107,8 +101,6 @@ class ApiSession(Session):
     def __init__(self, client: HttpClient, location: str) -> None:
         self.client = self._client = client
         self._location = location
-        is_here = urlsplit(location).hostname in _THIS_MACHINE
-        self.clock_doubt = timedelta() if is_here else timedelta(seconds=5)
 
     async def place(self) -> str:
         """The server's URL."""
@@ -133,12 +125,13 @@ class ApiSession(Session):
 
 
 @contextlib.asynccontextmanager
-async def session(needs: Part | None = "store") -> AsyncIterator[Session]:
+async def session(needs: tuple[Part, ...] = ("store",)) -> AsyncIterator[Session]:
     """A session by what was given to the command and by the settings of this process: through an API where one is
     named, else direct. Raises `ConfigurationError`; nothing is opened before the first call.
 
-    `needs` is in what the command looks for the work of other processes, or leaves some for them; `OutOfReach` where
-    none of it could be there. None for a command about the system as it is set, whatever is in it.
+    `needs` are the parts in which the command looks for the work of other processes, or leaves some for them;
+    `OutOfReach` where none of it could be there. None of them for a command about the system as it is set, whatever is
+    in it.
     """
     from omnidaemon.bootstrap.api_address import load_api_address
 
@@ -167,18 +160,16 @@ def container_of(namespace: str) -> Container:
         raise WrongUse(f"this works on bus and store directly, and an API is named (from {address.origin})")
     settings = attrs.evolve(_settings(), namespace=namespace)
     container = _container(settings)
-    for part in PARTS:
-        _refuse_process_local(container, settings, part)
+    _refuse_process_local(container, settings, PARTS)
     return container
 
 
-def _direct(needs: Part | None) -> Session:
+def _direct(needs: tuple[Part, ...]) -> Session:
     from omnidaemon.entrypoints.client import Client
 
     settings = _settings()
     container = _container(settings)
-    if needs is not None:
-        _refuse_process_local(container, settings, needs)
+    _refuse_process_local(container, settings, needs)
     return DirectSession(Client(container), settings)
 
 
@@ -198,11 +189,16 @@ def _container(settings: Settings) -> Container:
     return Container(settings=settings)
 
 
-def _refuse_process_local(container: Container, settings: Settings, part: Part) -> None:
-    # Made, not opened, for what it says of itself.
-    capabilities = (container.bus() if part == "bus" else container.storage()).capabilities
-    if capabilities.is_process_local:
+def _refuse_process_local(container: Container, settings: Settings, needs: tuple[Part, ...]) -> None:
+    # Made, not opened, for what they say of themselves.
+    if "bus" in needs and (bus := container.bus().capabilities).is_process_local:
+        raise OutOfReach("bus", bus.name, _origin(settings, "event_bus_type"))
+    if "store" in needs and (store := container.storage().capabilities).is_process_local:
         # A store that was not chosen is that of the bus.
-        origins = [settings.origins.get(name, "default") for name in ("result_store_type", "event_bus_type")]
-        given = [origin for origin in origins[part == "bus" :] if origin != "default"]
-        raise OutOfReach(part, capabilities.name, given[0] if given else "arguments")
+        raise OutOfReach("store", store.name, _origin(settings, "result_store_type", "event_bus_type"))
+
+
+def _origin(settings: Settings, *names: str) -> str:
+    """Where the first of these settings comes from that somebody has given."""
+    origins = [settings.origins.get(name, "default") for name in names]
+    return next((origin for origin in origins if origin != "default"), "arguments")

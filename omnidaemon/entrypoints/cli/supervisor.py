@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -141,8 +142,10 @@ class Supervisor:
         empty = [post for post in self._posts if post.child is None and not post.is_given_up]
         starts = [post.start_at - now for post in empty if self._has_been_ready]
         timeout = None if self._is_stopping or not starts else max(0.0, min(starts))
-        watched = [wakeup, *(child.fileno() for child in self._children() if child.is_starting)]
-        select.select(watched, [], [], 0.0 if self._arrived else timeout)
+        watched = select.poll()  # select(2) knows no descriptor above 1023
+        for descriptor in (wakeup, *(child.fileno() for child in self._children() if child.is_starting)):
+            watched.register(descriptor, select.POLLIN)
+        watched.poll(0 if self._arrived else None if timeout is None else math.ceil(timeout * 1000))
         with contextlib.suppress(BlockingIOError):
             os.read(wakeup, 4096)
 

@@ -11,10 +11,11 @@ import attrs
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ConnectionScope
 
 from omnidaemon.adapters.codecs.plain_json import MAX_DEPTH, is_too_deep
-from omnidaemon.bootstrap.api_keys import ApiKey, matching
+from omnidaemon.bootstrap.api_keys import ApiKey, Scope, matching
 from omnidaemon.bootstrap.host_names import host_name
 from omnidaemon.entrypoints.http.problems import problem_of
 from omnidaemon.entrypoints.http.request_errors import (
@@ -77,14 +78,22 @@ class Access:
         scope = SCOPES[method, path]
         if not self.keys or scope is None:
             return
+        key = self._key(headers)
+        if scope not in key.scopes:
+            raise InsufficientScope(scope.value, key.name)
+
+    def permits(self, scope: Scope, headers: Headers) -> bool:
+        """Whether the request's key, which was checked, has this scope, too."""
+        return not self.keys or scope in self._key(headers).scopes
+
+    def _key(self, headers: Headers) -> ApiKey:
         kind, _, secret = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not secret.strip():
             raise Unauthorized(is_given=False)
         key = matching(self.keys, secret.strip())
         if key is None:
             raise Unauthorized(is_given=True)
-        if scope not in key.scopes:
-            raise InsufficientScope(scope.value, key.name)
+        return key
 
 
 def _authority(text: str) -> tuple[str | None, int | None]:
@@ -102,7 +111,7 @@ class OriginGuard:
         self._app = app
         self._access = access
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
         """Answer or pass on."""
         if scope["type"] == "http":
             try:

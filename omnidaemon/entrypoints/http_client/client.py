@@ -32,6 +32,7 @@ from omnidaemon.entrypoints.event_stream import EventStream
 from omnidaemon.entrypoints.http.request_errors import TooBusy
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
 from omnidaemon.entrypoints.http_client.event_stream import SseStream
+from omnidaemon.entrypoints.publication import PublishReceipt
 from omnidaemon.entrypoints.validation import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.ports.bus import Depth
 
@@ -59,7 +60,13 @@ class HttpClient:
     # --- tasks --------------------------------------------------------------------------------------------------------
 
     async def publish_task(self, topic: str, payload: object, **options: Unpack[PublishOptions]) -> str:
-        """The id of the published task. What is wrong with it is found here, as a publisher would find it."""
+        """The id of the published task."""
+        return (await self.publish_with_receipt(topic, payload, **options)).task_id
+
+    async def publish_with_receipt(
+        self, topic: str, payload: object, **options: Unpack[PublishOptions]
+    ) -> PublishReceipt:
+        """What is wrong with the task is found here, as a publisher would find it."""
         text = payload_text(payload)
         draft = Draft(topic=topic, payload=payload, **options)
         task = task_of(draft, text, task_id=_NOT_YET, now=datetime.now(UTC))
@@ -71,7 +78,7 @@ class HttpClient:
         if draft.headers is not None:
             told["headers"] = dict(task.headers)
         body = orjson.dumps({"topic": topic, "payload": orjson.Fragment(text), **told})
-        return await self._ask(lambda shape: str(shape["task_id"]), "POST", "tasks", body=body)
+        return await self._ask(parsing.receipt, "POST", "tasks", body=body)
 
     async def get_result(self, task_id: str, agent: str | None = None) -> TaskResult | None:
         """The task as it stands; None when it is unknown, `TaskNotFound` for a strange agent."""

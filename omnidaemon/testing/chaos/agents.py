@@ -136,7 +136,7 @@ class AuditedProgram:
         late = await self._sdk.publish_task(SCRATCH, None, delay=60)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(anext(self._sdk.events()), _LISTEN_SECONDS)
-        with contextlib.suppress(OmniDaemonError):  # it may be purged by now
+        with contextlib.suppress(OmniDaemonError):  # it is due long after that
             await self._sdk.wait_for_result(late, timeout=_WAIT_SECONDS)
 
     async def _give_orders(self) -> None:

@@ -15,6 +15,7 @@ from omnidaemon.testing.contracts.acking_run_store import AckingRunStoreContract
 from omnidaemon.testing.contracts.bus import EventBusContract
 from omnidaemon.testing.contracts.clock import ClockContract, IdSourceContract
 from omnidaemon.testing.contracts.codec import CodecContract
+from omnidaemon.testing.contracts.erasing import ErasableContract
 from omnidaemon.testing.contracts.interleavings import InterleavingContract
 from omnidaemon.testing.contracts.journal import JournalContract
 from omnidaemon.testing.contracts.logging_bus import LoggingBusContract
@@ -34,6 +35,7 @@ __all__ = [
     "AgentRegistryContract",
     "ClockContract",
     "CodecContract",
+    "ErasableContract",
     "EventBusContract",
     "IdSourceContract",
     "InterleavingContract",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import attrs
 import pytest
 
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
+from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.ports.schedules import Taken
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts.opening import StorageOpening
@@ -59,6 +60,28 @@ class SchedulesContract(StorageOpening):
         assert held.next_due_seconds <= 1.0
         await place.pass_time(1.1)
         assert ids(await peer.schedules.take(10, hold_seconds=1.0)) == ["t1"]
+
+    async def test_schedule_tells_when_a_task_is_published(self, place: Place, storage: Storage) -> None:
+        """When it is due; while somebody holds it, no later than it is given to the next; and never once it is
+        dropped."""
+
+        async def told() -> datetime | None:
+            record = (await storage.queries.records(["t1"]))["t1"]
+            (standing,) = (await storage.queries.find(TaskFilter())).standings
+            assert standing.scheduled_for == record.scheduled_for
+            return record.scheduled_for
+
+        task = delayed(place, "t1", 0.2)
+        await storage.schedules.put([task])
+        assert await told() == task.due_at
+        await place.pass_time(0.3)
+        assert ids(await storage.schedules.take(10, hold_seconds=30)) == ["t1"]
+        held = await told()
+        assert held is not None
+        assert task.due_at is not None
+        assert task.due_at <= held <= place.now() + timedelta(seconds=30)
+        await storage.schedules.drop(["t1"])
+        assert await told() is None
 
     async def test_schedule_forgets_what_was_dropped(self, place: Place, storage: Storage) -> None:
         """A dropped task never comes again; dropping twice or what is unknown does no harm; the log keeps it."""

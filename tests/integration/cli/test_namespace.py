@@ -42,7 +42,8 @@ def test_all_of_a_namespace_is_erased_and_nothing_of_another(kept):
     assert kept.json("task", "list") == {"tasks": [], "cursor": None}
     assert (kept.json("agent", "list"), kept.json("bus", "list"), kept.json("metrics")) == ([], [], {})
     again = kept(*ERASE, "--yes")
-    assert again.stdout == "erased namespace omni: 0 agents, 0 runs, 0 waiting on the bus\n"
+    assert (again.returncode, again.stdout) == (3, "")
+    assert "nothing is kept of a namespace 'omni' (" in again.stderr
     if kept.waiting:
         assert len(kept.json("task", "list", OMNIDAEMON_NAMESPACE="other")["tasks"]) == 1
         worker = kept.worker()
@@ -86,6 +87,15 @@ def test_what_cannot_be_meant_is_refused(direct, arguments, env, word):
     done = direct(*ERASE, "--yes", *arguments, **env)
     assert (done.returncode, done.stdout) == (2, ""), done
     assert word in done.stderr
+
+
+def test_a_slip_makes_nothing(direct):
+    """The file and the folder of a namespace that is not there are not made to be erased."""
+    before = sorted(direct.folder.rglob("*"))
+    done = direct("namespace", "erase", "typo", "--yes")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "nothing is kept of a namespace 'typo' (bus sqlite" in done.stderr
+    assert sorted(direct.folder.rglob("*")) == before
 
 
 def test_no_namespace_is_called_so(direct):

@@ -93,11 +93,13 @@ def test_a_second_signal_gives_back_what_runs(omni):
 
 def test_a_process_that_dies_is_replaced(omni):
     """Its end is told, what it died of is dead at its crash limit, and the workers go on."""
-    running = omni.worker("--processes", "2", content=COUNTING)
+    second = '\n\nother = OmniDaemonSDK()\n\n\n@other.agent("other")\nasync def another(payload):\n    pass\n'
+    running = omni.worker("--processes", "2", content=COUNTING + second)
     omni.until(lambda: len(ready_pids(running)) == 2)
     assert omni("task", "publish", "die", "1", "--wait", "--timeout", "120s").returncode == 1
     running.until_said("ended with exit code 7; starting it again in")
     omni.until(lambda: len(ready_pids(running)) == 3)
+    assert running.said.count("has 2 SDK objects with agents") == 1, "what is to note is said once, not by each process"
     assert omni("task", "publish", "who", "1", "--wait", "--timeout", "120s").returncode == 0
 
 

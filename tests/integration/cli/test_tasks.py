@@ -52,7 +52,7 @@ def test_published_before_the_worker_it_is_run_afterwards(omni):
     """Publishing needs nobody to listen; a wait that was too short says how to look later."""
     waited = omni("task", "publish", "greet.user", '{"name": "Alice"}', "--wait", "--timeout", "50ms")
     assert (waited.returncode, waited.stdout) == (5, "")
-    unheard = f"no agent has ever listened to greet.user; looked in {omni.place}"
+    unheard = f"no agent listens to greet.user; looked in {omni.place}"
     assert f"is still queued after 50 ms: {unheard}" in waited.stderr
     assert "in the background" not in waited.stderr
     assert "omni task result " in waited.stderr
@@ -67,7 +67,7 @@ def test_published_before_the_worker_it_is_run_afterwards(omni):
     assert done.returncode == 0
     assert "Hello, Alice!" in done.stdout
     mistyped = omni("task", "publish", "greet.usr", "1")
-    assert "warning: no agent has ever listened to greet.usr; did you mean greet.user?" in mistyped.stderr
+    assert "warning: no agent listens to greet.usr; did you mean greet.user?" in mistyped.stderr
 
 
 def test_a_run_that_is_being_stopped_is_not_deleted_yet(omni):
@@ -212,10 +212,11 @@ def test_payload_headers_and_key_arrive(omni):
     assert [event["kind"] for event in shown["events"]] == ["published"]
 
     again = omni.json("task", "publish", "echo", "@payload.json", "--idempotency-key", "k")
-    assert again == {"task_id": task_id, "status": "queued"}
+    known = {"task_id": task_id, "known_since": shown["created_at"]}
+    assert again == {**known, "status": "queued"}
     omni("task", "cancel", task_id)
     delayed = ("task", "publish", "echo", "@payload.json", "--idempotency-key", "k", "--delay", "10s")
-    assert omni.json(*delayed) == {"task_id": task_id, "status": "cancelled"}
+    assert omni.json(*delayed) == {**known, "status": "cancelled"}
     assert "published before under this key, " in omni(*delayed).stderr
     seen = omni.terminal(*delayed).shown
     assert ": it is cancelled, and no other task was published" in seen

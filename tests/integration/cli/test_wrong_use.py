@@ -51,9 +51,9 @@ MISTAKES: list[tuple[list[str], int, list[str]]] = [
     (["dlq", "purge", "greet"], 2, ["--all"]),
     (["dlq", "purge", "greet", "nope", "--all"], 2, ["not both"]),
     (["dlq", "requeue", "greet", "nope"], 3, ["no dead letter 'nope'", "omni dlq list greet"]),
-    (["dlq", "requeue", "greet", "--all"], 3, ["no agent has ever listened to greet"]),
-    (["dlq", "purge", "greet", "--all"], 3, ["no agent has ever listened to greet"]),
-    (["bus", "purge", "greet", "--yes"], 3, ["no agent has ever listened to greet"]),
+    (["dlq", "requeue", "greet", "--all"], 3, ["no agent listens to greet"]),
+    (["dlq", "purge", "greet", "--all"], 3, ["no agent listens to greet"]),
+    (["bus", "purge", "greet", "--yes"], 3, ["no agent listens to greet"]),
     (["dlq", "show", "greet", "nope"], 3, ["no dead letter 'nope'"]),
     (["run", "nope.py"], 2, ["nope.py", "there is no such file"]),
     (["run", "."], 2, [".: that is a folder", "omni run agents.py"]),
@@ -111,7 +111,7 @@ def test_wrong_settings_are_told_with_what_to_do(direct, env, code, words):
 OF_OTHERS = {
     name: arguments for name, (arguments, _) in CALLS.items() if name not in {"health", "doctor", "config show"}
 }
-OF_THE_BUS = {"task publish", "bus list", "bus purge"}
+OF_THE_BUS = {"task publish", "bus list", "bus purge", "agent remove"}
 
 
 @pytest.mark.parametrize("name", OF_OTHERS)
@@ -122,6 +122,19 @@ def test_what_lives_in_one_process_is_not_looked_for_from_another(direct, name):
     part = "bus" if name in OF_THE_BUS else "store"
     assert (done.returncode, done.stdout) == (2, ""), done
     assert f"the {part} 'memory' (from environment EVENT_BUS_TYPE) lives inside one process" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "option", [["--delay", "1h"], ["--due-at", "2040-01-01T00:00Z"], ["--idempotency-key", "k"], ["--wait"]]
+)
+def test_what_needs_the_store_is_not_left_in_memory(direct, option):
+    """The bus would keep the task, and the store would forget when it is due, its key and its result."""
+    env = {"RESULT_STORE_TYPE": "memory", "OMNIDAEMON_ALLOW_MISMATCH": "true"}
+    done = direct("task", "publish", "echo", "1", *option, **env)
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert "the store 'memory' (from environment RESULT_STORE_TYPE) lives inside one process" in done.stderr
+    if option == ["--wait"]:
+        assert direct("task", "publish", "echo", "1", **env).returncode == 0
 
 
 def test_a_store_that_others_reach_is_looked_into_whatever_the_bus(direct):

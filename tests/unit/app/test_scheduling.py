@@ -165,6 +165,15 @@ async def test_a_keyed_task_whose_publisher_died_is_published_after_a_minute(sho
     assert not shop.space.unconfirmed
 
 
+async def test_a_worker_that_starts_publishes_what_nobody_confirmed_at_once(shop: Workshop, schedules):
+    """Whoever died with it may have been the last worker there was."""
+    task_id = await reserved(shop)
+    shop.clock.advance(61)
+    schedules()
+    await shop.pass_time(0.1, step=0.05)
+    assert on_the_bus(shop) == [task_id]
+
+
 async def test_a_keyed_delayed_task_whose_publisher_died_still_waits_for_its_time(shop: Workshop, schedules):
     """It goes into the schedules, not onto the bus."""
     task_id = await reserved(shop, delay=600)

@@ -200,18 +200,18 @@ def test_a_file_that_is_not_utf_8_is_an_error(load, tmp_path):
 
 def test_a_bus_without_a_store_of_its_own_needs_one_named(load, monkeypatch, tmp_path):
     """The default store is the bus's own technology, where it has one."""
-    install_bus_alone(tmp_path, monkeypatch)
+    install_bus(tmp_path, monkeypatch, "queue_only")
     with pytest.raises(InvalidSetting, match=r"RESULT_STORE_TYPE.*the bus 'queue_only' has none"):
         load(EVENT_BUS_TYPE="queue_only")
     assert load(EVENT_BUS_TYPE="queue_only", RESULT_STORE_TYPE="sqlite").result_store_type == "sqlite"
 
 
-def install_bus_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a distribution on the path that offers one bus and no store."""
-    metadata = folder / "site" / "queue_only-1.0.dist-info"
+def install_bus(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Put a distribution on the path that offers a bus of this name, and no store."""
+    metadata = folder / "site" / "another-1.0.dist-info"
     metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Name: queue-only\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[omnidaemon.buses]\nqueue_only = queue_only:bus\n")
+    (metadata / "METADATA").write_text("Name: another\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[omnidaemon.buses]\n{name} = another:bus\n")
     monkeypatch.syspath_prepend(str(folder / "site"))
 
 
@@ -297,9 +297,20 @@ def test_an_address_that_can_be_none_is_refused(load, url, shown):
     assert load(REDIS_URL=url).event_bus_type == "sqlite"
 
 
+def test_the_address_of_anothers_adapter_is_judged_by_that_adapter(load, monkeypatch, tmp_path):
+    """However it is called, and whichever variable it reads."""
+    install_bus(tmp_path, monkeypatch, "redis_sentinel")
+    url = "redis+sentinel://host:26379/primary"
+    settings = load(EVENT_BUS_TYPE="redis_sentinel", RESULT_STORE_TYPE="sqlite", REDIS_URL=url)
+    assert settings.option("REDIS_URL") == url
+    assert load(EVENT_BUS_TYPE="redis_sentinel", RESULT_STORE_TYPE="sqlite", REDIS_URI="x").origins
+    with pytest.raises(InvalidSetting):
+        load(EVENT_BUS_TYPE="redis_sentinel", RESULT_STORE_TYPE="redis", REDIS_URL=url)
+
+
 def test_addresses_of_servers_are_as_their_adapters_read_them(load):
     """The default is theirs, and each scheme one that they know."""
-    (address,) = addresses_of(["redis_stream", "redis"])
+    (address,) = addresses_of("redis_stream", "redis")
     assert address.default == DEFAULT_URL
     for url in (DEFAULT_URL, "rediss://me:word@host:6380/1", "unix:///run/redis.sock?db=1"):
         assert load(EVENT_BUS_TYPE="redis", REDIS_URL=url).option(address.variable) == url

@@ -44,7 +44,7 @@ def _public(kind: type) -> dict[str, object]:
 
 _SECTIONS = ("Agents", "Running", "Publishing", "Tasks", "Webhooks and replies", "Agents and the system")
 # Bridges to other parts of the project, not for users.
-_INTERNAL = {"publish_from", "runtime"}
+_INTERNAL = {"publish_from", "publish_with_receipt", "purge_step", "heard_topics", "runtime"}
 
 
 def test_sdk_page_has_every_call():

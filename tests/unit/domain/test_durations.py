@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omnidaemon.domain.durations import duration_text, plain_number
+from omnidaemon.domain.durations import duration_text, pause_text, plain_number
 
 
 @pytest.mark.parametrize(
@@ -21,15 +21,24 @@ from omnidaemon.domain.durations import duration_text, plain_number
         (59.4, "59 s"),
         (59.6, "1 min"),
         (125, "2 min 5 s"),
+        (3599, "59 min 59 s"),
+        (3659, "1 h 1 min"),
         (3 * 3600, "3 h"),
         (3 * 3600 + 150, "3 h 2 min"),
+        (86400 - 1800, "23 h 30 min"),
+        (86400 - 1, "1 d"),
         (86400 + 4 * 3600, "1 d 4 h"),
         (10 * 365 * 86400, "3650 d"),
     ],
 )
 def test_a_span_is_said_in_fitting_units(seconds, said):
-    """Two units at most, the smaller one left out when it is zero."""
+    """Two units at most, rounded to the smaller one, which is left out when it is zero."""
     assert duration_text(seconds) == said
+
+
+def test_a_pause_of_nothing_is_none():
+    """Nobody says `in 0 ms`."""
+    assert [pause_text(0.0), pause_text(12)] == ["at once", "in 12 s"]
 
 
 @pytest.mark.parametrize(

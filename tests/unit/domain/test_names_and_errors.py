@@ -64,6 +64,7 @@ MESSAGES = [
     (errors.AgentInUse("t", "a", 2), "2 live workers run agent 'a'"),
     (errors.NamespaceInUse(1), "a worker lives in this namespace: stop them first"),
     (errors.NamespaceInUse(2), "2 workers live in this namespace"),
+    (errors.NamespaceNotFound("n", "bus redis"), "nothing is kept of a namespace 'n' (bus redis)"),
     (errors.NotErasable("folder"), "'folder' offers no way to erase a namespace"),
     (errors.IdempotencyConflict("k", "t1"), "belongs to task 't1'"),
     (errors.StaleRequest("w:claim:1"), "w:claim:1 came after a later one"),

@@ -146,7 +146,7 @@ def test_policy_knows_the_last_chance(limit, crashes):
 def test_agents_words_carry_their_facts():
     """Retry takes seconds or a timedelta and never goes back in time; Reject keeps its reason."""
     assert [Retry(after).after_seconds for after in (5, timedelta(minutes=1), -3)] == [5.0, 60.0, 0.0]
-    assert str(Retry(1.5)) == "retry after 1.5 s"
+    assert [str(Retry(1.5)), str(Retry())] == ["retry in 1.5 s", "retry at once"]
     assert str(Reject("too late")) == Reject("too late").reason == "too late"
     assert Reject().reason
 

@@ -112,7 +112,7 @@ async def test_all_are_dealt_with_in_steps(sdk, command):
 async def test_a_slow_store_ends_a_step_early(sdk, monkeypatch):
     """No request takes much longer than a page does; the rest comes with the cursor."""
     monkeypatch.setattr(dead_letters, "_PAGE", 1)
-    monkeypatch.setattr(dead_letters, "_LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(dead_letters, "LONGEST_SECONDS", 0.0)
     ids = [await dead(sdk) for _ in range(2)]
     first = await dead_letters.purge(sdk, "both", [], is_all=True)
     assert {run.task_id for run in first.done} == {ids[1]}

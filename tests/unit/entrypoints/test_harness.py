@@ -106,9 +106,9 @@ async def test_a_topic_that_nobody_listens_to_fails_at_once() -> None:
     def greeter(_: object) -> None: ...
 
     async with TestHarness(sdk) as harness:
-        with pytest.raises(UnknownTopic, match=r"listened to greet\.usr; did you mean greet\.user\?"):
+        with pytest.raises(UnknownTopic, match=r"listens to greet\.usr; did you mean greet\.user\?"):
             await harness.run("greet.usr", 1)
-        with pytest.raises(UnknownTopic, match=r"listened to report; agents listen to greet\.user"):
+        with pytest.raises(UnknownTopic, match=r"listens to report; agents listen to greet\.user"):
             await harness.run("report", 1)
 
 

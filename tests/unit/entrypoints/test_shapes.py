@@ -22,7 +22,8 @@ from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.domain.task import Task, Unreadable
-from omnidaemon.entrypoints import shapes
+from omnidaemon.entrypoints import parsing, shapes
+from omnidaemon.entrypoints.publication import PublishReceipt
 from omnidaemon.ports.bus import Depth
 from tests.unit.entrypoints.samples import IDLE_AGENT
 
@@ -76,7 +77,11 @@ def details(stored):
 
 
 def test_a_receipt_tells_the_id_and_how_the_task_stands():
-    assert shapes.receipt("t1", Status.SUCCEEDED) == {"task_id": "t1", "status": "succeeded"}
+    new = PublishReceipt(task_id="t1", status=Status.QUEUED)
+    known = PublishReceipt(task_id="t1", status=Status.SUCCEEDED, known_since=AT)
+    assert shapes.receipt(new) == {"task_id": "t1", "status": "queued"}
+    assert shapes.receipt(known) == {"task_id": "t1", "status": "succeeded", "known_since": ISO}
+    assert [parsing.receipt(shapes.receipt(each)) for each in (new, known)] == [new, known]
 
 
 def test_a_task_result_has_all_of_its_attributes():

@@ -22,14 +22,21 @@ RENAMED = (
     ("topic", "known", "said"),
     [
         ("greet.user", ["greet.user"], ""),
-        ("greet.usr", ["greet.user", "echo"], "no agent has ever listened to greet.usr; did you mean greet.user?"),
-        ("report", ["greet.user", "echo"], "no agent has ever listened to report; agents listen to echo, greet.user"),
-        ("report", [], "no agent has ever listened to report"),
+        ("greet.usr", ["greet.user", "echo"], "no agent listens to greet.usr; did you mean greet.user?"),
+        ("report", ["greet.user", "echo"], "no agent listens to report; agents listen to echo, greet.user"),
+        ("report", [], "no agent listens to report"),
+        ("report", list("abcdefgh"), "no agent listens to report; agents listen to a, b, c, d, e and 3 more"),
     ],
 )
 def test_a_strange_topic_is_told_with_what_was_meant(topic, known, said):
     """The closest known topic, else all of them; nothing of a known one."""
     assert unknown_topic(topic, known) == said
+
+
+def test_other_topics_are_named_to_who_may_know_them():
+    """Neither the closest nor all of them to anybody else."""
+    for topic in ("greet.usr", "report"):
+        assert unknown_topic(topic, ["greet.user"], may_name=False) == f"no agent listens to {topic}"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +46,7 @@ def test_a_strange_topic_is_told_with_what_was_meant(topic, known, said):
             "greet.usr",
             [GREETER],
             [],
-            "no agent has ever listened to greet.usr; did you mean greet.user?; looked in HERE",
+            "no agent listens to greet.usr; did you mean greet.user?; looked in HERE",
         ),
         ("greet.user", [UNMANNED], [], "no worker runs its agent greeter: omni run agents.py; looked in HERE"),
         ("greet.user", [UNMANNED, STOPPED], ["other"], "its agent other is stopped: omni agent start greet.user other"),

@@ -176,6 +176,8 @@ function write.agents()
             redis.call('ZADD', P .. 'pairs', 0, subscription)
         end
     end
+    -- Where the data are gone, none may come again that somebody still knows: they go on from the time.
+    redis.call('SET', P .. 'agents:revision', time[1] .. string.format('%06d', time[2]), 'NX')
     redis.call('INCR', P .. 'agents:revision')
 end
 

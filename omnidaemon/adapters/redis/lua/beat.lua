@@ -3,8 +3,10 @@
 -- revision, the agents, where the revision is another}.
 local P = KEYS[1]
 local time = redis.call('TIME')
--- Revisions from before must not come again: somebody may still know them.
-if redis.call('SET', P .. 'epoch', ARGV[4], 'NX') then redis.call('SET', P .. 'agents:revision', time[1], 'NX') end
+-- As wherever agents are written (apply.lua), should nobody write any before: the revision is not one from before.
+if redis.call('SET', P .. 'epoch', ARGV[4], 'NX') then
+    redis.call('SET', P .. 'agents:revision', time[1] .. string.format('%06d', time[2]), 'NX')
+end
 redis.call('HSET', P .. 'workers', ARGV[1], time[1] .. string.format('%06d', time[2]) .. ' ' .. ARGV[2])
 local epoch = redis.call('GET', P .. 'epoch')
 local is_drained = redis.call('SISMEMBER', P .. 'drains', ARGV[1])

@@ -11,7 +11,7 @@ from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import fleet_views
 from omnidaemon.entrypoints.cli.options import Json, WrongUse
 from omnidaemon.entrypoints.cli.screen import note, screen
-from omnidaemon.entrypoints.cli.session import Session, session
+from omnidaemon.entrypoints.cli.session import PARTS, Session, session
 from omnidaemon.entrypoints.cli.views import Lines
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ async def remove(
 
     Refused while a live worker runs it: each start of such a worker registers it anew.
     """
-    async with session() as opened:
+    async with session(PARTS) as opened:
         agent = await opened.client.get_agent(topic, name)
         waiting = agent.unbegun
         moved = await opened.client.remove_agent(topic, name, to, force=force)

@@ -18,7 +18,7 @@ from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, TaskTopic
 from omnidaemon.entrypoints.cli.reader import while_somebody_reads
 from omnidaemon.entrypoints.cli.screen import note, screen
-from omnidaemon.entrypoints.cli.session import Session, session
+from omnidaemon.entrypoints.cli.session import PARTS, Session, session
 from omnidaemon.entrypoints.cli.views import Lines
 from omnidaemon.entrypoints.unheard import check_known
 
@@ -36,7 +36,7 @@ Yes = Annotated[bool, Parameter(help="Do not ask.")]
 
 async def list_(*, as_json: Json = False) -> None:
     """List the topics, their agents, and what waits for each on the bus."""
-    async with session(needs="bus") as opened:
+    async with session(("bus",)) as opened:
         depths = await opened.client.topics()
     screen(as_json=as_json).show([shapes.depth(depth) for depth in depths], fleet_views.depths_table(depths))
 
@@ -112,7 +112,7 @@ def purge(topic: TaskTopic, /, *, yes: Yes = False, as_json: Json = False) -> Ex
 
 
 async def _purge(topic: str, *, as_json: bool) -> ExitCode:
-    async with session(needs="bus") as opened:
+    async with session(PARTS) as opened:
         dropped = await opened.client.purge_topic(topic)
         if not dropped:
             await check_known(opened.client, topic)

@@ -12,7 +12,7 @@ from omnidaemon.entrypoints.cli.views import Cell, Table
 
 async def show(*, as_json: Json = False) -> None:
     """Show each setting and where it came from. Secrets are left out."""
-    async with session(needs=None) as opened:
+    async with session(needs=()) as opened:
         shown = await opened.settings()
     table = Table(
         columns=("name", "value", "origin"),

@@ -17,7 +17,7 @@ _SIGNS = {Severity.WRONG: ("✗", "bold red"), Severity.WEAK: ("!", "yellow"), S
 async def doctor(*, as_json: Json = False) -> ExitCode:
     """Find what is wrong or weakens durability, and what to do. Exit 1 when something is wrong."""
     try:
-        async with session(needs=None) as opened:
+        async with session(needs=()) as opened:
             findings = await opened.findings()
     except ConfigurationError as error:
         findings = [diagnosis.broken("settings", error)]

@@ -13,9 +13,7 @@ from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Json
 from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import Session, session
-from omnidaemon.entrypoints.diagnosis import Severity
-
-_PATIENCE_SECONDS = 5.0
+from omnidaemon.entrypoints.diagnosis import PATIENCE_SECONDS, Severity
 
 
 async def health(*, as_json: Json = False) -> ExitCode:
@@ -24,7 +22,7 @@ async def health(*, as_json: Json = False) -> ExitCode:
     Whether each agent gets on, clocks agree and servers are well set is for `omni doctor` to say; health points to it
     when it has something to tell.
     """
-    async with session(needs=None) as opened:
+    async with session(needs=()) as opened:
         state = await opened.health()
         screen(as_json=as_json).show(shapes.health(state), fleet_views.health_card(state))
         if state.status == "unavailable":
@@ -35,7 +33,7 @@ async def health(*, as_json: Json = False) -> ExitCode:
 
 async def _point_to_the_doctor(opened: Session) -> None:
     with contextlib.suppress(OmniDaemonError, TimeoutError):  # it was asked how it is, not for a check-up
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             found = Counter(finding.severity for finding in await opened.findings())
         told = [f"{found[severity]} {severity}" for severity in (Severity.WRONG, Severity.WEAK) if found[severity]]
         if told:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from omnidaemon.domain.errors import NamespaceNotFound
 from omnidaemon.domain.names import checked_name
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli.confirmation import confirm
@@ -15,6 +16,7 @@ from omnidaemon.entrypoints.cli.options import Json
 from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import container_of
 from omnidaemon.entrypoints.cli.views import Lines
+from omnidaemon.ports.backend import Erasable
 
 if TYPE_CHECKING:
     from omnidaemon.app.eraser import Erased
@@ -31,15 +33,21 @@ def erase(namespace: _Namespace, /, *, yes: _Yes = False, force: _Force = False,
     """Remove everything of a namespace for good, on the bus and in the store that are set: tasks, results, dead
     letters, webhooks, agents and history. Other namespaces are not touched.
 
-    Refused while workers live there. Works on bus and store directly, never through an API.
+    Refused while workers live there; exit 3 where there is nothing. Works on bus and store directly, never through an
+    API.
     """
     container = container_of(checked_name("namespace", namespace))
     place = container.runtime().place
+    parts = (container.bus(), container.storage())
+    if all(isinstance(part, Erasable) and part.is_missing() for part in parts):
+        raise NamespaceNotFound(namespace, place)  # opened, it would be made
     if not confirm(f"erase the whole namespace {namespace} ({place})", is_agreed=yes):
         note("nothing was erased")
         return ExitCode.FAILED
     # Asked before any loop runs: Ctrl-C ends a question, but not one that blocks a loop.
     erased = asyncio.run(_erase(container, force=force))
+    if erased.is_nothing:
+        raise NamespaceNotFound(namespace, place)
     dropped = ", ".join(f"{number} {status}" for status, number in sorted(erased.runs.items()))
     told = (
         f"erased namespace {namespace}: {_many(erased.agents, 'agent')}, {_many(sum(erased.runs.values()), 'run')}"

@@ -19,9 +19,8 @@ from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Agent, Cursor, Json, Limit, TaskId, Timeout, Topic, Wait
 from omnidaemon.entrypoints.cli.progress import Progress, ended_text
 from omnidaemon.entrypoints.cli.screen import Screen, note, screen
-from omnidaemon.entrypoints.cli.session import Session, session
+from omnidaemon.entrypoints.cli.session import PARTS, Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
-from omnidaemon.entrypoints.publication import keyed_task, published_status
 from omnidaemon.entrypoints.time_texts import relative_time
 from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
 
@@ -63,9 +62,10 @@ async def publish(
     pause = None if delay is None else options.seconds("--delay", delay)
     due = None if due_at is None else options.instant("--due-at", due_at)
     answer = screen(as_json=as_json)
-    began = datetime.now(UTC)
-    async with session(needs="bus") as opened:
-        task_id = await opened.client.publish_task(
+    # What is scheduled or keyed is left in the store, and what is waited for is looked for there.
+    is_stored = wait or (pause, due, idempotency_key) != (None, None, None)
+    async with session(PARTS if is_stored else ("bus",)) as opened:
+        told = await opened.client.publish_with_receipt(
             topic,
             value,
             webhook=webhook,
@@ -75,20 +75,18 @@ async def publish(
             idempotency_key=idempotency_key,
             headers=options.headers(header or ()),
         )
-        await _say_where(opened, topic, task_id)
-        keyed = await keyed_task(opened.client, task_id, has_key=idempotency_key is not None)
-        earlier = keyed if keyed is not None and keyed.created_at < began - opened.clock_doubt else None
-        if earlier is not None:
-            before = relative_time(earlier.created_at, began)
-            note(f"published before under this key, {before}: it is {earlier.status}, and no other task was published")
+        await _say_where(opened, topic, told.task_id)
+        if told.known_since is not None:
+            before = relative_time(told.known_since, datetime.now(UTC))
+            note(f"published before under this key, {before}: it is {told.status}, and no other task was published")
         if wait:
-            return await _await_result(opened, answer, task_id, limit, agent=None, before=earlier)
-    status = published_status(keyed, is_delayed=pause is not None or due is not None)
+            earlier = await opened.client.get_result(told.task_id) if told.known_since else None
+            return await _await_result(opened, answer, told.task_id, limit, agent=None, before=earlier)
     # The task that a key stands for may be an earlier one, with a time of its own.
-    new = f"published {task_id} on {topic}{_due_later(pause, due)}"
+    new = f"published {told.task_id} on {topic}{_due_later(pause, due)}"
     # Into a pipe goes the id alone: `id=$(omni task publish …)`.
-    told = Cell(text=task_id, shown=f"{task_id} on {topic} is {status}" if earlier else new)
-    answer.show(shapes.receipt(task_id, status), Lines(lines=(told,)))
+    said = f"{told.task_id} on {topic} is {told.status}" if told.known_since else new
+    answer.show(shapes.receipt(told), Lines(lines=(Cell(text=told.task_id, shown=said),)))
     return ExitCode.DONE
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from omnidaemon.app.steps import MOST_TASKS, USUAL_TASKS
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import dead_letters as bulk
 from omnidaemon.entrypoints import shapes
@@ -18,7 +19,7 @@ from omnidaemon.entrypoints.http.schemas import Absent, ChosenDeadLetters, Curso
 from omnidaemon.entrypoints.shapes import Shape
 
 StepCursor = Annotated[CursorText | Absent, Query(description="The `cursor` of the answer before, to go on.")]
-StepLimit = Annotated[int, Query(ge=1, le=bulk.MOST_TASKS, description="Cancel at most so many tasks.")]
+StepLimit = Annotated[int, Query(ge=1, le=MOST_TASKS, description="Cancel at most so many tasks.")]
 
 dead_letters = router("dead letters")
 topics = router("topics")
@@ -61,8 +62,10 @@ async def list_topics(client: Serving) -> list[Shape]:
 
 
 @topics.post("/topics/{topic}/purge", response_model=schemas.Purged, responses=problems())
-async def purge_topic(client: Serving, topic: Topic, cursor: StepCursor = None, limit: StepLimit = 500) -> Shape:
+async def purge_topic(
+    client: Serving, topic: Topic, cursor: StepCursor = None, limit: StepLimit = USUAL_TASKS
+) -> Shape:
     """Drop what waits on a topic for all of its agents; what they have begun goes on. The bus is emptied by the first
     request. Each request then cancels so many of the tasks as `limit` says and some seconds allow, the newest first:
     while the answer has a `cursor`, ask again with it."""
-    return shapes.purge_step(await (await client.runtime()).control.purge_step(topic, cursor, limit))
+    return shapes.purge_step(await client.purge_step(topic, cursor, limit))

@@ -8,16 +8,17 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request, Response
 
+from omnidaemon.bootstrap.api_keys import Scope
 from omnidaemon.domain.errors import InvalidValue, TaskNotFound, WaitTimedOut
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.http import schemas
+from omnidaemon.entrypoints.http.access import Access
 from omnidaemon.entrypoints.http.audience import Audience
 from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, OneAgent, Serving, TaskId, problems, router
 from omnidaemon.entrypoints.http.schemas import Absent, Name, NewTask, Text
 from omnidaemon.entrypoints.http.wait_limit import WaitLimit
-from omnidaemon.entrypoints.publication import keyed_task, published_status
 from omnidaemon.entrypoints.shapes import Shape
 
 tasks = router("tasks")
@@ -56,8 +57,14 @@ def _audience(request: Request) -> Audience:
     return audience
 
 
+def _may_read(request: Request) -> bool:
+    access: Access = request.app.state.access
+    return access.permits(Scope.READ, request.headers)
+
+
 Waits = Annotated[WaitLimit, Depends(_waits)]
 Listeners = Annotated[Audience, Depends(_audience)]
+MayRead = Annotated[bool, Depends(_may_read)]
 
 
 @tasks.post(
@@ -68,14 +75,14 @@ Listeners = Annotated[Audience, Depends(_audience)]
     responses=problems(409, 413),
 )
 async def publish_task(
-    client: Serving, audience: Listeners, task: NewTask, idempotency_key: IdempotencyKey = None
+    client: Serving, audience: Listeners, may_read: MayRead, task: NewTask, idempotency_key: IdempotencyKey = None
 ) -> Shape:
     """Publish a task: every agent of the topic gets it. Answered once the bus has confirmed it; with a `warning` where
-    no agent has ever listened to the topic, for which the task waits then."""
+    no agent listens to the topic, for which the task waits then; it names other topics to a key that may read."""
     key = task.idempotency_key or idempotency_key
     if idempotency_key not in (None, key):
         raise InvalidValue("Idempotency-Key", idempotency_key, "the same as idempotency_key in the body")
-    task_id = await client.publish_task(
+    told = await client.publish_with_receipt(
         task.topic,
         task.payload,
         delay=task.delay,
@@ -87,10 +94,7 @@ async def publish_task(
         webhook=task.webhook,
         reply_to=task.reply_to,
     )
-    is_delayed = task.delay is not None or task.due_at is not None
-    keyed = await keyed_task(client, task_id, has_key=key is not None)
-    receipt = shapes.receipt(task_id, published_status(keyed, is_delayed=is_delayed))
-    return {**receipt, "warning": await audience.lack(task.topic)}
+    return {**shapes.receipt(told), "warning": await audience.lack(task.topic, may_name=may_read)}
 
 
 @tasks.get("/tasks", response_model=schemas.TaskPage, responses=problems())

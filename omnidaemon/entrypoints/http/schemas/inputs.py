@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from omnidaemon.entrypoints.dead_letters import MOST_TASKS
+from omnidaemon.app.steps import MOST_TASKS
 from omnidaemon.entrypoints.http.schemas.kinds import (
     AS_WHOLE,
     AnyJson,

@@ -9,11 +9,14 @@ from omnidaemon.entrypoints.http.schemas.kinds import AnyJson, Output, ShownTime
 
 
 class Receipt(Output):
-    """A task was published, and is kept. `status` is `queued` or `scheduled`; under an idempotency key, which may be
-    that of a task that was published before, it is how that task stands now."""
+    """A task was published, and is kept. `status` is `queued` or `scheduled`; of a task that was published before under
+    the same idempotency key, it is how that task stands now."""
 
     task_id: str
     status: Status
+    known_since: ShownTime | None = Field(
+        None, description="Left out, or when the task was published that the key stands for already: nothing was now."
+    )
     warning: str | None = Field(None, description="Left out, or why nobody takes the task up: no agent of the topic.")
 
 

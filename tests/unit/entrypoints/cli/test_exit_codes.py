@@ -21,6 +21,7 @@ PUBLIC = {
     "AgentBusy": 1,
     "AgentInUse": 1,
     "NamespaceInUse": 1,
+    "NamespaceNotFound": 3,
     "NotErasable": 1,
     "DuplicateAgent": 2,
     "ConfigurationError": 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
@@ -158,6 +159,31 @@ def test_handlers_are_put_back():
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)}
     Supervisor(1, Cast(Scripted()).start).run()
     assert {number: signal.getsignal(number) for number in before} == before
+
+
+@pytest.fixture
+def above_1023():
+    """Every descriptor that is opened from now on is above 1023, the last that select(2) knows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1100:
+        pytest.skip("no more than a thousand files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1100), hard))
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    while held[-1] < 1023:
+        held.append(os.dup(held[0]))
+    yield
+    for descriptor in held:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("above_1023")
+def test_a_thousand_open_files_do_not_end_it():
+    """As many as a process has that serves a thousand streams: `omni run` allows it."""
+    cast = Cast(Scripted(code=9), Scripted())
+    assert cast.all[1].fileno() > 1023
+    assert Supervisor(1, cast.start).run() == 0
+    assert not cast.waiting
 
 
 @pytest.mark.parametrize(("deaths", "seconds"), [(1, 0.5), (2, 1), (4, 4), (7, 30), (10_000, 30)])

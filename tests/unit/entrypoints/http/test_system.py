@@ -163,6 +163,22 @@ class TestHealth:
         response = await away.get("/readyz")
         assert (response.status_code, response.json()) == (503, {"status": "unavailable"})
 
+    async def test_a_bus_that_is_away_is_not_outshone_by_agents_that_nobody_runs(self, monkeypatch):
+        """The store alone answers, and tells of agents without a worker: it cannot work all the same."""
+
+        async def away():
+            raise AwaySDK.error
+
+        sdk = made_sdk()
+        async with sdk:
+            pass
+        async with calling(sdk) as api:
+            monkeypatch.setattr((await sdk.runtime()).bus, "depths", away)
+            response = await api.get("/health")
+            assert (response.status_code, response.json()["status"]) == (503, "unavailable")
+            assert (response.json()["agents"], response.json()["workers"]) == (2, 0)
+            assert (await api.get("/readyz")).status_code == 503
+
     async def test_probes(self, api):
         """Both say one word."""
         for path in ("/livez", "/readyz"):

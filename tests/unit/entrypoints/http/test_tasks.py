@@ -40,55 +40,6 @@ async def test_a_task_and_its_result(api, sdk):
     assert told == shapes.task_result(await sdk.get_result(told["task_id"]))
 
 
-async def receipt(api, topic, **more):
-    """What publishing there answers."""
-    return (await api.post("/tasks", json={"topic": topic, "payload": 1, **more})).json()
-
-
-class TestATopicThatNobodyListensTo:
-    """The task is kept, and the receipt says that no agent has ever listened to its topic."""
-
-    async def test_it_is_named_with_what_was_probably_meant(self, api):
-        """Also of a task that is due later."""
-        for more in ({}, {"delay": 100}):
-            told = await receipt(api, "greet.users", **more)
-            assert told["warning"] == "no agent has ever listened to greet.users; did you mean greet.user?"
-            assert (await api.get(f"/tasks/{told['task_id']}")).json()["status"] in {"queued", "scheduled"}
-
-    async def test_an_agent_that_comes_ends_the_warning(self):
-        """Within a second or so; meanwhile publishing reads nothing."""
-        sdk = made_sdk()
-        async with calling(sdk) as api:
-            assert "warning" in await receipt(api, "greet.user")
-            async with sdk:
-                await eventually(lambda: receipt(api, "greet.user"), lambda told: "warning" not in told)
-                runtime = await sdk.runtime()
-                reads = []
-
-                class Watched:
-                    async def census(self):
-                        reads.append(1)
-                        return await census()
-
-                census, runtime.storage.registry = runtime.storage.registry.census, Watched()
-                assert "warning" not in await receipt(api, "greet.user")
-                assert "warning" not in await receipt(api, "fails")
-                for _ in range(20):
-                    assert "warning" in await receipt(api, "unheard")
-                assert len(reads) < 10, "one a second, at most"
-
-    async def test_the_task_is_published_whatever_the_store_says(self, sdk, api):
-        """A store that does not tell of its agents costs the warning alone."""
-        runtime = await sdk.runtime()
-
-        class Away:
-            async def census(self):
-                raise BackendUnavailable("redis", "redis://nowhere", "connection refused")
-
-        runtime.storage.registry = Away()
-        assert set(await receipt(api, "unheard")) == {"task_id", "status"}
-
-
 @pytest.mark.parametrize(
     "payload", [None, True, 0, 2**64 - 1, -(2**63), 1.5e300, "", "ü\u0000\U0001f600", [], {"": {}}]
 )
@@ -133,11 +84,26 @@ class TestIdempotencyKeys:
         """Of a task that was published before: it may have ended long ago, or not be due."""
         body = {"topic": "greet.user", "payload": "Alice", "idempotency_key": "k"}
         await ended(api, (await api.post("/tasks", json=body)).json()["task_id"])
-        assert (await api.post("/tasks", json=body)).json()["status"] == "succeeded"
+        again = (await api.post("/tasks", json=body)).json()
+        assert again["status"] == "succeeded"
+        assert again["known_since"] == (await api.get(f"/tasks/{again['task_id']}")).json()["created_at"]
         assert (await api.post("/tasks", json={**body, "delay": 100})).json()["status"] == "succeeded"
         later = {**body, "idempotency_key": "l"}
-        assert (await api.post("/tasks", json={**later, "delay": 100})).json()["status"] == "scheduled"
+        new = (await api.post("/tasks", json={**later, "delay": 100})).json()
+        assert (new["status"], "known_since" in new) == ("scheduled", False)
         assert (await api.post("/tasks", json=later)).json()["status"] == "scheduled"
+
+    async def test_the_task_is_published_whatever_the_store_says_of_it(self, api, sdk, monkeypatch):
+        """How it stands is told as it was published, then."""
+        first = await published(api, idempotency_key="k")
+
+        async def away(task_ids):
+            raise BackendUnavailable("redis", "redis://nowhere", "connection refused")
+
+        monkeypatch.setattr((await sdk.runtime()).storage.queries, "records", away)
+        body = {"topic": "greet.user", "payload": "Alice", "idempotency_key": "k"}
+        told = (await api.post("/tasks", json=body)).json()
+        assert (told["task_id"], told["status"]) == (first, "queued")
 
     async def test_another_payload_is_a_conflict(self, api):
         """That names the task which has the key."""

@@ -14,6 +14,7 @@ from omnidaemon.app.lag import LagWatch
 from omnidaemon.app.loops import EngineOptions, Loops, cancelled
 from omnidaemon.app.notifications import NotifyingTerms
 from omnidaemon.domain.agent import WorkerReport
+from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import EventBus, Inbox
@@ -118,6 +119,7 @@ class Engine:
         self._is_draining = True
         grace_ends = asyncio.get_running_loop().time() + self._options.drain_seconds
         self._loops.stop_taking()
+        self._say_what_is_waited_for()
         await self._within_grace(self._loops.drained())
         await cancelled(self._loops.takers)
         given_back = len(self._loops.custody.owned())
@@ -127,6 +129,12 @@ class Engine:
         await cancelled(self._loops.keepers)
         await self._leave()
         return given_back
+
+    def _say_what_is_waited_for(self) -> None:
+        if (running := len(self._loops.custody)) and not self._release_now.is_set():
+            runs = "1 run" if running == 1 else f"{running} runs"
+            longest = duration_text(self._options.drain_seconds)
+            self._telemetry.say(Level.INFO, f"waiting for {runs} to end, for {longest} at most")
 
     async def _within_grace(self, done: Awaitable[None]) -> None:
         """Wait for it, for no longer than the grace, and no longer than nobody is in a hurry."""

@@ -174,12 +174,14 @@ class OutcomeFinishes:
         """One line, and the traceback for those who look closer; the whole error is in the store. The repr of a result
         does not belong into a log at all."""
         run, error = grant.run, outcome.error
+        # What has expired was not attempted once more.
+        what = f"{'' if isinstance(outcome, Expired) else f'attempt {run.attempt} of '}task {run.task_id}"
         headline = (
             "" if error.kind is ErrorKind.UNENCODABLE else error.message.partition("\n")[0][:_HEADLINE_CHARACTERS]
         )
         self._telemetry.say(
             Level.WARNING,
-            f"agent {run.subscription.agent}: attempt {run.attempt} of task {run.task_id} failed: "
+            f"agent {run.subscription.agent}: {what} failed: "
             f"{error.type}{': ' if headline else ''}{headline}; {_consequence(decision)}",
             task_id=run.task_id,
             agent=run.subscription.agent,

@@ -120,11 +120,16 @@ class Settings:
         found = self._option_source(name)
         return None if found is None else found.options[name]
 
+    def _shown_value(self, name: str) -> str:
+        if name in _UNSET and self.origins.get(name) == _DEFAULT:
+            return _UNSET[name]
+        return _text(getattr(self, name))
+
     def shown(self, options: Iterable[str] = ()) -> tuple[Shown, ...]:
         """All settings; then the options that files hold or that are named here, where set, and the addresses of the
         servers that are used. Secrets are left out."""
         rows = [
-            Shown(name=variable, value=_text(getattr(self, name)), origin=self.origins.get(name, _MADE_HERE))
+            Shown(name=variable, value=self._shown_value(name), origin=self.origins.get(name, _MADE_HERE))
             for name, variable in _VARIABLES.items()
         ]
         listed = {name for source in self._sources if not source.is_environment for name in source.options}
@@ -160,6 +165,8 @@ class Settings:
 
 _DECLARED = {field.name: field.metadata for field in attrs.fields(Settings) if field.metadata}
 _VARIABLES: Mapping[str, str] = {name: metadata["variable"] for name, metadata in _DECLARED.items()}
+_UNSET = {"api_enabled": "unset: yes for `omni run` and `omni dev`, no for `sdk.run()`"}
+"""Of settings whose default is not the same everywhere: what is said of them while they are not set."""
 _KINDS: Mapping[str, Kind[Any]] = {name: metadata["kind"] for name, metadata in _DECLARED.items()}
 
 

@@ -135,6 +135,11 @@ class WorkerRecord:
     seen_at: datetime
     is_alive: bool = True
 
+    @property
+    def running(self) -> int | None:
+        """How many runs it executes; None of one that is not alive, since others take them over."""
+        return self.report.running if self.is_alive else None
+
     @classmethod
     def seen(cls, report: WorkerReport, seen_at: datetime, now: datetime) -> WorkerRecord:
         """As it looks now."""

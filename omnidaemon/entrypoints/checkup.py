@@ -11,11 +11,13 @@ import attrs
 from omnidaemon.app.queries import Health
 from omnidaemon.bootstrap.settings import Settings
 from omnidaemon.domain.errors import BackendError, OmniDaemonError
+from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.entrypoints import diagnosis
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.diagnosis import PATIENCE_SECONDS, Finding, Severity
 
 _GRAVEST_FIRST = list(Severity)
+_MOST_WEBHOOKS_COUNTED = 100
 
 
 async def health(client: Client, settings: Settings) -> Health:
@@ -76,10 +78,12 @@ async def _of_the_backend(client: Client) -> AsyncIterator[Finding]:
     weaknesses = await (await client.runtime()).queries.weaknesses()
     agents, workers, depths = await client.list_agents(), await client.list_workers(), await client.topics()
     newest = (await client.list_tasks(limit=1)).results
+    failed = await client.list_webhooks(status=OutboxStatus.FAILED, limit=_MOST_WEBHOOKS_COUNTED)
     for finding in (
         *diagnosis.of_weaknesses(weaknesses),
         *diagnosis.of_agents(agents, workers),
         *diagnosis.of_topics(depths),
+        *diagnosis.of_webhooks(failed),
         *diagnosis.of_workers(workers, now),
         *diagnosis.of_clock(now, newest[0].created_at if newest else None),
     ):

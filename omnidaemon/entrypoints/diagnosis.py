@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from omnidaemon.app.queries import AgentStatus, Health
+from omnidaemon.app.queries import AgentStatus, Health, WebhookPage
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.names import Subscription
 from omnidaemon.entrypoints.time_texts import relative_time
+from omnidaemon.entrypoints.unheard import handing_over
 from omnidaemon.ports.backend import Weakness
 from omnidaemon.ports.bus import Depth
 
@@ -126,16 +127,22 @@ def of_agents(agents: Sequence[AgentStatus], workers: Iterable[WorkerRecord]) ->
 
 def _unmanned(agent: AgentStatus, about: str, tasks: str, successor: str | None) -> Finding:
     if successor is not None:
-        found = "no worker has run it for an hour or more, but others of its topic: was it renamed?"
-        advice = f"if so: omni agent remove {agent.topic} {agent.name} --to {successor}"
+        found = "no worker runs it, but others of its topic are run: was it renamed?"
+        advice = f"if so: {handing_over(agent, successor)}; else start it: omni run agents.py"
         return _wrong(about, f"{tasks}; {found}", advice) if tasks else _weak(about, found, advice)
     if tasks:
-        return _wrong(about, f"{tasks}, and no worker runs it", "start one: omni run agents.py")
-    return _weak(about, "no worker runs it; its tasks will wait", "start one: omni run agents.py")
+        return _wrong(about, f"{tasks}, and no worker runs it", _start_or_remove(agent))
+    return _weak(about, "no worker runs it; its tasks will wait", _start_or_remove(agent))
+
+
+def _start_or_remove(agent: AgentStatus) -> str:
+    gone = f"omni agent remove {agent.topic} {agent.name}"
+    return f"start one: omni run agents.py; or, if it is gone for good: {gone}"
 
 
 def _successor(agent: AgentStatus, agents: Sequence[AgentStatus], lately: set[Subscription]) -> str | None:
-    """Another agent of the topic that is run, when this one has not been for long: maybe its new name."""
+    """Another agent of the topic that is run, when no worker is known that ran this one: maybe its new name. One that
+    left in good order is forgotten at once, so that nothing can be said of how long that was ago."""
     if Subscription(agent.topic, agent.name) in lately:
         return None
     return next((other.name for other in agents if other.topic == agent.topic and other.workers), None)
@@ -150,6 +157,15 @@ def of_topics(depths: Iterable[Depth]) -> Iterator[Finding]:
                 f"{depth.waiting} waiting, and no agent listens to it",
                 "start its agent, or publish to the topic that was meant: omni agent list",
             )
+
+
+def of_webhooks(failed: WebhookPage) -> Iterator[Finding]:
+    """Webhooks and replies that were given up; `failed` is the first page of them."""
+    number = len(failed.webhooks)
+    if number:
+        how_many = f"{number} or more" if failed.cursor else str(number)
+        found = f"{how_many} {'was' if how_many == '1' else 'were'} given up: nobody was told"
+        yield _weak("webhooks and replies", found, "see why: omni webhook list --status failed")
 
 
 def of_workers(workers: Iterable[WorkerRecord], now: datetime) -> Iterator[Finding]:

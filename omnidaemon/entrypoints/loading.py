@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -93,6 +94,10 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _import_module(name: str) -> ModuleType:
+    if os.sep in name or not all(name.split(".")):
+        is_folder = Path(name).is_dir()
+        reason = "that is a folder" if is_folder else "it is no file that ends in .py, and no module can be called so"
+        raise AgentFileError(name, f"{reason}; name the file of your agents: omni run agents.py")
     sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(name)

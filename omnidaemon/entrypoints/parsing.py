@@ -193,7 +193,7 @@ def worker(shape: Shape) -> WorkerRecord:
         pid=shape["pid"],
         started_at=datetime.fromisoformat(shape["started_at"]),
         subscriptions=tuple(Subscription(own["topic"], own["name"]) for own in shape["agents"]),
-        running=shape["running"],
+        running=shape["running"] or 0,
         is_draining=shape["status"] == "draining",
         version=shape["version"],
     )

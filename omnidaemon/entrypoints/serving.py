@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -31,13 +31,16 @@ def run_sdks(
     on_ready: Callable[[], object] | None = None,
     on_drained: Callable[[], object] | None = None,
     api: ServeOptions | None = None,
+    unsaid: Collection[str] = (),
 ) -> None:
     """Run the agents of these SDKs until SIGTERM or Ctrl-C: the first drains, a second one gives back what still runs.
     Also until somebody wants their workers drained, and they have left.
 
     `on_ready` is called once all of them take tasks, `on_drained` once they have left without a signal. `api` says
     whether the HTTP API is served, of the first SDK. A bus or a store that is away is waited for; meanwhile the API
-    says so. While `omni run` imports a file, a call from that file only marks the SDK: the command runs it afterwards.
+    says so. `unsaid` is what is not told, since another process tells it: `agents`, their list at the start, or
+    a signal by its name. While `omni run` imports a file, a call from that file only marks the SDK: the command runs it
+    then.
     Raises what ended a worker or the API otherwise.
     """
     if is_importing():
@@ -52,7 +55,7 @@ def run_sdks(
         sidecars.append(sdks[0].sidecars.hand_over(serving_api(sdks[0], listener)))
     watch = ExitWatch()
     try:
-        serving = _Serving(sdks, on_ready, watch, sidecars)
+        serving = _Serving(sdks, on_ready, watch, sidecars, unsaid)
         asyncio.run(serving.serve())
         if on_drained is not None and not serving.was_told:
             on_drained()
@@ -72,8 +75,10 @@ class _Serving:
         on_ready: Callable[[], object] | None,
         watch: ExitWatch,
         sidecars: Sequence[Sidecar],
+        unsaid: Collection[str],
     ) -> None:
         self._sdks = sdks
+        self._unsaid = unsaid
         self._sidecars = sidecars
         self._on_ready = on_ready
         self._watch = watch
@@ -123,7 +128,7 @@ class _Serving:
             stack.push_async_callback(sdk.stop)
             place, notes = await _backends_of(sdk)
             logger.info(place)
-            for agent in sdk.registration.agents.values():
+            for agent in () if "agents" in self._unsaid else sdk.registration.agents.values():
                 logger.info(f"agent {agent.profile.subscription.agent} listens on {agent.profile.subscription.topic}")
             for note in notes:
                 logger.warning(note)
@@ -152,9 +157,11 @@ class _Serving:
     def _on_signal(self, number: int, _frame: types.FrameType | None) -> None:
         """Runs between two steps of whatever the main thread does, so it only passes the word on."""
         self._signals += 1
-        # Written plainly: the interrupted code may hold the logger's lock.
-        with contextlib.suppress(OSError):
-            os.write(sys.stderr.fileno(), f"{signal.Signals(number).name}: {self._word()}\n".encode())
+        name = signal.Signals(number).name
+        if name not in self._unsaid:
+            # Written plainly: the interrupted code may hold the logger's lock.
+            with contextlib.suppress(OSError):
+                os.write(sys.stderr.fileno(), f"{name}: {self._word()}\n".encode())
         self._tell()
         if self._is_too_much():
             os._exit(1)

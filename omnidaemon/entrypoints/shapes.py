@@ -175,7 +175,7 @@ def worker(record: WorkerRecord) -> Shape:
         "version": report.version,
         "started_at": moment(report.started_at),
         "seen_at": moment(record.seen_at),
-        "running": report.running,
+        "running": record.running,
         "agents": [{"topic": own.topic, "name": own.agent} for own in report.subscriptions],
     }
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from omnidaemon.app.queries import AgentState, AgentStatus
+from omnidaemon.domain.errors import NotFound, OmniDaemonError
+
+if TYPE_CHECKING:
+    from omnidaemon.entrypoints.operations import Operations
 
 _MOST_NAMES: Final = 5
 
@@ -27,22 +33,61 @@ def unknown_topic(topic: str, known: Iterable[str], *, may_name: bool = True) ->
     return f"{found}; agents listen to {', '.join(topics[:_MOST_NAMES])}{more}"
 
 
-def why_unbegun(topic: str, agents: Sequence[AgentStatus], place: str, agent: str | None = None) -> str:
+@attrs.define(slots=False)
+class UnknownTopic(NotFound):
+    """Nothing is known of a topic: no agent listens to it, no task was published there."""
+
+    topic: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+async def check_known(client: Operations, topic: str) -> None:
+    """`UnknownTopic` where whoever named it must have meant another one. To be asked once there was nothing to do; what
+    may not be looked at, or cannot be, is no reason to complain then."""
+    try:
+        strange = unknown_topic(topic, [agent.topic for agent in await client.list_agents()])
+        if not strange or topic in {depth.topic for depth in await client.topics()}:
+            return
+        has_tasks = bool((await client.list_tasks(topic=topic, limit=1)).results)
+    except OmniDaemonError:
+        return
+    if not has_tasks:
+        raise UnknownTopic(topic, strange)
+
+
+def why_unbegun(topic: str, agents: Sequence[AgentStatus], place: str, waited_for: Collection[str | None] = ()) -> str:
     """Why a task of this topic lies where it is, and what to do; "" when its agents are run and will come to it.
 
-    `agents` are all that are known, `place` is where they were looked for, `agent` the one that is waited for, where it
-    is one alone.
+    `agents` are all that are known, `place` is where they were looked for, `waited_for` the names of those that
+    have not done their part, where they are known.
     """
     if strange := unknown_topic(topic, (one.topic for one in agents)):
         return f"{strange}; looked in {place}"
-    meant = [one for one in agents if one.topic == topic and agent in (None, one.name)]
+    meant = [one for one in agents if one.topic == topic and (not waited_for or one.name in waited_for)]
     if stopped := [one for one in meant if one.status is AgentState.STOPPED]:
         orders = " && ".join(f"omni agent start {topic} {one.name}" for one in stopped)
         return f"{_named(stopped)} stopped: {orders}"
     if unmanned := [one for one in meant if one.status is AgentState.UNMANNED]:
         whose = f"its agent {unmanned[0].name}" if len(unmanned) == 1 else f"its agents {_names(unmanned)}"
-        return f"no worker runs {whose}: omni run agents.py; looked in {place}"
+        return f"no worker runs {whose}: {_way_on(unmanned, topic, agents)}; looked in {place}"
     return ""
+
+
+def _way_on(unmanned: Sequence[AgentStatus], topic: str, agents: Sequence[AgentStatus]) -> str:
+    run = "omni run agents.py"
+    successor = next((one.name for one in agents if one.topic == topic and one.workers), None)
+    if successor is None:
+        return run
+    orders = " && ".join(handing_over(old, successor) for old in unmanned)
+    return f"was it renamed? {orders}; else {run}"
+
+
+def handing_over(old: AgentStatus, new: str) -> str:
+    """The command by which an agent that was renamed hands what waits for it to its new name."""
+    return f"omni agent remove {old.topic} {old.name} --to {new}"
 
 
 def _named(agents: Sequence[AgentStatus]) -> str:

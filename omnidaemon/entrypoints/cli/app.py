@@ -13,6 +13,7 @@ from cyclopts import App, Group, Parameter
 
 from omnidaemon.entrypoints.cli.api_options import taken_from
 from omnidaemon.entrypoints.cli.banner import print_banner
+from omnidaemon.entrypoints.cli.options import json_last
 
 _COMMANDS = "omnidaemon.entrypoints.cli.commands"
 _ABOUT = """OmniDaemon: a runtime for background AI agents. Events in, durable runs, results out.
@@ -147,7 +148,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. Errors are told on stderr."""
     _let_any_text_pass()
     try:
-        with taken_from(arguments) as rest:
+        with taken_from(json_last(arguments)) as rest:
             if not rest or rest[0] in {"--help", "-h"}:
                 print_banner(sys.stdout)
             code = build_app()(

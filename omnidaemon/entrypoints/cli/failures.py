@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 
+import attrs
 from cyclopts import CycloptsError, UnusedCliTokensError
 
 from omnidaemon.domain.errors import (
@@ -14,6 +15,7 @@ from omnidaemon.domain.errors import (
     ConfigurationError,
     IdempotencyConflict,
     InvalidSetting,
+    InvalidValue,
     NamespaceInUse,
     OmniDaemonError,
     PublishFailed,
@@ -23,16 +25,21 @@ from omnidaemon.domain.errors import (
     WaitTimedOut,
 )
 from omnidaemon.entrypoints import shapes
-from omnidaemon.entrypoints.cli.payloads import QUOTING
+from omnidaemon.entrypoints.cli.payloads import QUOTING, BrokenJson
 from omnidaemon.entrypoints.cli.screen import note
 from omnidaemon.entrypoints.cli.values import json_text
 from omnidaemon.entrypoints.http.request_errors import Unauthorized
+
+_ARE_OPTIONS = frozenset({"status", "kind", "limit", "cursor"})
+"""What the SDK and the API call by these names are options here, wherever they occur."""
 
 
 def report(error: BaseException, *, as_json: bool) -> None:
     """Print an error: lines for people, or one JSON object `{"error": {"type", "message", "hint"}}`; both on stderr."""
     if not isinstance(error, (OmniDaemonError, CycloptsError, OSError)):
         _report_bug(error)
+    if isinstance(error, InvalidValue) and error.name in _ARE_OPTIONS:
+        error = attrs.evolve(error, name=f"--{error.name}")
     if as_json:
         sys.stderr.write(json_text(shapes.failure(error, _advice(error))) + "\n")
         return
@@ -42,15 +49,21 @@ def report(error: BaseException, *, as_json: bool) -> None:
 
 
 def _message(error: BaseException) -> str:
-    if isinstance(error, (OmniDaemonError, CycloptsError, OSError)):
-        return str(error)
-    return f"unexpected {type(error).__name__}: {error}"
+    match error:
+        case BrokenJson():
+            return f"{error}{error.excerpt}"
+        case OmniDaemonError() | CycloptsError() | OSError():
+            return str(error)
+        case _:
+            return f"unexpected {type(error).__name__}: {error}"
 
 
 def _advice(error: BaseException) -> str:
     match error:
         case UnusedCliTokensError() if error.command_chain and error.command_chain[:2] == ("task", "publish"):
             return QUOTING
+        case BrokenJson():
+            return error.advice
         case CycloptsError():
             chain = " ".join(["omni", *(error.command_chain or ())])
             return f"`{chain} --help` shows how it is used"

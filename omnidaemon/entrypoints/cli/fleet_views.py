@@ -73,7 +73,7 @@ def workers_table(workers: Sequence[WorkerRecord]) -> Table:
                 views.plain(worker.report.pid),
                 views.when(worker.report.started_at),
                 views.when(worker.seen_at),
-                views.count(worker.report.running, "cyan"),
+                views.maybe_count(worker.running, "cyan"),
                 summary(", ".join(map(str, worker.report.subscriptions))),
             )
             for worker in workers
@@ -122,6 +122,8 @@ def event_tick(event: JournalEvent) -> Tick:
             ("detail", summary(event.detail or None)),
         ),
         spoken=frozenset({"at", "event", "topic", "agent", "attempt", "task", "detail"}),
+        # An error says more than the whole of an id; by its end one can tell which it is.
+        shortened={"task": f"…{event.task_id[-8:]}"} if event.detail else {},
     )
 
 
@@ -174,13 +176,13 @@ def metrics_table(done: Mapping[Subscription, Metrics]) -> Table:
                 views.plain(subscription.agent),
                 *(views.count(getattr(counted, f"tasks_{name}"), style) for name, style in _COUNTS.items()),
                 _time(counted, counted.avg_processing_time_sec),
-                _time(counted, counted.quantile(0.95)),
+                _at_most(_time(counted, counted.quantile(0.95))),
             )
             for subscription, counted in done.items()
         ],
         empty="no agent has done anything yet",
         optional=dict.fromkeys(_RARE, frozenset({"0"})),
-        spare=("p95", "retried", "skipped", "cancelled"),
+        spare=("p95", "retried", "skipped", "cancelled", "received", "average", "crashed"),
     )
 
 
@@ -199,3 +201,8 @@ _RARE = ("failed", "retried", "dead_lettered", "skipped", "cancelled", "crashed"
 
 def _time(counted: Metrics, seconds: float) -> Cell:
     return views.lasting(seconds if counted.attempts_timed else None)
+
+
+def _at_most(bound: Cell) -> Cell:
+    """The bound of a log bucket, which the longest attempt may well not have reached."""
+    return attrs.evolve(bound, shown=f"≤ {bound.for_people}") if bound.text else bound

@@ -28,6 +28,17 @@ TaskTopic = Annotated[str, Parameter(help="The topic that it was published on.")
 _DEFAULT_TIMEOUT_SECONDS = 30.0
 
 
+_JSON = "--json"
+
+
+def json_last(arguments: Sequence[str]) -> list[str]:
+    """The command line with `--json`, which may stand anywhere on it, where the command itself looks for it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    words, values = arguments[:end], arguments[end:]  # whatever those look like
+    rest = [word for word in words if word != _JSON]
+    return [*rest, *([_JSON] if _JSON in words else []), *values]
+
+
 class WrongUse(InvalidInput):
     """Arguments that do not go together."""
 

@@ -17,7 +17,7 @@ QUOTING = """quote the whole payload for the shell: '{"name": "Alice"}'; or read
 
 @attrs.define(slots=False)
 class BrokenJson(InvalidInput):
-    """A payload is not JSON; `line` and `column` count from 1."""
+    """A payload is not JSON; `line` and `column` count from 1, `excerpt` shows the place to a person."""
 
     origin: str
     reason: str
@@ -26,9 +26,12 @@ class BrokenJson(InvalidInput):
     excerpt: str
 
     def __str__(self) -> str:
-        place = f"line {self.line}, column {self.column}"
-        hint = f"\n      {QUOTING}" if self.origin == _ARGUMENT else ""
-        return f"{self.origin} is not JSON: {self.reason} at {place}{self.excerpt}{hint}"
+        return f"{self.origin} is not JSON: {self.reason} at line {self.line}, column {self.column}"
+
+    @property
+    def advice(self) -> str:
+        """What to do about it, where the shell may be the reason; "" else."""
+        return QUOTING if self.origin == _ARGUMENT else ""
 
 
 def read_payload(given: str) -> object:

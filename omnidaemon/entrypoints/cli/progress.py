@@ -1,65 +1,139 @@
-"""What a task does while somebody waits for it: each change of its runs in a few words."""
+"""What a task does while somebody waits for it: each attempt that failed, and what is to come, in a few words."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
-from omnidaemon.domain.errors import OmniDaemonError
+from omnidaemon.domain.errors import OmniDaemonError, WaitTimedOut
+from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
-from omnidaemon.entrypoints.cli.screen import Tell
+from omnidaemon.entrypoints.cli.screen import Tell, note
 from omnidaemon.entrypoints.cli.task_views import next_attempt_text
+from omnidaemon.entrypoints.cli.values import summary
 from omnidaemon.entrypoints.operations import Operations
 from omnidaemon.entrypoints.safe_text import one_line
 
 _LOOK_SECONDS = 1.0
 _LONGEST_ERROR = 100
+_MOST_AT_ONCE = 5
+_BETWEEN_ATTEMPTS = frozenset({Status.SCHEDULED, Status.QUEUED, Status.RETRYING, Status.WAITING})
 
 
-@contextlib.asynccontextmanager
-async def told_meanwhile(tell: Tell, client: Operations, task_id: str, agent: str | None) -> AsyncIterator[None]:
-    """While this lasts, `tell` hears each second how the task fares: how often it was tried, and when it is again."""
-    telling = asyncio.create_task(_telling(tell, client, task_id, agent))
-    try:
-        yield
-    finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+class Progress:
+    """Tells of one task, or of one agent's run of it, while it is waited for. Each attempt that failed gets a line on
+    stderr, however short it was, but for the one that ended the run: its error is part of the answer. `tell` hears how
+    the runs stand. `before` is how they stood when the waiting began, where that is known: what had failed by then is
+    not told."""
 
+    def __init__(
+        self, tell: Tell, client: Operations, task_id: str, agent: str | None, before: TaskResult | None = None
+    ) -> None:
+        self._tell = tell
+        self._client = client
+        self._task_id = task_id
+        self._agent = agent
+        # How many failed attempts of an agent have been told. That for which it is tried again is news.
+        self._told = {run.agent: _failed(run) - _is_between(run) for run in _runs(before)} if before else {}
 
-async def _telling(tell: Tell, client: Operations, task_id: str, agent: str | None) -> None:
-    while True:
-        await asyncio.sleep(_LOOK_SECONDS)
+    async def result(self, timeout_seconds: float) -> TaskResult:
+        """The result, once it is there; errors as of `wait_for_result`."""
+        try:
+            async with self._looking():
+                result = await self._client.wait_for_result(self._task_id, timeout=timeout_seconds, agent=self._agent)
+        except WaitTimedOut:
+            await self._look()
+            raise
+        await self._tell_failed(result)
+        return result
+
+    @contextlib.asynccontextmanager
+    async def _looking(self) -> AsyncIterator[None]:
+        looking = asyncio.create_task(self._look_again_and_again())
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def _look_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self._look()
+
+    async def _look(self) -> None:
         with contextlib.suppress(OmniDaemonError):  # whoever waits meets it too, and says so
-            found = await client.get_result(task_id, agent)
+            found = await self._client.get_result(self._task_id, self._agent)
             if found is not None:
-                tell(_step(found), progress_text(found, datetime.now(UTC)))
+                await self._tell_failed(found)
+                self._tell(_step(found), progress_text(found, datetime.now(UTC)))
+
+    async def _tell_failed(self, found: TaskResult) -> None:
+        """Tell of the attempts that failed since the last time. They are asked for only where there are some, so that
+        a task that succeeds at once costs nothing more."""
+        runs = _runs(found)
+        if all(_failed(run) <= self._told.get(run.agent, 0) for run in runs):
+            return
+        with contextlib.suppress(OmniDaemonError):
+            details = await self._client.get_task(self._task_id)
+            for run in runs:
+                errors = [error for agent, error in details.errors if agent == run.agent] if details else []
+                told, failed = self._told.get(run.agent, 0), errors[:-1] if run.error and run.is_end else errors
+                note(*failed_texts(failed[told:], f"{run.agent}: " if len(runs) > 1 else ""))
+                self._told[run.agent] = len(failed)
+
+
+def _runs(found: TaskResult) -> Sequence[TaskResult]:
+    return found.runs or (found,)
+
+
+def _failed(run: TaskResult) -> int:
+    """How many attempts failed before the one that runs now, or that the run ended with."""
+    return run.attempts if run.status in _BETWEEN_ATTEMPTS else run.attempts - 1
+
+
+def _is_between(run: TaskResult) -> bool:
+    """Whether an attempt of it failed, and another one is to come."""
+    return run.status in _BETWEEN_ATTEMPTS and run.attempts > 0
+
+
+def failed_texts(errors: Sequence[AttemptError], whose: str) -> list[str]:
+    """A line for each failed attempt, the latest of them if they are many, after `whose` they are."""
+    lines = [
+        f"{whose}attempt {error.attempt} failed: {one_line(error.headline, _LONGEST_ERROR)}"
+        for error in errors[-_MOST_AT_ONCE:]
+    ]
+    others = len(errors) - len(lines)
+    return [f"{whose}{others} more failed before", *lines] if others else lines
 
 
 def _step(found: TaskResult) -> object:
     """What is another when there is something new to say."""
-    return tuple((run.agent, run.status, run.attempts) for run in found.runs or (found,))
+    return tuple((run.agent, run.status, run.attempts) for run in _runs(found))
 
 
 def progress_text(found: TaskResult, now: datetime) -> str:
     """What there is to say of the runs that have not ended; "" of a task that has, or that goes its usual way: it
     waits for its turn, or runs for the first time."""
-    runs = found.runs or (found,)
-    told = ((run, _told(run, now)) for run in runs)
-    return "; ".join(f"{run.agent}: {text}" if len(runs) > 1 else text for run, text in told if text)
+    runs = _runs(found)
+    standing = ((run, _standing(run, now)) for run in runs)
+    return "; ".join(f"{run.agent}: {text}" if len(runs) > 1 else text for run, text in standing if text)
 
 
-def _told(run: TaskResult, now: datetime) -> str:
+def _standing(run: TaskResult, now: datetime) -> str:
     match run.status:
         case Status.SCHEDULED | Status.RETRYING:
-            failed = ""
-            if run.error is not None:
-                failed = f"attempt {run.attempts} failed: {one_line(run.error.headline, _LONGEST_ERROR)}"
-            return "; ".join(filter(None, (failed, next_attempt_text(run, now))))
+            return next_attempt_text(run, now)
         case Status.RUNNING if run.attempts > 1:
             return f"attempt {run.attempts} runs"
         case _:
             return ""
+
+
+def ended_text(run: TaskResult) -> str:
+    """What one agent's ended run came to, in a line."""
+    outcome = summary(run.error.headline if run.error else run.result).for_people
+    return f"{run.agent} {run.status}{f': {outcome}' if outcome else ''}"

@@ -31,16 +31,27 @@ class TerminalScreen(Screen):
             self._console.print(_rendered(view, self._console.width))
 
     def tell(self, data: object, tick: Tick) -> None:  # noqa: ARG002 - the same, in another form
-        """Print one line, each cell as wide as the widest of its column so far."""
+        """Print one line, each cell as wide as the widest of its column so far; in a line that is too long some are
+        shortened, and have the room that they need."""
+        cells = {column: cell for column, cell in tick.cells if column in tick.spoken}
         line = Text(no_wrap=True, overflow="ellipsis")
-        for column, cell in tick.cells:
-            if column in tick.spoken:
-                width = min(cell_len(cell.for_people), _MOST_OF_A_CELL)
-                self._widths[column] = max(self._widths.get(column, 0), width)
-                line.append(cell.for_people, style=cell.style)
-                line.append(" " * (self._widths[column] - width + 2))
+        for column, cell in cells.items():
+            self._append(line, column, cell)
+        if line.cell_len > self._console.width and tick.shortened:
+            line = Text(no_wrap=True, overflow="ellipsis")
+            for column, cell in cells.items():
+                if column in tick.shortened:
+                    line.append(f"{tick.shortened[column]}  ", style=cell.style)
+                else:
+                    self._append(line, column, cell)
         line.rstrip()
         self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+
+    def _append(self, line: Text, column: str, cell: Cell) -> None:
+        width = min(cell_len(cell.for_people), _MOST_OF_A_CELL)
+        self._widths[column] = max(self._widths.get(column, 0), width)
+        line.append(cell.for_people, style=cell.style)
+        line.append(" " * (self._widths[column] - width + 2))
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[Tell]:
@@ -64,6 +75,8 @@ def _rendered(view: View, width: int) -> RenderableType:
     match view:
         case Table() if not view.rows:
             return Text(view.empty, style="dim")
+        case Table() if view.cards:
+            return Group(*map(_card, view.cards))
         case Table():
             return _table(view, width)
         case Card():
@@ -74,9 +87,10 @@ def _rendered(view: View, width: int) -> RenderableType:
 
 def _table(view: Table, width: int) -> RichTable:
     table = RichTable(title=view.title or None, box=box.ROUNDED, border_style="dim", title_justify="left")
-    shown = _shown_columns(view, width)
+    shown, has_room = _shown_columns(view, width)
     for column in shown:
-        table.add_column(Text(column), header_style="bold", no_wrap=column in _WHOLE, overflow="fold")
+        is_whole = column in _WHOLE or (has_room and column != view.wide)
+        table.add_column(Text(column), header_style="bold", no_wrap=is_whole, overflow="fold")
     for row in view.rows:
         cells = dict(zip(view.columns, row, strict=True))
         table.add_row(*(_text(cells[column], is_cut=column == view.wide) for column in shown))
@@ -90,8 +104,8 @@ _MOST_OF_A_CELL = 30
 _SPINNER_WIDTH = 2
 
 
-def _shown_columns(view: Table, width: int) -> list[str]:
-    """The columns that say something, and that there is room for."""
+def _shown_columns(view: Table, width: int) -> tuple[list[str], bool]:
+    """The columns that say something, and that there is room for; and whether there is, when the wide one is cut."""
     cells = dict(zip(view.columns, zip(*view.rows, strict=True), strict=True))
     shown = [
         column
@@ -101,11 +115,15 @@ def _shown_columns(view: Table, width: int) -> list[str]:
     needed = {column: max(cell_len(column), *(cell_len(cell.for_people) for cell in cells[column])) for column in shown}
     if view.wide in needed:
         needed[view.wide] = min(needed[view.wide], _LEAST_OF_WIDE)
+
+    def has_room() -> bool:
+        return sum(needed.values()) + 3 * len(needed) + 1 <= width
+
     for column in view.spare:
-        if sum(needed.values()) + 3 * len(needed) + 1 <= width:
+        if has_room():
             break
         needed.pop(column, None)
-    return list(needed)
+    return list(needed), has_room()
 
 
 def _card(view: Card) -> Panel:

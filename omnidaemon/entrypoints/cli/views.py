@@ -38,7 +38,7 @@ class Table:
 
     For people alone: the column `wide` is cut to fit; a column of `optional` is left out when all of its cells say one
     of the texts named there, so that they say nothing new; those of `spare` are given up, the first one first, as long
-    as the terminal is too narrow.
+    as the terminal is too narrow. Where there are `cards`, these stand in place of the rows.
     """
 
     columns: tuple[str, ...]
@@ -48,6 +48,7 @@ class Table:
     wide: str = ""
     spare: tuple[str, ...] = ()
     optional: Mapping[str, frozenset[str]] = MappingProxyType({})
+    cards: Sequence[Card] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -78,10 +79,11 @@ class Lines:
 @attrs.frozen(kw_only=True)
 class Tick:
     """One line of a stream that goes on: its cells, each under the name of its column; for people those of `spoken`
-    alone."""
+    alone, and of those in `shortened` what stands there where the line is too long for the terminal."""
 
     cells: tuple[tuple[str, Cell], ...]
     spoken: frozenset[str]
+    shortened: Mapping[str, str] = MappingProxyType({})
 
 
 View = Table | Card | Lines
@@ -156,3 +158,8 @@ def lasting(seconds: float | None) -> Cell:
 def count(number: int, style: str = "") -> Cell:
     """A number, quiet when it is zero."""
     return Cell(text=str(number), style=style if number else "dim")
+
+
+def maybe_count(number: int | None, style: str = "") -> Cell:
+    """A number that may not be known: nothing for programs then."""
+    return Cell(text="", shown="-", style="dim") if number is None else count(number, style)

@@ -8,20 +8,21 @@ from omnidaemon.app.queries import WebhookStatus
 from omnidaemon.domain.outbox import OutboxStatus, SendAttempt
 from omnidaemon.entrypoints.cli import views
 from omnidaemon.entrypoints.cli.values import summary
-from omnidaemon.entrypoints.cli.views import Cell, Table, View
+from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
 from omnidaemon.entrypoints.shapes import shown_target
 
 _STYLES = {OutboxStatus.DELIVERED: "green", OutboxStatus.PENDING: "blue", OutboxStatus.FAILED: "bold red"}
 
 
 def webhooks_views(webhooks: Sequence[WebhookStatus]) -> list[View]:
-    """A row for each, then one for each attempt that was made."""
+    """A row for each, for people a card where it is one alone; then a row for each attempt that was made."""
     overview = Table(
         columns=("id", "kind", "status", "task", "agent", "target", "created", "next", "tried", "outcome"),
         rows=[_row(webhook) for webhook in webhooks],
         empty="no webhooks and no replies match",
         wide="outcome",
-        spare=("kind", "created", "agent", "tried"),
+        spare=("kind", "created", "agent", "tried", "next", "task", "target"),
+        cards=[_card(webhook) for webhook in webhooks] if len(webhooks) == 1 else (),
     )
     attempts = [_attempt_row(webhook, line) for webhook in webhooks for line in webhook.attempts]
     if not attempts:
@@ -32,8 +33,29 @@ def webhooks_views(webhooks: Sequence[WebhookStatus]) -> list[View]:
         empty="",
         title="attempts",
         wide="error",
+        spare=("took", "at", "status code"),
+        optional={"id": frozenset({webhooks[0].webhook_id})} if len(webhooks) == 1 else {},
     )
     return [overview, log]
+
+
+def _card(webhook: WebhookStatus) -> Card:
+    reason = _reason(webhook)
+    return Card(
+        title=f"{webhook.kind.value} · {webhook.status.value}",
+        style=_STYLES[webhook.status],
+        body=views.plain(reason) if reason else None,
+        body_label="reason",
+        fields=(
+            ("id", views.plain(webhook.webhook_id)),
+            ("target", views.plain(shown_target(webhook))),
+            ("topic", views.plain(webhook.topic)),
+            ("agent", views.plain(webhook.agent)),
+            ("task", views.plain(webhook.task_id)),
+            ("created", views.when(webhook.created_at)),
+            *((("next", views.when(webhook.next_attempt_at)),) if webhook.next_attempt_at else ()),
+        ),
+    )
 
 
 def _row(webhook: WebhookStatus) -> tuple[Cell, ...]:
@@ -48,7 +70,7 @@ def _row(webhook: WebhookStatus) -> tuple[Cell, ...]:
         views.when(webhook.created_at),
         views.when(webhook.next_attempt_at),
         views.plain(last.attempt if last else 0),
-        summary(webhook.reason or (_outcome(last) if last else None)),
+        summary(_reason(webhook)),
     )
 
 
@@ -63,5 +85,9 @@ def _attempt_row(webhook: WebhookStatus, line: SendAttempt) -> tuple[Cell, ...]:
     )
 
 
-def _outcome(line: SendAttempt) -> str | None:
-    return line.error or (None if line.status_code is None else str(line.status_code))
+def _reason(webhook: WebhookStatus) -> str | None:
+    """Why it was given up, else what came of the last attempt."""
+    if webhook.reason or not webhook.attempts:
+        return webhook.reason
+    last = webhook.attempts[-1]
+    return last.error or (None if last.status_code is None else str(last.status_code))

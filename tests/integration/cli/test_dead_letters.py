@@ -48,6 +48,10 @@ def test_a_dead_letter_is_listed_shown_requeued_and_purged(omni):
     assert purged == {"purged": [{"task_id": first, "agent": "failing"}], "failed": []}
     assert omni("dlq", "list").stdout == ""
     assert "nothing to be purged" in omni("dlq", "purge", "fails", "--all").stdout
+    for line in ("dlq purge fail --all", "dlq requeue fail --all", "bus purge fail --yes"):
+        mistyped = omni(*line.split())
+        assert (mistyped.returncode, mistyped.stdout) == (3, "")
+        assert "no agent has ever listened to fail; did you mean fails?" in mistyped.stderr
 
 
 def test_nothing_is_touched_when_one_id_is_wrong(omni):

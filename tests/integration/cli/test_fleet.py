@@ -55,8 +55,24 @@ def test_an_agent_is_removed_and_its_tasks_move(omni):
     removed = omni.json("agent", "remove", "t", "old", "--to", "new")
     assert removed == {"topic": "t", "name": "old", "to": "new", "moved": 1, "dropped": 0}
     assert [agent["name"] for agent in omni.json("agent", "list")] == ["new"]
-    assert "waiting tasks were dropped" in omni("agent", "remove", "t", "new").stdout
+    assert "waiting tasks dropped" in omni("agent", "remove", "t", "new").stdout
     assert omni.json("agent", "list") == []
+
+
+def test_a_wait_for_an_agent_under_an_old_name_says_so(omni):
+    """What the new name made of the task is told, and how the old one hands over."""
+    content = "from omnidaemon import OmniDaemonSDK\nsdk = OmniDaemonSDK()\n"
+    content += "@sdk.agent('t', name='{name}')\nasync def run(payload):\n    return payload\n"
+    omni.worker(content=content.format(name="old")).close()
+    omni.worker(content=content.format(name="new"))
+    waited = omni("task", "publish", "t", '"done"', "--wait", "--timeout", "3s")
+    assert waited.returncode == 5
+    assert "\nnew succeeded: done\n" in waited.stderr
+    assert "no worker runs its agent old: was it renamed? omni agent remove t old --to new; else" in waited.stderr
+    (weak,) = [one for one in omni.json("doctor", code=1)["findings"] if one["about"] == "agent old on t"]
+    assert "hour" not in weak["found"]
+    assert "if so: omni agent remove t old --to new" in weak["advice"]
+    assert omni("agent", "remove", "t", "old").stdout == "removed old from t; 1 waiting task dropped\n"
 
 
 def test_an_agent_that_a_live_worker_runs_is_removed_by_force_alone(omni):
@@ -143,7 +159,9 @@ def test_the_doctor_finds_tasks_that_nobody_runs(omni):
     assert report["ok"] is False
     wrong = [finding for finding in report["findings"] if finding["severity"] == "wrong"]
     assert [finding["about"] for finding in wrong] == ["agent echo on echo"]
-    assert wrong[0]["advice"] == "start one: omni run agents.py"
+    assert wrong[0]["advice"].startswith(
+        "start one: omni run agents.py; or, if it is gone for good: omni agent remove "
+    )
     assert "✗ agent echo on echo" in omni.terminal("doctor").shown
 
 

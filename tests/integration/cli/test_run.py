@@ -72,6 +72,8 @@ def test_a_signal_drains_all_processes(omni, number):
     running.send(number)
     assert running.wait() == 0
     assert "finished" in running.said.splitlines()
+    assert "waiting for 1 run to end, for 30 s at most" in running.said
+    assert running.said.count("agent slow listens on slow") == 1
     assert omni.json("task", "result", task_id)["status"] == "succeeded"
     assert not any(map(is_alive, ready_pids(running)))
 
@@ -121,6 +123,7 @@ def test_dev_drains_and_starts_anew_when_the_code_changes(omni):
 
     agents.write_text(SLOW.format(answer="new"))
     omni.until(lambda: len(ready_pids(running)) == 2)
+    assert "SIGTERM" not in running.said
     assert omni.json("task", "result", task_id)["result"] == "old"
     assert omni.json("task", "publish", "slow", "0", "--wait")["result"] == "new"
 

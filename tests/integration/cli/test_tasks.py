@@ -157,11 +157,12 @@ async def failing(payload):
     )
     waited = omni("task", "publish", "fails", "1", "--wait", "--timeout", "4s")
     assert (waited.returncode, waited.stdout) == (5, ""), waited
-    assert "\nattempt 1 failed: ValueError: not today; again in " in waited.stderr
+    assert "\nattempt 1 failed: ValueError: not today\nagain in " in waited.stderr
     assert waited.stderr.count("attempt 1 failed") == 1
     task_id = waited.stderr.split("omni task result ")[1].strip()
     seen = omni.real_terminal("task", "result", task_id, "--wait", "--timeout", "4s").shown
-    assert "attempt 1 failed: ValueError: not today; again in 3 min" in seen
+    assert "attempt 1 failed: ValueError: not today\n" in seen
+    assert "again in 3 min" in seen
 
     found = omni.json("task", "result", task_id)
     assert found["status"] == "retrying"
@@ -173,6 +174,29 @@ async def failing(payload):
     for command in ("result", "show"):
         assert "1 attempt · again in 3 min" in omni.terminal("task", command, task_id).shown
     assert "in 3 min" in omni.terminal("task", "list").shown
+
+
+def test_attempts_that_fail_fast_are_told_too(omni):
+    """Between two looks, and after the last one: the error of each, but for the one that is the answer's. A wait that
+    begins afterwards tells of none."""
+    omni.worker(
+        content="""
+from omnidaemon import DeliveryPolicy, OmniDaemonSDK
+
+sdk = OmniDaemonSDK()
+
+
+@sdk.agent("fails", policy=DeliveryPolicy(max_attempts=4, backoff=0.01, jitter=0))
+async def failing(payload):
+    raise ValueError("not today")
+"""
+    )
+    waited = omni("task", "publish", "fails", "1", "--wait")
+    assert waited.returncode == 1
+    told = [line for line in waited.stderr.splitlines() if "failed" in line]
+    assert told == [f"attempt {number} failed: ValueError: not today" for number in (1, 2, 3)]
+    task_id = waited.stdout.splitlines()[0].split("\t")[1]
+    assert omni("task", "result", task_id, "--wait").stderr == ""
 
 
 def test_payload_headers_and_key_arrive(omni):

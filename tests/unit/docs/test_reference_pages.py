@@ -111,7 +111,7 @@ def test_settings_page_has_every_setting(tmp_path):
     }
     names = {field.metadata["variable"]: field.name for field in attrs.fields(Settings) if "variable" in field.metadata}
     assert {variable: name for variable, (name, _) in told.items()} == names
-    depends = {"OMNIDAEMON_DATA_DIR", "RESULT_STORE_TYPE"}
+    depends = {"OMNIDAEMON_DATA_DIR", "RESULT_STORE_TYPE", "OMNIDAEMON_API_ENABLED"}
     assert {v: default for v, (_, default) in told.items() if v not in depends} == {
         v: value for v, value in shown.items() if v not in depends
     }

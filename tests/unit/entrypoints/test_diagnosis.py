@@ -7,16 +7,33 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from omnidaemon.app.queries import AgentState, Health
+from omnidaemon.app.queries import AgentState, Health, WebhookPage, WebhookStatus
 from omnidaemon.bootstrap.settings import load_settings
 from omnidaemon.domain.agent import WorkerRecord, WorkerReport
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.notification import NotificationKind
+from omnidaemon.domain.outbox import OutboxStatus
+from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import diagnosis
 from omnidaemon.ports.backend import Weakness
 from omnidaemon.ports.bus import Depth
 from tests.unit.entrypoints.samples import IDLE_AGENT
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+GIVEN_UP = WebhookStatus(
+    webhook_id="n1",
+    kind=NotificationKind.WEBHOOK,
+    target="https://there.test/hook",
+    status=OutboxStatus.FAILED,
+    reason="it answered 500",
+    task_id="t1",
+    topic="greet",
+    agent="greeter",
+    task_status=Status.SUCCEEDED,
+    created_at=NOW,
+    next_attempt_at=None,
+    settled_at=NOW,
+)
 IDLE = attrs.evolve(IDLE_AGENT, topic="greet")
 
 
@@ -70,6 +87,7 @@ def test_how_a_backend_is_run_is_told_with_what_to_do():
         ({"status": "unmanned", "workers": 0, "waiting": 1}, "wrong", "1 task waits, and no worker runs it"),
         ({"status": "unmanned", "workers": 0, "counts": {"retrying": 2}}, "wrong", "2 tasks wait, and no worker"),
         ({"status": "unmanned", "workers": 0}, "weak", "its tasks will wait"),
+        ({"status": "unmanned", "workers": 0}, "weak", "if it is gone for good: omni agent remove greet greeter"),
         ({"status": "stopped", "waiting": 3}, "weak", "omni agent start greet greeter"),
         ({"counts": {"dead": 2}}, "weak", "2 dead letters; look at them: omni dlq list greet"),
     ],
@@ -82,11 +100,13 @@ def test_an_agent_that_needs_somebody_is_named(change, severity, words):
 
 
 def test_an_agent_under_an_old_name_is_recognised():
-    """Nobody has run it for long while another of its topic runs: the command that hands over is named."""
+    """Nobody runs it while another of its topic is run: the command that hands over is named. It may have been run a
+    moment ago, so that nothing is said of how long it was not."""
     old = attrs.evolve(IDLE, name="old", status=AgentState.UNMANNED, workers=0, waiting=2)
     ((severity, text),) = only_trouble(diagnosis.of_agents([IDLE, old], [worker()]))
     assert severity == "wrong"
     assert "omni agent remove greet old --to greeter" in text
+    assert "hour" not in text
 
 
 def test_an_agent_that_was_run_lately_is_not_taken_for_renamed():
@@ -103,6 +123,20 @@ def test_a_topic_without_agents_is_named_when_tasks_wait_there():
     ((severity, text),) = told(diagnosis.of_topics(depths))
     assert severity == "weak"
     assert "topic gret: 2 waiting" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "cursor", "words"),
+    [(1, None, "1 was given up"), (2, None, "2 were given up"), (2, "more", "2 or more were given up")],
+)
+def test_webhooks_that_were_given_up_are_weak(number, cursor, words):
+    """With where to look; of many it is not said how many."""
+    page = WebhookPage(webhooks=(GIVEN_UP,) * number, cursor=cursor)
+    ((severity, text),) = told(diagnosis.of_webhooks(page))
+    assert severity == "weak"
+    assert words in text
+    assert "omni webhook list --status failed" in text
+    assert not told(diagnosis.of_webhooks(WebhookPage(webhooks=())))
 
 
 def test_a_silent_worker_and_one_from_the_future_are_named():

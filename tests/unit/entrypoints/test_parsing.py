@@ -101,7 +101,11 @@ webhooks = st.builds(
 webhook_pages = st.builds(WebhookPage, webhooks=st.lists(webhooks, max_size=3).map(tuple), cursor=st.none() | names)
 workers = st.builds(
     lambda report, seen_at, status: WorkerRecord(
-        report=attrs.evolve(report, is_draining=status == "draining"), seen_at=seen_at, is_alive=status != "lost"
+        report=attrs.evolve(
+            report, is_draining=status == "draining", running=0 if status == "lost" else report.running
+        ),
+        seen_at=seen_at,
+        is_alive=status != "lost",
     ),
     st.builds(
         WorkerReport,

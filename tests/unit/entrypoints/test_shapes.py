@@ -155,12 +155,13 @@ def test_an_agent_is_told_as_the_registry_knows_it():
     [(True, False, "alive"), (True, True, "draining"), (False, True, "lost"), (False, False, "lost")],
 )
 def test_a_worker_has_one_status(is_alive, is_draining, status):
-    """Silence outweighs what the last heartbeat said."""
+    """Silence outweighs what the last heartbeat said, also of how many runs it executes."""
     report = WorkerReport(
-        incarnation="w1", host="h", pid=7, started_at=AT, subscriptions=(GREETER,), is_draining=is_draining
+        incarnation="w1", host="h", pid=7, started_at=AT, subscriptions=(GREETER,), running=2, is_draining=is_draining
     )
     shape = shapes.worker(WorkerRecord(report=report, seen_at=AT, is_alive=is_alive))
     assert shape["status"] == status
+    assert shape["running"] == (2 if is_alive else None)
     assert shape["agents"] == [{"topic": "greet", "name": "greeter"}]
     assert (shape["started_at"], shape["seen_at"]) == (ISO, ISO)
 

@@ -12,6 +12,11 @@ from tests.unit.entrypoints.samples import IDLE_AGENT as GREETER
 UNMANNED = attrs.evolve(GREETER, status=AgentState.UNMANNED, workers=0)
 STOPPED = attrs.evolve(GREETER, name="other", status=AgentState.STOPPED)
 
+RENAMED = (
+    "no worker runs its agent old: was it renamed? omni agent remove greet.user old --to greeter; "
+    "else omni run agents.py; looked in HERE"
+)
+
 
 @pytest.mark.parametrize(
     ("topic", "known", "said"),
@@ -35,26 +40,32 @@ def test_other_topics_are_named_to_who_may_know_them():
 
 
 @pytest.mark.parametrize(
-    ("topic", "agents", "agent", "said"),
+    ("topic", "agents", "waited_for", "said"),
     [
         (
             "greet.usr",
             [GREETER],
-            None,
+            [],
             "no agent listens to greet.usr; did you mean greet.user?; looked in HERE",
         ),
-        ("greet.user", [UNMANNED], None, "no worker runs its agent greeter: omni run agents.py; looked in HERE"),
-        ("greet.user", [UNMANNED, STOPPED], "other", "its agent other is stopped: omni agent start greet.user other"),
-        ("greet.user", [GREETER, STOPPED], "greeter", ""),
-        ("greet.user", [GREETER], None, ""),
+        ("greet.user", [UNMANNED], [], "no worker runs its agent greeter: omni run agents.py; looked in HERE"),
+        ("greet.user", [UNMANNED, STOPPED], ["other"], "its agent other is stopped: omni agent start greet.user other"),
+        ("greet.user", [GREETER, STOPPED], ["greeter"], ""),
+        ("greet.user", [GREETER], [], ""),
+        (
+            "greet.user",
+            [GREETER, attrs.evolve(UNMANNED, name="old")],
+            ["old"],
+            RENAMED,
+        ),
         (
             "greet.user",
             [UNMANNED, attrs.evolve(UNMANNED, name="b")],
-            None,
+            [],
             "no worker runs its agents greeter, b: omni run agents.py; looked in HERE",
         ),
     ],
 )  # fmt: skip
-def test_a_task_that_lies_there_has_a_reason(topic, agents, agent, said):
+def test_a_task_that_lies_there_has_a_reason(topic, agents, waited_for, said):
     """A strange topic, a stopped agent, no worker; none when its agents are run and will come to it."""
-    assert why_unbegun(topic, agents, "HERE", agent) == said
+    assert why_unbegun(topic, agents, "HERE", waited_for) == said

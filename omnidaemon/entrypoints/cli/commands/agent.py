@@ -122,8 +122,12 @@ async def remove(
         moved = await opened.client.remove_agent(topic, name, to, force=force)
     if agent.workers:
         note(f"workers that run it: {agent.workers}; they take nothing more for it, and start with it again")
-    fate = f"{moved} waiting tasks went to {to}" if to else f"{waiting} waiting tasks were dropped"
+    fate = f"{_waiting_tasks(moved)} went to {to}" if to else f"{_waiting_tasks(waiting)} dropped"
     screen(as_json=as_json).show(
         {"topic": topic, "name": name, "to": to, "moved": moved, "dropped": 0 if to else waiting},
         Lines.of(f"removed {name} from {topic}; {fate}"),
     )
+
+
+def _waiting_tasks(number: int) -> str:
+    return "1 waiting task" if number == 1 else f"{number} waiting tasks"

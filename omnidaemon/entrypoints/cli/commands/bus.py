@@ -20,6 +20,7 @@ from omnidaemon.entrypoints.cli.reader import while_somebody_reads
 from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import PARTS, Session, session
 from omnidaemon.entrypoints.cli.views import Lines
+from omnidaemon.entrypoints.unheard import check_known
 
 Pattern = Annotated[
     str | None,
@@ -113,6 +114,8 @@ def purge(topic: TaskTopic, /, *, yes: Yes = False, as_json: Json = False) -> Ex
 async def _purge(topic: str, *, as_json: bool) -> ExitCode:
     async with session(PARTS) as opened:
         dropped = await opened.client.purge_topic(topic)
+        if not dropped:
+            await check_known(opened.client, topic)
     told = "1 delivery" if dropped == 1 else f"{dropped} deliveries"
     screen(as_json=as_json).show(shapes.purged(dropped), Lines.of(f"dropped {told} of {topic}"))
     return ExitCode.DONE

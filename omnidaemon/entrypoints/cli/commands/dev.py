@@ -26,7 +26,8 @@ def dev(target: Target, /, *, api: Api = None, api_host: ApiHost = None, api_por
     folder = source_folder(target)
     options = serve_options(api, api_host, api_port)
     print_banner(sys.stderr)
-    return _Reloading(target, folder, options.arguments()).run()
+    # By SIGTERM it is told that the code has changed, which has been said then, and not that a second one ends it.
+    return _Reloading(target, folder, [*options.arguments(), "--unsaid", "SIGTERM"]).run()
 
 
 class _Reloading:

@@ -18,6 +18,7 @@ from omnidaemon.entrypoints.cli.session import session
 from omnidaemon.entrypoints.cli.views import Lines
 from omnidaemon.entrypoints.dead_letters import BulkResult, NoDeadLetter, dead_runs
 from omnidaemon.entrypoints.shapes import Shape
+from omnidaemon.entrypoints.unheard import check_known
 
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.operations import Operations
@@ -76,12 +77,15 @@ async def _carried_out(
             for failed in result.failed:
                 note(f"omni: {failed.error}")
             lines += [f"{deed} {run.task_id} of {run.agent}" for run in result.done]
-            told = shapes.bulk_result(result)
-            answer[deed] += told["runs"]
-            answer["failed"] += told["failed"]
+            shape = shapes.bulk_result(result)
+            answer[deed] += shape["runs"]
+            answer["failed"] += shape["failed"]
             cursor = result.cursor
             if cursor is None:
                 break
             note(f"{len(lines)} {deed} so far")
-    screen(as_json=as_json).show(answer, Lines.of(*(lines or [f"nothing to be {deed}"])))
+        if not lines and not answer["failed"]:
+            await check_known(opened.client, topic)
+    told = lines or ([] if answer["failed"] else [f"nothing to be {deed}"])
+    screen(as_json=as_json).show(answer, *([Lines.of(*told)] if told else []))
     return ExitCode.FAILED if answer["failed"] else ExitCode.DONE

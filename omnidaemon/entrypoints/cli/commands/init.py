@@ -62,5 +62,5 @@ def init(*, as_json: Json = False) -> None:
     screen(as_json=as_json).show(
         {"written": written, "kept": kept, "directory": str(Path.cwd())},
         Lines.of(*lines),
-        Card(title="next", style="green", body=Cell(text=" ".join(_NEXT.split()), shown=_NEXT), body_label="next"),
+        Card(title="next", style="green", body=Cell(text=_NEXT, has_lines=True), body_label="next"),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import sys
+from collections.abc import Collection, Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from omnidaemon.entrypoints.cli.screen import note
 from omnidaemon.entrypoints.open_files import allow_all_open_files
 
 if TYPE_CHECKING:
+    from omnidaemon.entrypoints.cli.processes import Child
     from omnidaemon.entrypoints.http.serve_options import ServeOptions
 
 _MOST_PROCESSES = 1024
@@ -35,7 +37,7 @@ ApiPort = Annotated[
     int | None, Parameter(help="Its port, 0 for any that is free; OMNIDAEMON_API_PORT, or 8765, unless given.")
 ]
 _Lifeline = Annotated[int | None, Parameter(show=False)]
-_Further = Annotated[bool, Parameter(name="--further", show=False)]
+_Unsaid = Annotated[tuple[str, ...], Parameter(show=False)]
 
 
 def run(
@@ -47,7 +49,7 @@ def run(
     api_host: ApiHost = None,
     api_port: ApiPort = None,
     lifeline: _Lifeline = None,
-    further: _Further = False,
+    unsaid: _Unsaid = (),
 ) -> int:
     """Run the agents of a file or module until SIGTERM or Ctrl-C: the first drains, a second one stops at once.
 
@@ -58,7 +60,7 @@ def run(
     options = serve_options(api, api_host, api_port)
     allow_all_open_files()
     if lifeline is not None:
-        return _serve(target, options, lifeline, is_first=not further)
+        return _serve(target, options, lifeline, unsaid)
     print_banner(sys.stderr)
     return _serve(target, options, None) if processes == 1 else _supervise(target, options, processes)
 
@@ -75,12 +77,12 @@ def serve_options(api: bool | None, host: str | None, port: int | None) -> Serve
     return ServeOptions(is_default=True, is_served=api, host=host, port=port)
 
 
-def _serve(target: str, options: ServeOptions, lifeline: int | None, *, is_first: bool = True) -> int:
+def _serve(target: str, options: ServeOptions, lifeline: int | None, unsaid: Collection[str] = ()) -> int:
     from omnidaemon.entrypoints.loading import load_sdks
     from omnidaemon.entrypoints.serving import run_sdks
 
     sdks = load_sdks(target)
-    if is_first and len(sdks) > 1:
+    if "agents" not in unsaid and len(sdks) > 1:
         note(f"{target} has {len(sdks)} SDK objects with agents: all of them are run; omni run {target}:NAME runs one")
     if lifeline is None:
         run_sdks(sdks, api=options)
@@ -88,22 +90,19 @@ def _serve(target: str, options: ServeOptions, lifeline: int | None, *, is_first
     from omnidaemon.entrypoints.cli.processes import Lifeline
 
     line = Lifeline(lifeline)
-    run_sdks(sdks, on_ready=line.say_ready, on_drained=line.say_drained, api=options)
+    run_sdks(sdks, on_ready=line.say_ready, on_drained=line.say_drained, api=options, unsaid=unsaid)
     return 0
 
 
 def _supervise(target: str, options: ServeOptions, processes: int) -> int:
     """The supervisor alone serves the API, by the settings of files and the environment."""
     from omnidaemon.bootstrap.settings import load_settings
-    from omnidaemon.entrypoints.cli.processes import Child
     from omnidaemon.entrypoints.cli.supervisor import Supervisor
     from omnidaemon.entrypoints.logs import configure_logs
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    # What there is to note of the file the first process says, for all of them.
-    flags = itertools.chain([["--no-api"]], itertools.repeat(["--no-api", "--further"]))
-    supervisor = Supervisor(processes, lambda: Child(target, next(flags)))
+    supervisor = Supervisor(processes, partial(_child, target, count()))
     listener = options.opened(settings)
     if listener is None:
         return supervisor.run()
@@ -114,6 +113,13 @@ def _supervise(target: str, options: ServeOptions, processes: int) -> int:
     end = partial(os.kill, os.getpid(), signal.SIGTERM)
     with served_in_background(OmniDaemonSDK(settings=settings), listener, on_failure=end):
         return supervisor.run()
+
+
+def _child(target: str, started_before: Iterator[int]) -> Child:
+    """The first one alone says which agents there are."""
+    from omnidaemon.entrypoints.cli.processes import Child
+
+    return Child(target, ["--no-api", *(["--unsaid", "agents"] if next(started_before) else [])])
 
 
 def source_folder(target: str) -> Path:

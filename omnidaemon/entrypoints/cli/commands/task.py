@@ -17,7 +17,7 @@ from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import options, payloads, task_views
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Agent, Cursor, Json, Limit, TaskId, Timeout, Topic, Wait
-from omnidaemon.entrypoints.cli.progress import told_meanwhile
+from omnidaemon.entrypoints.cli.progress import Progress, ended_text
 from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import PARTS, Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
@@ -80,7 +80,8 @@ async def publish(
             before = relative_time(told.known_since, datetime.now(UTC))
             note(f"published before under this key, {before}: it is {told.status}, and no other task was published")
         if wait:
-            return await _await_result(opened, answer, told.task_id, limit, agent=None)
+            earlier = None if told.known_since is None else await opened.client.get_result(told.task_id)
+            return await _await_result(opened, answer, told.task_id, limit, agent=None, before=earlier)
     # The task that a key stands for may be an earlier one, with a time of its own.
     new = f"published {told.task_id} on {topic}{_due_later(pause, due)}"
     # Into a pipe goes the id alone: `id=$(omni task publish …)`.
@@ -117,11 +118,12 @@ class NotTakenUp(WaitTimedOut):
         return f"task {self.task_id} is still {self.status} after {waited}: {self.reason}"
 
 
-async def _await_result(opened: Session, answer: Screen, task_id: str, limit: float, agent: str | None) -> ExitCode:
+async def _await_result(
+    opened: Session, answer: Screen, task_id: str, limit: float, *, agent: str | None, before: TaskResult | None
+) -> ExitCode:
     try:
         with answer.waiting("waiting for the result; Ctrl-C leaves the task to itself") as tell:
-            async with told_meanwhile(tell, opened.client, task_id, agent):
-                result = await opened.client.wait_for_result(task_id, timeout=limit, agent=agent)
+            result = await Progress(tell, opened.client, task_id, agent, before).result(limit)
     except WaitTimedOut as error:
         raise await _explained(opened, error, agent) from error
     answer.show(shapes.task_result(result), *task_views.result_views(result))
@@ -129,11 +131,13 @@ async def _await_result(opened: Session, answer: Screen, task_id: str, limit: fl
 
 
 async def _explained(opened: Session, error: WaitTimedOut, agent: str | None) -> WaitTimedOut:
-    """The time-out, with why nobody takes the task up, where nobody does."""
+    """The time-out, with why nobody takes the task up, where nobody does; what other agents made of it is told."""
     found = await opened.client.get_result(error.task_id, agent)
+    note(*(ended_text(run) for run in (found.runs if found else ()) if run.is_end))
     if found is None or found.status not in (Status.QUEUED, Status.RETRYING):
         return error
-    reason = why_unbegun(found.topic, await opened.client.list_agents(), await opened.place(), agent)
+    waited_for = {run.agent for run in found.runs if not run.is_end} or {agent} - {None}
+    reason = why_unbegun(found.topic, await opened.client.list_agents(), await opened.place(), waited_for)
     return NotTakenUp(error.task_id, error.timeout_seconds, found.status, reason) if reason else error
 
 
@@ -154,7 +158,8 @@ async def result(
     answer = screen(as_json=as_json)
     async with session() as opened:
         if wait:
-            return await _await_result(opened, answer, task_id, limit, agent)
+            before = await opened.client.get_result(task_id, agent)
+            return await _await_result(opened, answer, task_id, limit, agent=agent, before=before)
         found = await _known(opened, task_id, agent)
     answer.show(shapes.task_result(found), *task_views.result_views(found))
     return ExitCode.DONE

@@ -56,6 +56,6 @@ async def redeliver(
                 code = exit_code(error)
             else:
                 done.append(webhook_id)
-    lines = [f"{each} is due now" for each in done] or ["nothing to be sent"]
-    screen(as_json=as_json).show({"redelivered": done, "failed": failed}, Lines.of(*lines))
+    views = [Lines.of(*(f"{each} is due now" for each in done))] if done else []  # what failed was told
+    screen(as_json=as_json).show({"redelivered": done, "failed": failed}, *views)
     return code

@@ -36,7 +36,7 @@ class WorkersAgent(Output):
 
 
 class Worker(Output):
-    """A process that runs agents."""
+    """A process that runs agents. `running`: how many runs it executes, null when it is lost."""
 
     id: str
     status: Literal["alive", "draining", "lost"]
@@ -45,7 +45,7 @@ class Worker(Output):
     version: str
     started_at: ShownTime
     seen_at: ShownTime
-    running: int
+    running: int | None
     agents: list[WorkersAgent]
 
 

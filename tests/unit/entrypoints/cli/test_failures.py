@@ -10,6 +10,7 @@ from omnidaemon.domain.errors import (
     AgentFileError,
     IdempotencyConflict,
     InvalidSetting,
+    InvalidValue,
     MismatchedPair,
     PublishFailed,
     TaskNotFound,
@@ -18,6 +19,7 @@ from omnidaemon.domain.errors import (
     WaitTimedOut,
 )
 from omnidaemon.entrypoints.cli.failures import report
+from omnidaemon.entrypoints.cli.payloads import BrokenJson
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,23 @@ def test_an_error_in_json_is_one_object_on_stderr(capsys):
     error = json.loads(err)["error"]
     assert (error["type"], error["message"]) == ("TaskNotFound", str(TaskNotFound("t1")))
     assert "omni task list" in error["hint"]
+
+
+def test_a_mistake_in_json_shows_its_place_to_people_alone(capsys):
+    """A program gets a message of one line, and the hint apart from it."""
+    error = BrokenJson("the payload", "expecting a name", 1, 2, "\n      {bad\n       ^")
+    report(error, as_json=False)
+    assert capsys.readouterr().err.splitlines()[1:3] == ["      {bad", "       ^"]
+    report(error, as_json=True)
+    told = json.loads(capsys.readouterr().err)["error"]
+    assert told["message"] == "the payload is not JSON: expecting a name at line 1, column 2"
+    assert "quote the whole payload" in told["hint"]
+
+
+def test_a_wrong_option_is_told_by_its_name(capsys):
+    """What the SDK calls a limit is --limit here."""
+    report(InvalidValue("limit", 0, "a number from 1 to 1000"), as_json=False)
+    assert capsys.readouterr().err == "omni: --limit is 0, expected a number from 1 to 1000\n"
 
 
 @pytest.mark.parametrize(

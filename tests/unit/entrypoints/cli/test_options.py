@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from omnidaemon.domain.errors import InvalidValue
-from omnidaemon.entrypoints.cli.options import WrongUse, headers, instant, seconds, timeout_seconds
+from omnidaemon.entrypoints.cli.options import WrongUse, headers, instant, json_last, seconds, timeout_seconds
 
 
 def test_durations_have_units():
@@ -23,6 +23,21 @@ def test_a_timeout_is_for_those_who_wait():
     assert timeout_seconds("2", is_waiting=True) == 2
     with pytest.raises(WrongUse, match="--timeout goes with --wait"):
         timeout_seconds("2", is_waiting=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "as_read"),
+    [
+        ("task list", "task list"),
+        ("--json task list --limit 1", "task list --limit 1 --json"),
+        ("task --json list", "task list --json"),
+        ("task list --json --json", "task list --json"),
+        ("--json task publish echo -- --json", "task publish echo --json -- --json"),
+    ],
+)
+def test_json_may_be_asked_for_anywhere(line, as_read):
+    """Before the command too; what follows -- is a value, whatever it looks like."""
+    assert json_last(line.split()) == as_read.split()
 
 
 def test_a_time_is_aware():

@@ -10,7 +10,7 @@ import pytest
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
-from omnidaemon.entrypoints.cli.progress import progress_text
+from omnidaemon.entrypoints.cli.progress import ended_text, failed_texts, progress_text
 from omnidaemon.entrypoints.cli.screen import PlainScreen
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -28,18 +28,18 @@ SOON = NOW + timedelta(seconds=12)
         ({"status": Status.SCHEDULED, "next_attempt_at": SOON}, "due in 12 s"),
         (
             {"status": Status.RETRYING, "attempts": 2, "error": FAILED, "next_attempt_at": SOON},
-            "attempt 2 failed: ValueError: not today; again in 12 s",
+            "again in 12 s",
         ),
         ({"status": Status.RETRYING, "attempts": 0, "next_attempt_at": SOON}, "again in 12 s"),
         (
             {"status": Status.RETRYING, "attempts": 1, "error": FAILED, "next_attempt_at": NOW - timedelta(seconds=3)},
-            "attempt 1 failed: ValueError: not today; due 3 s ago",
+            "due 3 s ago",
         ),
         ({"status": Status.SUCCEEDED, "attempts": 2}, ""),
     ],
 )
 def test_what_is_out_of_the_ordinary_is_told(changes, told):
-    """Retries with their reason and when they come; not that it waits for its turn, or runs for the first time."""
+    """Retries and when they come; not that it waits for its turn, or runs for the first time."""
     assert progress_text(attrs.evolve(RUN, **changes), NOW) == told
 
 
@@ -48,6 +48,31 @@ def test_of_several_agents_each_is_named():
     other = attrs.evolve(RUN, agent="logger", status=Status.RUNNING, attempts=3)
     whole = attrs.evolve(RUN, agent=None, runs=(RUN, other))
     assert progress_text(whole, NOW) == "logger: attempt 3 runs"
+
+
+def test_each_failed_attempt_is_a_line():
+    """The latest ones, where they are many."""
+    errors = [attrs.evolve(FAILED, attempt=number) for number in range(1, 9)]
+    assert failed_texts(errors[:2], "") == [
+        "attempt 1 failed: ValueError: not today",
+        "attempt 2 failed: ValueError: not today",
+    ]
+    many = failed_texts(errors, "greeter: ")
+    assert many[:2] == ["greeter: 3 more failed before", "greeter: attempt 4 failed: ValueError: not today"]
+    assert len(many) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"status": Status.SUCCEEDED, "result": {"a": 1}}, 'greeter succeeded: {"a": 1}'),
+        ({"status": Status.SUCCEEDED}, "greeter succeeded"),
+        ({"status": Status.DEAD, "error": FAILED}, "greeter dead: ValueError: not today"),
+    ],
+)
+def test_what_one_of_several_agents_came_to_is_a_line(changes, told):
+    """Its value or its error, if there is one."""
+    assert ended_text(attrs.evolve(RUN, **changes)) == told
 
 
 def test_in_a_pipe_each_change_is_one_line(capsys):

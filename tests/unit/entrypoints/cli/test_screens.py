@@ -204,3 +204,17 @@ def test_a_stream_on_a_terminal_keeps_its_columns(monkeypatch):
     assert len(shown) == 3
     assert shown[2].startswith("[red][red]")
     assert len(shown[2]) == 80
+
+
+def test_a_long_line_of_a_stream_shortens_what_may_be(monkeypatch):
+    """An id gives way to the error beside it, and stays whole where there is room."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    with contextlib.redirect_stdout(Terminal()) as stream:
+        terminal = TerminalScreen()
+        for error in ("KeyError: 'name'", "ValueError: the invoice has no lines, so there is nothing to split"):
+            cells = (("task", Cell(text="0" * 36)), ("detail", Cell(text=error)))
+            terminal.tell({}, Tick(cells=cells, spoken=frozenset({"task", "detail"}), shortened={"task": "…00000000"}))
+    assert stream.getvalue().splitlines() == [
+        f"{'0' * 36}  KeyError: 'name'",
+        "…00000000  ValueError: the invoice has no lines, so there is nothing to split",
+    ]

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import difflib
 from collections.abc import Iterable, Sequence
 
+import attrs
+
 from omnidaemon.app.queries import AgentState, AgentStatus
+from omnidaemon.domain.errors import OmniDaemonError, WaitTimedOut
+from omnidaemon.domain.states import Status
+from omnidaemon.entrypoints.operations import Operations
+
+_LAST_LOOK_SECONDS = 1.0
+_UNBEGUN = (Status.QUEUED, Status.RETRYING)
 
 
 def unknown_topic(topic: str, known: Iterable[str]) -> str:
@@ -37,6 +47,20 @@ def why_unbegun(topic: str, agents: Sequence[AgentStatus], place: str, agent: st
         whose = f"its agent {unmanned[0].name}" if len(unmanned) == 1 else f"its agents {_names(unmanned)}"
         return f"no worker runs {whose}: omni run agents.py; looked in {place}"
     return ""
+
+
+async def explained(error: WaitTimedOut, client: Operations, place: str, agent: str | None = None) -> WaitTimedOut:
+    """The time-out with why nobody takes the task up; the same where somebody does, where the reason is there already,
+    and where none is found soon: whoever waits has waited for long enough."""
+    if error.reason is not None or error.status not in _UNBEGUN:
+        return error
+    with contextlib.suppress(TimeoutError, OmniDaemonError):
+        async with asyncio.timeout(_LAST_LOOK_SECONDS):
+            found = await client.get_result(error.task_id, agent)
+            if found is not None and found.status in _UNBEGUN:
+                reason = why_unbegun(found.topic, await client.list_agents(), place, agent)
+                return attrs.evolve(error, reason=reason or None)
+    return error
 
 
 def _named(agents: Sequence[AgentStatus]) -> str:

@@ -167,16 +167,16 @@ class BlockingCall(Conflict):
 
 @attrs.define(slots=False)
 class WaitTimedOut(OmniDaemonError, TimeoutError):
-    """The result was not there in time. The task goes on; ask again with the same id."""
+    """The result was not there in time. The task goes on; ask again with the same id. `reason` is why it will not be
+    there either, as far as one is known."""
 
     is_transient: ClassVar[bool] = True
 
     task_id: str
     timeout_seconds: float
     status: str
+    reason: str | None = None
 
     def __str__(self) -> str:
-        return (
-            f"task {self.task_id} is still {self.status} after {duration_text(self.timeout_seconds)}; "
-            "it is not lost: ask for its result again later"
-        )
+        tail = f": {self.reason}" if self.reason else "; it is not lost: ask for its result again later"
+        return f"task {self.task_id} is still {self.status} after {duration_text(self.timeout_seconds)}{tail}"

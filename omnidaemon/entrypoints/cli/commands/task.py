@@ -6,7 +6,6 @@ import contextlib
 from datetime import UTC, datetime
 from typing import Annotated
 
-import attrs
 from cyclopts import Parameter
 
 from omnidaemon.domain.durations import duration_text
@@ -23,7 +22,7 @@ from omnidaemon.entrypoints.cli.session import Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
 from omnidaemon.entrypoints.publication import keyed_task, published_status
 from omnidaemon.entrypoints.time_texts import relative_time
-from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
+from omnidaemon.entrypoints.unheard import explained, unknown_topic
 
 _Header = Annotated[
     list[str] | None, Parameter(name="--header", help="A header, as name=value; may be given repeatedly.")
@@ -109,35 +108,15 @@ async def _say_where(opened: Session, topic: str, task_id: str) -> None:
             note(f"warning: {strange}")
 
 
-@attrs.define(slots=False)
-class NotTakenUp(WaitTimedOut):
-    """A task was not begun in time, and there is a reason why it will not be either."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        waited = duration_text(self.timeout_seconds)
-        return f"task {self.task_id} is still {self.status} after {waited}: {self.reason}"
-
-
 async def _await_result(opened: Session, answer: Screen, task_id: str, limit: float, agent: str | None) -> ExitCode:
     try:
         with answer.waiting("waiting for the result; Ctrl-C leaves the task to itself") as tell:
             async with told_meanwhile(tell, opened.client, task_id, agent):
                 result = await opened.client.wait_for_result(task_id, timeout=limit, agent=agent)
     except WaitTimedOut as error:
-        raise await _explained(opened, error, agent) from error
+        raise await explained(error, opened.client, await opened.place(), agent) from error
     answer.show(shapes.task_result(result), *task_views.result_views(result))
     return ExitCode.DONE if result.status is Status.SUCCEEDED else ExitCode.FAILED
-
-
-async def _explained(opened: Session, error: WaitTimedOut, agent: str | None) -> WaitTimedOut:
-    """The time-out, with why nobody takes the task up, where nobody does."""
-    found = await opened.client.get_result(error.task_id, agent)
-    if found is None or found.status not in (Status.QUEUED, Status.RETRYING):
-        return error
-    reason = why_unbegun(found.topic, await opened.client.list_agents(), await opened.place(), agent)
-    return NotTakenUp(error.task_id, error.timeout_seconds, found.status, reason) if reason else error
 
 
 async def result(

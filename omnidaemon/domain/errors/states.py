@@ -161,8 +161,11 @@ class AlreadyStarted(Conflict):
 class BlockingCall(Conflict):
     """A blocking call was made on a thread that runs an event loop, which it would have stopped."""
 
+    call: str
+    instead: str
+
     def __str__(self) -> str:
-        return "sdk.sync blocks, and this thread runs an event loop: await the same call on the sdk itself"
+        return f"{self.call} blocks, and this thread runs an event loop: {self.instead}"
 
 
 @attrs.define(slots=False)

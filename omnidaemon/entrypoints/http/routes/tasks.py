@@ -115,9 +115,8 @@ async def get_task_result(
 ) -> Shape:
     """A task as it stands, whatever its status; 404 only when it is unknown."""
     if wait:
-        results = (
-            await client.runtime()
-        ).results  # itself: who asks again and again wants no reason, which costs a look
+        # Not by the client, which would look for the reason of a wait in vain: the answer has no place for it.
+        results = (await client.runtime()).results
         with waits.slot(), contextlib.suppress(WaitTimedOut):  # as it stands, then
             return shapes.task_result(await results.wait(known_task(task_id, agent), wait, agent))
     return await _standing(client, task_id, agent)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
+from omnidaemon.app.queries import TaskDetails
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
-from omnidaemon.entrypoints.cli.progress import ended_text, failed_texts, progress_text
+from omnidaemon.entrypoints.cli.progress import Progress, ended_text, failed_texts, progress_text
 from omnidaemon.entrypoints.cli.screen import PlainScreen
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -60,6 +61,47 @@ def test_each_failed_attempt_is_a_line():
     many = failed_texts(errors, "greeter: ")
     assert many[:2] == ["greeter: 3 more failed before", "greeter: attempt 4 failed: ValueError: not today"]
     assert len(many) == 6
+
+
+class Ended:
+    """A client whose task has ended like this, after these errors; `asked` counts who wanted to know of them."""
+
+    def __init__(self, result, errors=()):
+        self.ended = result
+        self.errors = errors
+        self.asked = 0
+
+    async def wait_for_result(self, task_id, timeout, agent):
+        return self.ended
+
+    async def get_task(self, task_id):
+        self.asked += 1
+        return TaskDetails(result=self.ended, payload=1, task=None, errors=self.errors)
+
+
+async def told_of(client, before=None):
+    """The result, once everything was told."""
+    return await Progress(lambda *_: None, client, "t1", None, before).result(1.0)
+
+
+async def test_a_task_that_succeeds_at_once_costs_nothing_more(capsys):
+    """Nobody asks for errors that cannot be there."""
+    client = Ended(attrs.evolve(RUN, status=Status.SUCCEEDED, attempts=1))
+    assert await told_of(client) is client.ended
+    assert (client.asked, capsys.readouterr().err) == (0, "")
+
+
+async def test_failures_before_the_waiting_began_are_not_told(capsys):
+    """But for the one that is to be tried again; nor is the last one, which the answer shows."""
+    errors = tuple(("greeter", attrs.evolve(FAILED, attempt=number)) for number in (1, 2, 3, 4))
+    client = Ended(attrs.evolve(RUN, status=Status.DEAD, attempts=4, error=FAILED), errors)
+    await told_of(client, attrs.evolve(RUN, status=Status.RETRYING, attempts=2))
+    assert capsys.readouterr().err.splitlines() == [
+        "attempt 2 failed: ValueError: not today",
+        "attempt 3 failed: ValueError: not today",
+    ]
+    await told_of(client, client.ended)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 Repairs: `src.omnidaemon` is `omnidaemon`. `OmniAgentRunner()` runs OmniCoreAgent, which wants a model and its key:
 where `LLM_MODEL` names none, the runners get `stand_in` to answer. SIGTERM ends the program as Ctrl-C does, so that a
 service manager can stop it, and `sdk.stop()` is awaited however it ends: asyncio.run() turns Ctrl-C into a cancellation
-of main(), which never sees the KeyboardInterrupt that the sample waits for.
+of main(), which never sees the KeyboardInterrupt that the sample waits for. That the API runs, and where, is logged by
+`start_api_server` itself, once it does.
 """
 
 import asyncio
@@ -50,7 +51,6 @@ async def main():
     if config("OMNIDAEMON_API_ENABLED", default=False, cast=bool):
         port = config("OMNIDAEMON_API_PORT", default=8765, cast=int)
         serving = asyncio.create_task(start_api_server(sdk, port=port))
-        logger.info(f"OmniDaemon API running on http://127.0.0.1:{port}")
 
     try:
         while True:

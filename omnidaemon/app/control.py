@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from omnidaemon.app.lanes import Lane
+from omnidaemon.app.outages import Outages
 from omnidaemon.app.steps import LONGEST_SECONDS, USUAL_TASKS
 from omnidaemon.domain.errors import AgentBusy, AgentInUse, AgentNotFound, InvalidValue, TaskNotFound, WrongState
 from omnidaemon.domain.names import Subscription
@@ -156,7 +157,7 @@ class Control:
 
     async def _hand_over(self, subscription: Subscription, target: Subscription) -> int:
         """Take what the bus has for the one and hold it in the store for the other. Done again, it does no harm."""
-        lane = Lane(f"move-{self._ids.new_id()}", "begin", self._clock, self._telemetry)
+        lane = Lane(f"move-{self._ids.new_id()}", "begin", self._clock, Outages(self._clock, self._telemetry))
         inbox = await self._bus.subscribe([subscription])
         moved = 0
         try:

@@ -10,7 +10,7 @@ from itertools import islice
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane
-from omnidaemon.domain.durations import pause_text
+from omnidaemon.domain.durations import duration_text, pause_text
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed, Returned
 from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait, succeeded
@@ -41,6 +41,7 @@ class OutcomeFinishes:
         release_lane: Lane,
         clock: Clock,
         telemetry: Telemetry,
+        tells_ends: bool = False,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._runs = runs
@@ -50,6 +51,7 @@ class OutcomeFinishes:
         self._release_lane = release_lane
         self._clock = clock
         self._telemetry = telemetry
+        self._tells_ends = tells_ends
         self._chance = chance
         self._reports: list[Report] = []
         self._to_release: list[Holding] = []
@@ -154,6 +156,8 @@ class OutcomeFinishes:
                     task_id=task_id,
                     agent=agent,
                 )
+        if self._tells_ends:
+            self._tell_ends([finish for finish, is_recorded in zip(finishes, recorded, strict=True) if is_recorded])
         self._custody.remove(holding.key for holding in holdings if self._custody.get(holding.key) is holding)
 
     async def _finish_apart(self, current: Sequence[tuple[Holding, Finish]], error: Exception) -> None:
@@ -171,14 +175,12 @@ class OutcomeFinishes:
         self._custody.remove([holding.key])
 
     def _tell(self, grant: Grant, outcome: Failed | Expired, decision: Decision) -> None:
-        """One line, and the traceback for those who look closer; the whole error is in the store. The repr of a result
-        does not belong into a log at all."""
+        """One line, the first of the message, and the traceback for those who look closer; the whole error is in the
+        store."""
         run, error = grant.run, outcome.error
         # What has expired was not attempted once more.
         what = f"{'' if isinstance(outcome, Expired) else f'attempt {run.attempt} of '}task {run.task_id}"
-        headline = (
-            "" if error.kind is ErrorKind.UNENCODABLE else error.message.partition("\n")[0][:_HEADLINE_CHARACTERS]
-        )
+        headline = error.message.partition("\n")[0][:_HEADLINE_CHARACTERS]
         self._telemetry.say(
             Level.WARNING,
             f"agent {run.subscription.agent}: {what} failed: "
@@ -189,6 +191,17 @@ class OutcomeFinishes:
         )
         for line in error.traceback.splitlines():  # one by one: what an error says must not look like a line of ours
             self._telemetry.say(Level.DEBUG, f"    {line}", task_id=run.task_id)
+
+    def _tell_ends(self, finishes: Sequence[Finish]) -> None:
+        """One line for each run that has succeeded; the others are told of with their errors."""
+        for finish in finishes:
+            if isinstance(finish.decision, End) and finish.decision.state is RunState.SUCCEEDED:
+                self._telemetry.say(
+                    Level.DEBUG,
+                    f"agent {finish.agent}: task {finish.task_id} succeeded in {duration_text(finish.seconds)}",
+                    task_id=finish.task_id,
+                    agent=finish.agent,
+                )
 
     # --- giving back --------------------------------------------------------------------------------------------------
 

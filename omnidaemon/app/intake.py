@@ -9,6 +9,7 @@ from functools import partial
 
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane, Persistence
+from omnidaemon.app.outages import Outages
 from omnidaemon.app.pairing import Handover
 from omnidaemon.domain.agent import WhenStopped
 from omnidaemon.domain.errors import OmniDaemonError
@@ -47,6 +48,7 @@ class FreshIntake:
         lane: Lane,
         clock: Clock,
         telemetry: Telemetry,
+        outages: Outages,
         admission: asyncio.Lock,
         dispatch: Callable[[Sequence[Holding]], None],
         acks_settled: Callable[[], None],
@@ -65,7 +67,7 @@ class FreshIntake:
         self._acks_settled = acks_settled
         self._subscriptions = subscriptions
         self._when_stopped = when_stopped
-        self._bus = Persistence("intake", clock, telemetry)
+        self._bus = Persistence(clock, outages)
         self._room = asyncio.Event()
         self._asked: Collection[Subscription] = ()
         self._is_stopping = asyncio.Event()

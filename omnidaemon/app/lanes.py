@@ -7,10 +7,10 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from omnidaemon.app.outages import Outages
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.requests import Request
 from omnidaemon.ports.clock import Clock
-from omnidaemon.ports.telemetry import Level, Telemetry
 
 T = TypeVar("T")
 
@@ -19,33 +19,34 @@ _LONGEST_PAUSE_SECONDS = 1.0
 
 
 class Persistence:
-    """Repeats a call for as long as its failure may pass, with growing, jittered pauses; says so once, and once more
-    when it is over."""
+    """Repeats a call for as long as its failure may pass, with growing, jittered pauses. One call at a time."""
 
-    def __init__(self, what: str, clock: Clock, telemetry: Telemetry) -> None:
-        self._what = what
+    def __init__(self, clock: Clock, outages: Outages) -> None:
         self._clock = clock
-        self._telemetry = telemetry
+        self._outages = outages
 
     async def call(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """The answer of the first attempt that gets through; an error that cannot pass is raised."""
         pause = _FIRST_PAUSE_SECONDS
-        failures = 0
-        while True:
-            try:
-                answer = await attempt()
-            except OmniDaemonError as error:
-                if not error.is_transient:
-                    raise
-                if failures == 0:
-                    self._telemetry.say(Level.WARNING, f"{self._what} waits: {error}")
-                failures += 1
-                await self._clock.wait(asyncio.Event(), pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-                continue
-            if failures:
-                self._telemetry.say(Level.INFO, f"{self._what} goes on after {failures} failed calls")
-            return answer
+        is_waiting = False
+        try:
+            while True:
+                try:
+                    answer = await attempt()
+                except OmniDaemonError as error:
+                    if not error.is_transient:
+                        raise
+                    is_waiting = True
+                    self._outages.met(self, error)
+                    await self._clock.wait(asyncio.Event(), pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                    continue
+                if is_waiting:
+                    self._outages.answered(self)
+                return answer
+        finally:
+            if is_waiting:
+                self._outages.gave_up(self)  # where it is cancelled
 
 
 class Lane:
@@ -56,10 +57,10 @@ class Lane:
     """
 
     def __init__(
-        self, incarnation: str, name: str, clock: Clock, telemetry: Telemetry, *, last_word_seconds: float = 0.0
+        self, incarnation: str, name: str, clock: Clock, outages: Outages, *, last_word_seconds: float = 0.0
     ) -> None:
         self._request = Request(incarnation, name, 0)
-        self._persistence = Persistence(name, clock, telemetry)
+        self._persistence = Persistence(clock, outages)
         self._last_word_seconds = last_word_seconds
 
     async def call(self, gate: Callable[[Request], Awaitable[T]]) -> T:

@@ -19,6 +19,7 @@ from omnidaemon.app.intake import FreshIntake
 from omnidaemon.app.lag import LagWatch
 from omnidaemon.app.lanes import Lane
 from omnidaemon.app.notifications import Notifications, NotifyingTerms
+from omnidaemon.app.outages import Outages
 from omnidaemon.app.pairing import handover
 from omnidaemon.app.presence import Presence
 from omnidaemon.app.renewing import LeaseRenewals
@@ -41,7 +42,7 @@ _HINT_PAUSE_SECONDS = 0.02
 @attrs.frozen(kw_only=True)
 class EngineOptions:
     """How a worker behaves, whatever its agents are. `last_word_seconds`: how long it waits, while leaving, for each
-    answer of a store or bus that is away."""
+    answer of a store or bus that is away. `tells_ends`: each run that has succeeded is told, too."""
 
     incarnation: str
     version: str
@@ -49,6 +50,7 @@ class EngineOptions:
     keep: timedelta
     keep_dead: timedelta | None
     last_word_seconds: float = 5.0
+    tells_ends: bool = False
 
 
 class Loops:
@@ -80,6 +82,7 @@ class Loops:
         self._telemetry = telemetry
         self._options = options
         self._supervision = Supervision(clock, telemetry)
+        self._outages = Outages(clock, telemetry)
         self._hints: list[asyncio.Event] = []
         self._admission = asyncio.Lock()
         self._is_stopping = asyncio.Event()
@@ -98,6 +101,7 @@ class Loops:
             release_lane=self._lane("release"),
             clock=clock,
             telemetry=telemetry,
+            tells_ends=options.tells_ends,
         )
         self.claims = DueClaims(
             runs=storage.runs,
@@ -112,7 +116,13 @@ class Loops:
             hint=self._hint(),
         )
         self.notifications = Notifications(
-            bus=bus, storage=storage, terms=notifying, clock=clock, telemetry=telemetry, hint=self._hint()
+            bus=bus,
+            storage=storage,
+            terms=notifying,
+            clock=clock,
+            telemetry=telemetry,
+            outages=self._outages,
+            hint=self._hint(),
         )
         self.presence = Presence(
             registry=storage.registry,
@@ -177,6 +187,7 @@ class Loops:
             lane=self._lane("begin", grants=True),
             clock=self._clock,
             telemetry=self._telemetry,
+            outages=self._outages,
             admission=self._admission,
             dispatch=self.finishes.dispatch,
             acks_settled=self.finishes.acks_settled,
@@ -191,6 +202,7 @@ class Loops:
             workforce=self._workforce,
             clock=self._clock,
             telemetry=self._telemetry,
+            outages=self._outages,
             incarnation=self._options.incarnation,
             leases=self._leases,
             hint=self._hint(),
@@ -202,7 +214,7 @@ class Loops:
             schedules=self._storage.schedules,
             log=self._storage.log,
             clock=self._clock,
-            telemetry=self._telemetry,
+            outages=self._outages,
             hint=self._hint(),
         )
 
@@ -210,7 +222,7 @@ class Loops:
         return Retention(
             commands=self._storage.commands,
             clock=self._clock,
-            telemetry=self._telemetry,
+            outages=self._outages,
             keep=self._options.keep,
             keep_dead=self._options.keep_dead,
         )
@@ -232,7 +244,7 @@ class Loops:
 
     def _lane(self, name: str, *, grants: bool = False) -> Lane:
         patience = self._options.last_word_seconds if grants else 0.0
-        return Lane(self._options.incarnation, name, self._clock, self._telemetry, last_word_seconds=patience)
+        return Lane(self._options.incarnation, name, self._clock, self._outages, last_word_seconds=patience)
 
 
 async def _first_of(event: asyncio.Event, task: asyncio.Task[None], seconds: float) -> None:

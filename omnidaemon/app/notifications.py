@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import attrs
 
 from omnidaemon.app.lanes import Persistence
+from omnidaemon.app.outages import Outages
 from omnidaemon.app.pairing import logging_bus
 from omnidaemon.app.result_shape import task_result
 from omnidaemon.domain.errors import InvalidInput, OmniDaemonError
@@ -58,6 +59,7 @@ class Notifications:
         terms: NotifyingTerms,
         clock: Clock,
         telemetry: Telemetry,
+        outages: Outages,
         hint: asyncio.Event,
     ) -> None:
         self._bus = bus
@@ -68,7 +70,7 @@ class Notifications:
         self._clock = clock
         self._telemetry = telemetry
         self._hint = hint
-        self._store = Persistence("notifications", clock, telemetry)
+        self._store = Persistence(clock, outages)
         self._sending = 0
         self._is_replying = False
         self._unsettled: list[Settlement] = []

@@ -11,17 +11,17 @@ from omnidaemon.ports.codec import Codec
 
 def returned(value: object, codec: Codec, most_bytes: int) -> Outcome:
     """The value as JSON text, of so many bytes at most. What cannot be encoded is final: the call was paid for, another
-    would fare no better."""
+    would fare no better. Its error shows the value on a line of its own, which no log repeats."""
     try:
         encoded = codec.encode_result(value)
     except Exception as error:  # noqa: BLE001 - a property of people's own value may raise anything
-        message = f"{error}; the value was {short_repr(value)}"
+        message = f"{error}\n(the value was {short_repr(value)})"
     else:
         if len(encoded) <= most_bytes:
             return Returned(value=encoded)
         message = (
-            f"the result has {len(encoded):,} bytes, the limit is {most_bytes:,} "
-            f"(OMNIDAEMON_RESULT_MAX_BYTES); it began with {encoded[:200]!r}"
+            f"the result has {len(encoded):,} bytes, the limit is {most_bytes:,} (OMNIDAEMON_RESULT_MAX_BYTES)\n"
+            f"(it began with {encoded[:200]!r})"
         )
     error_value = AttemptError(type="ResultNotEncodable", message=message_of(message), kind=ErrorKind.UNENCODABLE)
     return Failed(error=error_value, is_final=True)

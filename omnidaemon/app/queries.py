@@ -266,7 +266,14 @@ class Queries:
         if not store.is_durable:
             notes.append(f"the {store.name} store forgets everything when its process ends")
         status = "unavailable" if failures else "degraded" if notes else "ok"
-        return Health(status=status, bus=bus.name, store=store.name, workers=workers, agents=agents, notes=tuple(notes))
+        return Health(
+            status=status,
+            bus=bus.name,
+            store=store.name,
+            workers=workers,
+            agents=agents,
+            notes=tuple(dict.fromkeys(notes)),  # bus and store on one server say the same
+        )
 
 
 def _state(record: AgentRecord, alive: int) -> AgentState:

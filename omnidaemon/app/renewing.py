@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from omnidaemon.app.bridge import StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
+from omnidaemon.app.outages import Outages
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.run import RunKey
 from omnidaemon.ports.clock import Clock
@@ -33,6 +34,7 @@ class LeaseRenewals:
         workforce: Workforce,
         clock: Clock,
         telemetry: Telemetry,
+        outages: Outages,
         incarnation: str,
         leases: LeaseSpan,
         hint: asyncio.Event,
@@ -42,10 +44,11 @@ class LeaseRenewals:
         self._workforce = workforce
         self._clock = clock
         self._telemetry = telemetry
+        self._outages = outages
         self._incarnation = incarnation
         self._leases = leases
         self._hint = hint
-        self._is_failing = False
+        self._is_waiting = False
 
     async def run(self) -> None:
         """Renew until cancelled: it goes on while the worker drains."""
@@ -70,11 +73,12 @@ class LeaseRenewals:
         except OmniDaemonError as error:
             if not error.is_transient:
                 raise
-            if not self._is_failing:
-                self._telemetry.say(Level.WARNING, f"leases of {len(holdings)} runs not renewed yet: {error}")
-            self._is_failing = True
+            self._is_waiting = True
+            self._outages.met(self, error)
             return
-        self._is_failing = False
+        if self._is_waiting:
+            self._is_waiting = False
+            self._outages.answered(self)
         asked = {holding.key: holding for holding in holdings}
         # Meanwhile some may have been finished, and their runs begun anew: the answer is not about those.
         same = {key for key, holding in asked.items() if self._custody.get(key) is holding}

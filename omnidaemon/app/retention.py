@@ -7,9 +7,9 @@ import random
 from datetime import timedelta
 
 from omnidaemon.app.lanes import Persistence
+from omnidaemon.app.outages import Outages
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_commands import RunCommands
-from omnidaemon.ports.telemetry import Telemetry
 
 _PERIOD_SECONDS = 30.0
 _BATCH = 500
@@ -23,7 +23,7 @@ class Retention:
         *,
         commands: RunCommands,
         clock: Clock,
-        telemetry: Telemetry,
+        outages: Outages,
         keep: timedelta,
         keep_dead: timedelta | None,
     ) -> None:
@@ -31,7 +31,7 @@ class Retention:
         self._clock = clock
         self._keep = keep
         self._keep_dead = keep_dead
-        self._store = Persistence("retention", clock, telemetry)
+        self._store = Persistence(clock, outages)
 
     async def run(self) -> None:
         """Prune until cancelled."""

@@ -7,12 +7,12 @@ import random
 from collections.abc import Sequence
 
 from omnidaemon.app.lanes import Persistence
+from omnidaemon.app.outages import Outages
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.bus import Confirmation, EventBus
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.schedules import Schedules
 from omnidaemon.ports.task_log import TaskLog
-from omnidaemon.ports.telemetry import Telemetry
 
 _BATCH = 200
 _HOLD_SECONDS = 10.0
@@ -32,7 +32,7 @@ class DueSchedules:
         schedules: Schedules,
         log: TaskLog,
         clock: Clock,
-        telemetry: Telemetry,
+        outages: Outages,
         hint: asyncio.Event,
     ) -> None:
         self._bus = bus
@@ -40,7 +40,7 @@ class DueSchedules:
         self._log = log
         self._clock = clock
         self._hint = hint
-        self._store = Persistence("schedules", clock, telemetry)
+        self._store = Persistence(clock, outages)
 
     async def run(self) -> None:
         """Publish until cancelled."""

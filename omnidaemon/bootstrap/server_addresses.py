@@ -59,3 +59,9 @@ def is_slip(name: str, meant: str) -> bool:
     rest, right = typed[at:], meant[at:]
     is_swapped = rest[1::-1] == right[:2] and rest[2:] == right[2:]
     return is_swapped or right[1:] in {rest, rest[1:]} or rest[1:] == right
+
+
+def option_meant(name: str) -> str | None:
+    """The variable of our own adapters, used or not, that a name is, in small letters perhaps or by a slip."""
+    variables = (address.variable for address in _OF_TECHNOLOGY.values())
+    return next((variable for variable in variables if name == variable or is_slip(name, variable)), None)

@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 from dotenv import dotenv_values
 
+from omnidaemon.bootstrap.server_addresses import option_meant
 from omnidaemon.domain.errors import InvalidSetting, UnknownSetting
 
 SETTINGS_FILE = "omnidaemon.toml"
@@ -127,7 +128,12 @@ def _variables_source(
 def _table_source(table: Mapping[str, object], folder: Path, label: str, variables: Mapping[str, str]) -> Source:
     for name in table:
         if name not in variables and name != OPTIONS:
-            raise UnknownSetting(name, label, closest(name.lower(), [*variables, OPTIONS]))
+            option = option_meant(name)
+            raise UnknownSetting(
+                name,
+                label,
+                f"{option} in the table [{OPTIONS}]" if option else closest(name.lower(), [*variables, OPTIONS]),
+            )
     options = table.get(OPTIONS, {})
     if not isinstance(options, Mapping):
         raise InvalidSetting(OPTIONS, options, "a table", label)

@@ -30,6 +30,9 @@ from omnidaemon.ports.notifier import Notifier
 
 T = TypeVar("T")
 
+_TELLING_ALL = ("TRACE", "DEBUG")
+"""The levels at which somebody reads a line for each run; above them none is made."""
+
 
 class Worker:
     """Start it on the loop that the agents shall run on. Used once: a new incarnation is a new worker. `left` is set,
@@ -204,5 +207,6 @@ class Worker:
                 drain_seconds=settings.drain_seconds,
                 keep=settings.result_ttl,
                 keep_dead=settings.dead_letter_ttl,
+                tells_ends=settings.log_level in _TELLING_ALL,
             ),
         )

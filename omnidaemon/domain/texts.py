@@ -23,3 +23,12 @@ def brief(text: str, longest: int = 300) -> str:
     """The beginning of a text that somebody else has made up, as any store can keep it."""
     text = storable(text[: longest + 1]).replace("\0", "\\x00")
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+class Described(str):
+    """What is said of a value that is not to be shown itself: in a message it stands without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from omnidaemon.domain.errors import InvalidValue
+from omnidaemon.domain.texts import Described
 
 LONGEST_URL = 2000
 _EXPECTED = f"an http or https URL with a host, without a user or password, of at most {LONGEST_URL} characters"
@@ -30,10 +31,12 @@ def shown_webhook(url: str) -> str:
 
 def checked_webhook(name: str, value: object) -> str:
     """The URL, when a webhook can be sent to it; `InvalidValue` under this name otherwise."""
-    if not isinstance(value, str) or len(value) > LONGEST_URL:
-        raise InvalidValue(name, type(value).__name__ if not isinstance(value, str) else "a longer text", _EXPECTED)
+    if not isinstance(value, str):
+        raise InvalidValue(name, Described(f"a value of type {type(value).__name__}"), _EXPECTED)
+    if len(value) > LONGEST_URL:
+        raise InvalidValue(name, Described("a longer text"), _EXPECTED)
     if flaw := _flaw_in(value):
-        raise InvalidValue(name, flaw, _EXPECTED)
+        raise InvalidValue(name, Described(flaw), _EXPECTED)
     return value
 
 

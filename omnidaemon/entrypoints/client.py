@@ -15,7 +15,7 @@ from omnidaemon.bootstrap.container import Container
 from omnidaemon.bootstrap.runtime import Runtime
 from omnidaemon.bootstrap.runtimes import Runtimes
 from omnidaemon.domain.agent import WorkerRecord
-from omnidaemon.domain.errors import BackendError, NotificationNotFound
+from omnidaemon.domain.errors import BackendError, NotificationNotFound, WaitTimedOut
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription, checked_name, is_name
 from omnidaemon.domain.result import TaskResult
@@ -23,6 +23,7 @@ from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
 from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
 from omnidaemon.entrypoints.publication import PublishReceipt
+from omnidaemon.entrypoints.unheard import explained
 from omnidaemon.entrypoints.validation import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.ports.bus import Depth
 
@@ -135,9 +136,13 @@ class Client:
         timeout: float | None = 30.0,
         agent: str | None = None,
     ) -> TaskResult:
-        """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never);
-        `TaskNotFound` when it is unknown."""
-        return await (await self.runtime()).results.wait(known_task(task_id, agent), timeout, agent)
+        """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never), with
+        the reason where nobody takes it up; `TaskNotFound` when it is unknown."""
+        try:
+            return await (await self.runtime()).results.wait(known_task(task_id, agent), timeout, agent)
+        except WaitTimedOut as error:
+            timed_out = error
+        raise await explained(timed_out, self, (await self.runtime()).place, agent)
 
     async def list_tasks(
         self,

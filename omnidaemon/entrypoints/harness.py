@@ -19,6 +19,7 @@ from omnidaemon.testing.clock import ManualClock
 from omnidaemon.testing.notifier import RecordingNotifier, SentWebhook
 
 _POLL_SECONDS = 0.002
+_LONGER = "within_seconds= gives it longer, in real time; what still runs is cancelled with the harness"
 
 
 class UnknownTopic(InvalidInput):
@@ -29,12 +30,15 @@ class TestHarness:
     """Runs an SDK's agents in memory, with a clock that the test moves: `async with TestHarness(sdk) as harness: …`.
 
     Policies, retries and time-outs are those of the agents. A pause before a retry costs a test nothing: run() moves
-    the clock over it. The handlers themselves, and their time-outs, take the time that they take.
+    the clock over it. The handlers themselves, and their time-outs, take the time that they take; what still runs when
+    the test is over is cancelled.
     """
 
     __test__ = False  # pytest would take the name for a test class
 
     def __init__(self, sdk: OmniDaemonSDK, *, clock: ManualClock | None = None) -> None:
+        if not isinstance(sdk, OmniDaemonSDK):
+            raise TypeError(f"TestHarness takes the OmniDaemonSDK object itself, such as agents.sdk, not {sdk!r}")
         self.sdk = sdk
         self.clock = clock or ManualClock()
         self._notifier = RecordingNotifier()
@@ -52,6 +56,7 @@ class TestHarness:
                 )
             )
             await stack.enter_async_context(self.sdk)
+            stack.callback(self._give_up)
             self._stack = stack.pop_all()
         return self
 
@@ -60,13 +65,19 @@ class TestHarness:
     ) -> None:
         await self._stack.aclose()
 
+    def _give_up(self) -> None:
+        """Have the worker cancel what still runs instead of waiting for it: told twice to stop, it leaves at once."""
+        if (worker := self.sdk.worker) is not None:
+            worker.drain()
+            worker.request_stop()
+
     async def run(self, topic: str, payload: object, *, within_seconds: float = 10.0) -> TaskResult:
         """Publish a task and return its result once every agent of the topic has ended it, over all retries.
 
         Raises `UnknownTopic` for a topic that none of the SDK's agents listens to, and `WaitTimedOut` when it takes
         more than `within_seconds` of real time.
         """
-        if strange := unknown_topic(topic, (subscription.topic for subscription in self.sdk.registration.agents)):
+        if strange := self._unknown(topic):
             raise UnknownTopic(strange)
         return await self.finish(await self.sdk.publish_task(topic, payload), within_seconds=within_seconds)
 
@@ -81,9 +92,12 @@ class TestHarness:
             if result.is_end:
                 return result
             if loop.time() >= deadline:
-                raise WaitTimedOut(task_id, within_seconds, result.status)
+                raise WaitTimedOut(task_id, within_seconds, result.status, self._unknown(result.topic) or _LONGER)
             await self._skip_pause(task_id)
             await asyncio.sleep(_POLL_SECONDS)
+
+    def _unknown(self, topic: str) -> str:
+        return unknown_topic(topic, (subscription.topic for subscription in self.sdk.registration.agents))
 
     async def _skip_pause(self, task_id: str) -> None:
         """Move the clock to where the task's next step is due, when nothing of it runs just now."""
@@ -109,7 +123,7 @@ class TestHarness:
         deadline = loop.time() + within_seconds
         while (pending := await self.sdk.list_webhooks(status="pending")).webhooks:
             if loop.time() >= deadline:
-                raise WaitTimedOut(pending.webhooks[0].task_id, within_seconds, "not told")
+                raise WaitTimedOut(pending.webhooks[0].task_id, within_seconds, "not told", _LONGER)
             self.clock.advance(0.1)  # the loop that sends rests a little between two rounds
             await asyncio.sleep(_POLL_SECONDS)
         return list(self._notifier.sent)

@@ -15,6 +15,7 @@ from omnidaemon.domain.errors import AgentFileError, ConfigurationError, OmniDae
 from omnidaemon.domain.names import Subscription
 from omnidaemon.entrypoints.excerpts import excerpt
 from omnidaemon.entrypoints.importing import importing
+from omnidaemon.entrypoints.registration import NO_AGENTS
 from omnidaemon.entrypoints.sdk import OmniDaemonSDK
 
 
@@ -36,7 +37,7 @@ def load_sdks(target: str) -> list[OmniDaemonSDK]:
     # One object may have several names; its first one counts.
     named = {sdk: name for name, sdk in reversed(found.items()) if sdk.registration.agents}
     if not named:
-        raise AgentFileError(target, 'its SDK has no agents; decorate a function with `@sdk.agent("topic")`')
+        raise AgentFileError(target, NO_AGENTS)
     sdks = list(reversed(named))
     _refuse_twins(target, {named[sdk]: sdk for sdk in sdks})
     return sdks

@@ -14,6 +14,8 @@ from omnidaemon.domain.policy import DeliveryPolicy
 
 Hook = Callable[[], Awaitable[None] | None]
 
+NO_AGENTS = 'its SDK has no agents; decorate a function with `@sdk.agent("topic")`'
+
 
 class Registration:
     """What decorators collect, in order. Does nothing by itself."""

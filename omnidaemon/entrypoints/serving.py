@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from omnidaemon.domain.errors import BackendUnavailable
+from omnidaemon.domain.errors import AgentFileError, BackendUnavailable
+from omnidaemon.entrypoints.blocking import refuse_on_loop
 from omnidaemon.entrypoints.exit_watch import ExitWatch
 from omnidaemon.entrypoints.importing import is_importing
 from omnidaemon.entrypoints.logs import configure_logs
+from omnidaemon.entrypoints.registration import NO_AGENTS
 
 if TYPE_CHECKING:
     from omnidaemon.bootstrap.sidecars import Sidecar
@@ -40,15 +42,19 @@ def run_sdks(
     whether the HTTP API is served, of the first SDK. A bus or a store that is away is waited for; meanwhile the API
     says so. `unsaid` is what is not told, since another process tells it: `agents`, their list at the start, or
     a signal by its name. While `omni run` imports a file, a call from that file only marks the SDK: the command runs it
-    then.
-    Raises what ended a worker or the API otherwise.
+    afterwards.
+    Raises what ended a worker or the API otherwise; before anything is begun `BlockingCall` on a thread that runs an
+    event loop, and `AgentFileError` where there are neither agents nor an API.
     """
     if is_importing():
         return
+    refuse_on_loop("sdk.run()", "use `async with sdk` here")
     configure_logs(sdks[0].settings.log_level)
     listener = None if api is None else api.opened(sdks[0].settings)
     sidecars: list[Sidecar] = []
-    if listener is not None:
+    if listener is None:
+        _refuse_idling(sdks)
+    else:
         from omnidaemon.entrypoints.http.server import serving as serving_api  # noqa: PLC0415 - brings FastAPI along
 
         # Before the start: from then on it depends on the engine's loop alone.
@@ -63,6 +69,12 @@ def run_sdks(
         watch.over()
         if listener is not None:
             listener.close()
+
+
+def _refuse_idling(sdks: Sequence[OmniDaemonSDK]) -> None:
+    """Without agents it would say that it is ready, and never do anything."""
+    if not any(sdk.registration.agents for sdk in sdks):
+        raise AgentFileError(sys.argv[0] or "sdk.run()", NO_AGENTS)
 
 
 class _Serving:

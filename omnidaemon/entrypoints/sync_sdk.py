@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from omnidaemon.domain.errors import BlockingCall
 from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.entrypoints.blocking import refuse_on_loop
 from omnidaemon.entrypoints.client import Client
 from omnidaemon.entrypoints.event_stream import EventStream
 
@@ -62,11 +63,11 @@ class SyncSDK:
     def wait_for(self, call: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the background loop and return what it returns."""
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run_coroutine_threadsafe(call, self._running_loop()).result()
-        call.close()
-        raise BlockingCall
+            refuse_on_loop("sdk.sync", "await the same call on the sdk itself")
+        except BlockingCall:
+            call.close()
+            raise
+        return asyncio.run_coroutine_threadsafe(call, self._running_loop()).result()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:

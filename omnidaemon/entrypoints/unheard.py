@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -9,12 +11,15 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from omnidaemon.app.queries import AgentState, AgentStatus
-from omnidaemon.domain.errors import NotFound, OmniDaemonError
+from omnidaemon.domain.errors import NotFound, OmniDaemonError, WaitTimedOut
+from omnidaemon.domain.states import Status
 
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.operations import Operations
 
 _MOST_NAMES: Final = 5
+_LAST_LOOK_SECONDS = 1.0
+_UNBEGUN = (Status.QUEUED, Status.RETRYING)
 
 
 def unknown_topic(topic: str, known: Iterable[str], *, may_name: bool = True) -> str:
@@ -88,6 +93,21 @@ def _way_on(unmanned: Sequence[AgentStatus], topic: str, agents: Sequence[AgentS
 def handing_over(old: AgentStatus, new: str) -> str:
     """The command by which an agent that was renamed hands what waits for it to its new name."""
     return f"omni agent remove {old.topic} {old.name} --to {new}"
+
+
+async def explained(error: WaitTimedOut, client: Operations, place: str, agent: str | None = None) -> WaitTimedOut:
+    """The time-out with why nobody takes the task up; the same where somebody does, where the reason is there already,
+    and where none is found soon: whoever waits has waited for long enough."""
+    if error.reason is not None or error.status not in _UNBEGUN:
+        return error
+    with contextlib.suppress(TimeoutError, OmniDaemonError):
+        async with asyncio.timeout(_LAST_LOOK_SECONDS):
+            found = await client.get_result(error.task_id, agent)
+            if found is not None and found.status in _UNBEGUN:
+                waited_for = {run.agent for run in found.runs if not run.is_end} or {agent} - {None}
+                reason = why_unbegun(found.topic, await client.list_agents(), place, waited_for)
+                return attrs.evolve(error, reason=reason or None)
+    return error
 
 
 def _named(agents: Sequence[AgentStatus]) -> str:

@@ -14,7 +14,7 @@ from omnidaemon.adapters.redis.connection import RedisConnection, packaged_scrip
 from omnidaemon.adapters.redis.faults import BACKEND
 from omnidaemon.adapters.redis.listening import Buffer, Listening
 from omnidaemon.domain.agent import Start
-from omnidaemon.domain.errors import BackendError, BackendUnavailable
+from omnidaemon.domain.errors import BackendError, BackendUnavailable, DataLost
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import Delivery, Inbox
 from omnidaemon.ports.codec import Codec
@@ -100,7 +100,7 @@ class PubsubInbox(Inbox):
             self._buffer.dropped = 0
         if self._alarm and now >= self._alarm_at:
             reason, self._alarm, self._alarm_at = self._alarm, "", now + _RESUME_SECONDS
-            raise BackendUnavailable(BACKEND, self._server.location, f"LOST TASKS: {reason}")
+            raise DataLost(BACKEND, self._server.location, f"LOST TASKS: {reason}")
 
     # --- listening ----------------------------------------------------------------------------------------------------
 

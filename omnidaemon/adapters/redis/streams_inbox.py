@@ -15,7 +15,7 @@ from omnidaemon.adapters.redis.blocking_reader import BlockingReader, QueuesGone
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.faults import BACKEND
 from omnidaemon.domain.agent import Start
-from omnidaemon.domain.errors import BackendUnavailable
+from omnidaemon.domain.errors import BackendUnavailable, DataLost
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.bus import AckableInbox, Delivery, Inbox, within
 from omnidaemon.ports.codec import Codec
@@ -206,7 +206,7 @@ class StreamsInbox(Inbox, AckableInbox):
         )
         self._lost = tuple(s for s in missing if s not in self._retired)
         if is_another or self._lost:
-            raise BackendUnavailable(
+            raise DataLost(
                 BACKEND,
                 self._server.location,
                 "DATA LOSS: the bus's queues are gone, and with them the tasks that waited and were not begun",

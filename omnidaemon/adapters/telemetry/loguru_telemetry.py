@@ -16,8 +16,9 @@ class LoguruTelemetry(Telemetry):
     """One loguru record per sentence; the fields are in its `extra`."""
 
     def say(self, level: Level, message: str, **fields: object) -> None:
-        # Braces in a message, such as those of an exception's text, are no placeholders: nothing is formatted here.
-        logger.bind(**fields).log(level.value, message)
+        # Braces in a message, such as those of an exception's text, are no placeholders: nothing is formatted here. The
+        # record names whoever calls this, by whose module people sift what is logged.
+        logger.bind(**fields).opt(depth=1).log(level.value, message)
 
     def logger(self, **fields: object) -> Any:
         return logger.bind(**fields)

@@ -4,6 +4,7 @@ from omnidaemon.domain.errors.backends import (
     BackendError,
     BackendUnavailable,
     BackendUnusable,
+    DataLost,
     NobodyListens,
     PublishFailed,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "BlockingCall",
     "ConfigurationError",
     "Conflict",
+    "DataLost",
     "DuplicateAgent",
     "IdempotencyConflict",
     "InvalidInput",

@@ -29,6 +29,10 @@ class BackendUnavailable(BackendError):
     is_transient: ClassVar[bool] = True
 
 
+class DataLost(BackendUnavailable):
+    """It answers, and has lost what it held; the same call may succeed later."""
+
+
 class BackendUnusable(BackendError):
     """Corrupt, read-only, newer than this version or otherwise not to be used until somebody mends it."""
 

@@ -176,22 +176,25 @@ class AlreadyStarted(Conflict):
 class BlockingCall(Conflict):
     """A blocking call was made on a thread that runs an event loop, which it would have stopped."""
 
+    call: str
+    instead: str
+
     def __str__(self) -> str:
-        return "sdk.sync blocks, and this thread runs an event loop: await the same call on the sdk itself"
+        return f"{self.call} blocks, and this thread runs an event loop: {self.instead}"
 
 
 @attrs.define(slots=False)
 class WaitTimedOut(OmniDaemonError, TimeoutError):
-    """The result was not there in time. The task goes on; ask again with the same id."""
+    """The result was not there in time. The task goes on; ask again with the same id. `reason` is why it will not be
+    there either, as far as one is known."""
 
     is_transient: ClassVar[bool] = True
 
     task_id: str
     timeout_seconds: float
     status: str
+    reason: str | None = None
 
     def __str__(self) -> str:
-        return (
-            f"task {self.task_id} is still {self.status} after {duration_text(self.timeout_seconds)}; "
-            "it is not lost: ask for its result again later"
-        )
+        tail = f": {self.reason}" if self.reason else "; it is not lost: ask for its result again later"
+        return f"task {self.task_id} is still {self.status} after {duration_text(self.timeout_seconds)}{tail}"

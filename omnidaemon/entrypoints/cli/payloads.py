@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from omnidaemon.domain.errors import InvalidInput, InvalidValue
+from omnidaemon.domain.texts import Described
 from omnidaemon.entrypoints.excerpts import excerpt
 
 _ARGUMENT = "the payload"
@@ -57,7 +58,7 @@ def _decoded(raw: bytes, origin: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidValue("payload", origin, f"text in UTF-8 (byte {error.start} is not)") from error
+        raise InvalidValue(origin, Described(f"no text in UTF-8 (byte {error.start})"), "JSON in UTF-8") from error
 
 
 def _parsed(text: str, origin: str) -> object:
@@ -68,7 +69,7 @@ def _parsed(text: str, origin: str) -> object:
         line = text.split("\n")[error.lineno - 1]
         raise BrokenJson(origin, reason, error.lineno, error.colno, excerpt(line, error.colno)) from error
     except RecursionError:
-        raise InvalidValue("payload", origin, "JSON that is not nested so deeply") from None
+        raise InvalidValue(origin, Described("nested too deeply"), "JSON of fewer levels") from None
     return value
 
 

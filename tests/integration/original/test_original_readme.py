@@ -327,7 +327,7 @@ def test_line_148_207_and_262_several_agents_and_a_publisher(town: Town, webhook
     runner = town.python("agents_runner.py", OMNIDAEMON_API_ENABLED="true", OMNIDAEMON_API_PORT=str(port))
     try:
         runner.until(lambda: town.serves(port))
-        assert f"OmniDaemon API running on http://127.0.0.1:{port}" in runner.said
+        assert runner.said.count("API on ") == 1
         publisher = town.python("publisher.py")
         assert publisher.wait() == 0, publisher.said
         task_ids = re.findall(r"Published task (\S+) → (\S+)", publisher.said)

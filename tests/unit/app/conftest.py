@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
 
 import pytest
 
 from omnidaemon.testing.clock import ManualClock
+from tests.unit.app.desk import Desk
 from tests.unit.app.executor_bench import ExecutorBench
 from tests.unit.app.handlers import Gated
 from tests.unit.app.workshop import Workshop
@@ -38,3 +40,26 @@ def gated() -> Iterator[Gated]:
     handler = Gated()
     yield handler
     handler.let_go.set()
+
+
+@pytest.fixture
+async def desk(shop: Workshop) -> Desk:
+    """Finishes and renewals alone."""
+    desk = Desk(shop)
+    await shop.registry.register([desk.agent.profile])
+    return desk
+
+
+@pytest.fixture
+async def loop_of(shop: Workshop) -> AsyncIterator[Callable[[Coroutine[Any, Any, Any]], asyncio.Future[Any]]]:
+    """Runs a loop for the length of a test."""
+    tasks: list[asyncio.Future[Any]] = []
+
+    def start(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+        tasks.append(asyncio.ensure_future(coroutine))
+        return tasks[-1]
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,6 +10,7 @@ import pytest
 from omnidaemon.app.claiming import DueClaims
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane
+from omnidaemon.app.outages import Outages
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.domain.requests import Grant
@@ -277,7 +278,7 @@ async def test_a_suspect_is_not_kept_waiting_by_its_agents_share_of_slots(shop: 
     claims = DueClaims(
         runs=shop.storage.runs,
         custody=custody,
-        lane=Lane("w1", "claim", shop.clock, shop.says),
+        lane=Lane("w1", "claim", shop.clock, Outages(shop.clock, shop.says)),
         clock=shop.clock,
         telemetry=shop.says,
         admission=asyncio.Lock(),

@@ -2,109 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import attrs
 import pytest
 
-from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
-from omnidaemon.app.custody import Custody
-from omnidaemon.app.finishing import OutcomeFinishes
-from omnidaemon.app.lanes import Lane
-from omnidaemon.app.renewing import LeaseRenewals
+from omnidaemon.app.bridge import Report, StopReason
 from omnidaemon.domain.gates import Gates
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed, Returned
-from omnidaemon.domain.requests import Grant, HoldRun
-from omnidaemon.domain.task import Task, Unreadable
-from omnidaemon.ports.run_store import LeaseSpan
+from omnidaemon.domain.requests import HoldRun
+from omnidaemon.domain.task import Unreadable
+from omnidaemon.ports.telemetry import Level
 from omnidaemon.testing.clock import ManualClock
-from omnidaemon.testing.worker import ScriptedWorker
+from tests.unit.app.desk import Desk
 from tests.unit.app.faults import broken
-from tests.unit.app.workshop import TOPIC, Workshop, agent_of
-
-
-class Crew(Workforce):
-    """Notes what it is told."""
-
-    def __init__(self):
-        self.assigned: list[Assignment] = []
-        self.stopped: list[tuple[str, StopReason]] = []
-
-    def assign(self, assignments):
-        self.assigned.extend(assignments)
-
-    def stop(self, keys, reason):
-        self.stopped.extend((task_id, reason) for task_id, _ in keys)
-
-
-class Desk:
-    """Finishes and renewals over a custody, with grants from the store, and a crew that only listens."""
-
-    def __init__(self, shop: Workshop, clock: ManualClock | None = None, **policy):
-        self.shop = shop
-        self.clock = clock or shop.clock
-        self.agent = agent_of(len, concurrency=2000, **policy)
-        self.custody = Custody({self.agent.subscription: self.agent})
-        self.crew = Crew()
-        self.scripted = ScriptedWorker(shop.storage.runs, "w1", 30.0)
-        self.finishes = OutcomeFinishes(
-            runs=shop.storage.runs,
-            custody=self.custody,
-            workforce=self.crew,
-            finish_lane=Lane("w1", "finish", shop.clock, shop.says),
-            release_lane=Lane("w1", "release", shop.clock, shop.says),
-            clock=self.clock,
-            telemetry=shop.says,
-        )
-        self.renewals = LeaseRenewals(
-            runs=shop.storage.runs,
-            custody=self.custody,
-            workforce=self.crew,
-            clock=shop.clock,
-            telemetry=shop.says,
-            incarnation="w1",
-            leases=LeaseSpan(30.0, 30.0),
-            hint=asyncio.Event(),
-        )
-
-    async def begin(self, count: int = 1) -> list[Grant]:
-        """Grants that were begun and handed to the crew."""
-        task_ids = [await self.shop.publish(number) for number in range(count)]
-        tasks = [self.shop.space.tasks[task_id].task for task_id in task_ids]
-        intakes = [self.scripted.start_of(task, self.agent.subscription) for task in tasks if isinstance(task, Task)]
-        grants = [grant for grant in await self.scripted.begin(*intakes) if grant is not None]
-        holdings = self.custody.add(grants, self.clock.now().steady, is_fresh=True)
-        self.finishes.dispatch(holdings)
-        for holding in holdings:
-            holding.awaits_ack = False
-        return grants
-
-    def returned(self, *grants: Grant) -> None:
-        """The crew reports a value for each."""
-        self.finishes.report([Report(grant, Returned(value=b"1"), 0.1) for grant in grants])
-
-
-@pytest.fixture
-async def desk(shop: Workshop):
-    desk = Desk(shop)
-    await shop.registry.register([desk.agent.profile])
-    return desk
-
-
-@pytest.fixture
-async def loop_of(shop: Workshop):
-    """Runs a loop for the length of a test."""
-    tasks = []
-
-    def start(coroutine):
-        tasks.append(asyncio.ensure_future(coroutine))
-        return tasks[-1]
-
-    yield start
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+from tests.unit.app.workshop import TOPIC, Workshop
 
 
 async def test_what_came_in_meanwhile_is_the_next_batch(shop: Workshop, desk: Desk, loop_of):
@@ -254,12 +166,13 @@ async def test_a_store_that_is_away_stops_no_handler_and_is_told_once(shop: Work
     shop.runs.go_away("renew")
     await desk.renewals.renew()
     await desk.renewals.renew()
-    assert len(shop.says.having("leases of 1 runs not renewed yet")) == 1
+    assert len(shop.says.having("memory at here: away for a while")) == 1
     shop.runs.come_back()
     await desk.renewals.renew()
+    assert shop.says.having("memory at here answers again")
     shop.runs.go_away("renew")
     await desk.renewals.renew()
-    assert len(shop.says.having("not renewed yet")) == 2
+    assert len(shop.says.having("memory at here: away for a while")) == 2
     assert not desk.crew.stopped
     assert len(desk.custody) == 1
 
@@ -340,16 +253,31 @@ async def test_what_cannot_be_read_is_never_executed(shop: Workshop, desk: Desk,
 
 
 async def test_the_log_shows_no_result_and_no_novel(shop: Workshop, desk: Desk, loop_of):
-    """Of an unencodable result only that it was; of an error its first line, cut."""
+    """Of a message the first line, cut: what a result that cannot be encoded held is on the next."""
     first, second = await desk.begin(2)
     loop_of(desk.finishes.run())
-    secret = AttemptError(type="ResultNotEncodable", message="{'password': 'hunter2'}", kind=ErrorKind.UNENCODABLE)
+    message = "$ is a set\n{'password': 'hunter2'}"
+    secret = AttemptError(type="ResultNotEncodable", message=message, kind=ErrorKind.UNENCODABLE)
     novel = AttemptError(type="ValueError", message="x" * 5000 + "\nforged line")
     desk.finishes.report([Report(first, Failed(error=secret, is_final=True)), Report(second, Failed(error=novel))])
     await shop.until(lambda: not len(desk.custody))
     lines = shop.says.having("failed: ")
     assert len(lines) == 2
+    assert "failed: ResultNotEncodable: $ is a set; given up" in lines[0]
     assert not [line for line in lines if "hunter2" in line or "forged" in line or len(line) > 400]
+
+
+@pytest.mark.parametrize("tells_ends", [True, False])
+async def test_runs_that_succeed_are_told_to_those_alone_who_want_it(shop: Workshop, loop_of, tells_ends):
+    """A line for each, once it is recorded; none is made where nobody reads it."""
+    desk = Desk(shop, tells_ends=tells_ends)
+    first, second = await desk.begin(2)
+    loop_of(desk.finishes.run())
+    desk.finishes.report([Report(first, Failed(error=AttemptError(type="E", message="m")))])
+    desk.returned(second)
+    await shop.until(lambda: not len(desk.custody))
+    told = f"agent greeter: task {second.run.task_id} succeeded in 100 ms"
+    assert [line for line in shop.says.lines if "succeeded" in line[1]] == [(Level.DEBUG, told)] * tells_ends
 
 
 async def test_the_log_has_the_traceback_for_those_who_look_closer(shop: Workshop, desk: Desk, loop_of):

@@ -262,7 +262,7 @@ async def test_a_bus_that_is_away_is_asked_again(shop: Workshop, gated: Gated):
     task_id = await shop.publish("x")
     await shop.pass_time(10.0)
     assert shop.inbox.calls["receive"] < 25
-    assert len(shop.says.having("intake waits")) == 1
+    assert len(shop.says.having("memory at here: away")) == 1
     shop.inbox.come_back()
     assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
-    assert shop.says.having("intake goes on after")
+    assert shop.says.having("memory at here answers again")

@@ -11,7 +11,8 @@ import pytest
 
 from omnidaemon.app.lag import LagWatch
 from omnidaemon.app.lanes import Lane, Persistence
-from omnidaemon.domain.errors import BackendUnusable
+from omnidaemon.app.outages import Outages
+from omnidaemon.domain.errors import BackendUnusable, DataLost
 from omnidaemon.domain.requests import Request
 from omnidaemon.ports.telemetry import Level
 from tests.unit.app.faults import Sayings, away, broken
@@ -36,7 +37,7 @@ class Gate:
 
 async def test_each_call_has_the_next_request_and_keeps_it_while_it_is_repeated(shop: Workshop):
     """So that the store can tell a repetition from a new call."""
-    lane = Lane("w1", "begin", shop.clock, shop.says)
+    lane = Lane("w1", "begin", shop.clock, Outages(shop.clock, shop.says))
     gate = Gate(shop, failures=3)
     calling = asyncio.create_task(lane.call(gate))
     await shop.until(calling.done, moving=0.1)
@@ -49,7 +50,7 @@ async def test_each_call_has_the_next_request_and_keeps_it_while_it_is_repeated(
 
 async def test_pauses_grow_to_a_second_and_the_outage_is_told_once(shop: Workshop):
     """At most one call a second in the long run; one line when it begins, one when it is over."""
-    persistence = Persistence("renewing", shop.clock, shop.says)
+    persistence = Persistence(shop.clock, Outages(shop.clock, shop.says))
     gate = Gate(shop, failures=20)
     calling = asyncio.create_task(persistence.call(gate))
     await shop.pass_time(30.0, step=0.05)
@@ -59,15 +60,59 @@ async def test_pauses_grow_to_a_second_and_the_outage_is_told_once(shop: Worksho
     assert pauses[0] <= 0.1
     assert all(0.75 <= pause <= 1.25 for pause in pauses[6:])
     assert [level for level, _ in shop.says.lines] == [Level.WARNING, Level.INFO]
-    assert "renewing waits: memory at here: away" in shop.says.lines[0][1]
-    assert "goes on after 20 failed calls" in shop.says.lines[1][1]
+    assert "memory at here: away for a while; trying again" in shop.says.lines[0][1]
+    assert "memory at here answers again, after 1" in shop.says.lines[1][1]
+
+
+async def test_an_outage_that_many_meet_is_told_once(shop: Workshop):
+    """By the first who meets it; over it is when one gets through, whatever becomes of calls under way by then."""
+    outages = Outages(shop.clock, shop.says)
+    gates = [Gate(shop, failures=failures) for failures in (3, 4, 4, 9)]
+    calls = [asyncio.create_task(Persistence(shop.clock, outages).call(gate)) for gate in gates]
+    await shop.until(calls[0].done, moving=0.05)
+    calls[3].cancel()
+    await shop.until(calls[1].done, moving=0.05)
+    await shop.until(calls[2].done, moving=0.05)
+    assert [level for level, _ in shop.says.lines] == [Level.WARNING, Level.INFO]
+
+
+async def test_an_outage_that_follows_upon_another_is_told(shop: Workshop):
+    """Also when all who meet it have waited for the end of the first."""
+    outages = Outages(shop.clock, shop.says)
+    for who in (1, 2):
+        outages.met(who, away())
+    outages.answered(1)
+    for _ in range(2):
+        outages.met(2, away())
+    assert [level for level, _ in shop.says.lines] == [Level.WARNING, Level.INFO, Level.WARNING]
+
+
+async def test_an_outage_whose_last_witness_is_cancelled_ends_unsaid(shop: Workshop):
+    """Nobody knows that it is over; the next one is told anew."""
+    outages = Outages(shop.clock, shop.says)
+    for _ in range(2):
+        call = asyncio.create_task(Persistence(shop.clock, outages).call(Gate(shop, failures=9)))
+        await shop.rest()
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+    assert [level for level, _ in shop.says.lines] == [Level.WARNING] * 2
+
+
+async def test_what_is_lost_is_told_in_the_midst_of_an_outage(shop: Workshop):
+    """Each time: it is no word of the same thing."""
+    outages = Outages(shop.clock, shop.says)
+    outages.met(1, away())
+    for _ in range(2):
+        outages.met(2, DataLost("memory", "here", "LOST TASKS"))
+    outages.answered(2)
+    assert [level for level, _ in shop.says.lines] == [Level.WARNING, Level.ERROR, Level.ERROR]
 
 
 async def test_an_error_that_cannot_pass_is_raised_at_once(shop: Workshop):
     """Repeating it would only hide it."""
     gate = Gate(shop, failures=9, error=broken)
     with pytest.raises(BackendUnusable):
-        await Persistence("x", shop.clock, shop.says).call(gate)
+        await Persistence(shop.clock, Outages(shop.clock, shop.says)).call(gate)
     assert len(gate.asked) == 1
     assert not shop.says.lines
 
@@ -150,7 +195,7 @@ async def test_an_agents_loop_that_was_closed_is_told_of_once(shop: Workshop, wa
 
 async def test_a_caller_that_is_cancelled_still_gets_what_was_granted(shop: Workshop):
     """The answer comes into its hands, and it is cancelled at its next wait."""
-    lane = Lane("w1", "begin", shop.clock, shop.says, last_word_seconds=5.0)
+    lane = Lane("w1", "begin", shop.clock, Outages(shop.clock, shop.says), last_word_seconds=5.0)
     let_go, hands = asyncio.Event(), []
 
     async def gate(request: Request) -> str:
@@ -174,7 +219,7 @@ async def test_a_caller_that_is_cancelled_still_gets_what_was_granted(shop: Work
 @pytest.mark.parametrize("error", [None, broken])
 async def test_a_last_word_that_does_not_come_is_not_waited_for_long(shop: Workshop, error):
     """Neither a store that says nothing nor one that fails keeps a worker from leaving, and no call is left over."""
-    lane = Lane("w1", "begin", shop.clock, shop.says, last_word_seconds=0.02)
+    lane = Lane("w1", "begin", shop.clock, Outages(shop.clock, shop.says), last_word_seconds=0.02)
     was_cancelled = asyncio.Event()
 
     async def gate(request: Request) -> str:

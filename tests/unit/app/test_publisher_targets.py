@@ -105,3 +105,19 @@ async def test_what_is_no_topic_is_refused(shop: Workshop, topic, way):
 async def test_urls_that_people_have_are_taken(shop: Workshop, url):
     """Whether the address may be reached is judged when it is sent."""
     assert (await published(shop, webhook=url)).webhook == url
+
+
+@pytest.mark.parametrize(
+    ("webhook", "said"),
+    [
+        ("example.org/hook", "webhook is a text without http:// or https://, expected an http or https URL"),
+        ("ftp://example.org", "webhook is ftp:…, expected"),
+        (7, "webhook is a value of type int, expected"),
+        ("https://example.org/" + 2000 * "x", "webhook is a longer text, expected"),
+    ],
+)
+async def test_what_is_said_of_a_webhook_is_not_quoted_as_if_it_were_typed(shop: Workshop, webhook, said):
+    """It is not shown whole, since there may be a secret in it: what stands there instead is a description."""
+    with pytest.raises(InvalidInput) as refused:
+        await published(shop, webhook=webhook)
+    assert str(refused.value).startswith(said)

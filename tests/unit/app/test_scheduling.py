@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from omnidaemon.app.outages import Outages
 from omnidaemon.app.retention import Retention
 from omnidaemon.app.scheduling import DueSchedules
 from omnidaemon.domain.errors import BackendUnavailable
@@ -29,7 +30,7 @@ async def schedules(shop: Workshop):
             schedules=shop.storage.schedules,
             log=shop.storage.log,
             clock=shop.clock,
-            telemetry=shop.says,
+            outages=Outages(shop.clock, shop.says),
             hint=hint,
         )
         tasks.append(asyncio.create_task(loop.run()))
@@ -204,7 +205,7 @@ async def retained(shop: Workshop, keep: float, task: asyncio.Task[None] | None 
     retention = Retention(
         commands=shop.storage.commands,
         clock=shop.clock,
-        telemetry=shop.says,
+        outages=Outages(shop.clock, shop.says),
         keep=timedelta(seconds=keep),
         keep_dead=None,
     )

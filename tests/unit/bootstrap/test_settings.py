@@ -260,6 +260,13 @@ def test_other_systems_have_other_places(load, monkeypatch, tmp_path, platform, 
     assert load().data_dir == tmp_path / expected
 
 
+@pytest.mark.parametrize("name", ["redis_url", "REDIS_URL", "redis_ulr"])
+def test_an_option_at_the_top_of_the_file_belongs_elsewhere(load, name):
+    """Whichever backends are chosen: the error says where."""
+    with pytest.raises(UnknownSetting, match=rf"'{name}' in omnidaemon.toml .*mean REDIS_URL in the table \[options\]"):
+        load(toml=f'{name} = "redis://example.org"')
+
+
 @pytest.mark.parametrize("slip", ["REDIS_UR", "REDIS_ULR", "REDIS_URLL", "REDISURL", "REDIS_URI", "redis_url"])
 def test_a_slip_in_the_address_of_a_server_that_is_used_is_unknown(load, slip):
     """The default would be used in its place; in the environment and in files."""

@@ -69,10 +69,12 @@ MESSAGES = [
     (errors.IdempotencyConflict("k", "t1"), "belongs to task 't1'"),
     (errors.StaleRequest("w:claim:1"), "w:claim:1 came after a later one"),
     (errors.AlreadyStarted("too late"), "too late"),
-    (errors.BlockingCall(), "await the same call"),
+    (errors.BlockingCall("sdk.sync", "await it"), "sdk.sync blocks, and this thread runs an event loop: await it"),
     (errors.WaitTimedOut("t1", 2.5, "running"), "still running after 2.5 s"),
     (errors.BackendUnavailable("sqlite", "a.db", "locked"), "sqlite at a.db: locked"),
     (errors.BackendUnusable("sqlite", "a.db", "corrupt", "restore it"), "corrupt; restore it"),
+    (errors.DataLost("redis", "here", "LOST TASKS"), "redis at here: LOST TASKS"),
+    (errors.WaitTimedOut("t1", 3.0, "queued", "no agent"), "task t1 is still queued after 3 s: no agent"),
     (errors.PublishFailed("t1", "gone"), "it was not published: gone"),
     (errors.NobodyListens("t1", "nobody listens"), "it was not published: nobody listens"),
     (errors.PublishFailed("t1", "gone", is_unknown=True), "it is unknown whether it arrived: gone"),
@@ -109,7 +111,7 @@ def test_errors_are_also_what_python_calls_them(kind, builtin):
 def test_transient_errors_are_those_worth_another_try():
     """The same call may succeed later."""
     transient = {type(error).__name__ for error, _ in MESSAGES if error.is_transient}
-    assert transient == {"WaitTimedOut", "BackendUnavailable", "NobodyListens", "PublishFailed"}
+    assert transient == {"WaitTimedOut", "BackendUnavailable", "DataLost", "NobodyListens", "PublishFailed"}
 
 
 @pytest.mark.parametrize(

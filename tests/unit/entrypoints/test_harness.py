@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from datetime import timedelta
 from itertools import pairwise
 
@@ -11,6 +14,8 @@ from omnidaemon import Context, DeliveryPolicy, OmniDaemonSDK, Reject, Retry
 from omnidaemon.domain.errors import AlreadyStarted, WaitTimedOut
 from omnidaemon.entrypoints.harness import UnknownTopic
 from omnidaemon.harness import TestHarness
+
+PATIENCE_SECONDS = 10
 
 
 async def test_run_returns_the_result() -> None:
@@ -86,7 +91,7 @@ async def test_retry_and_reject() -> None:
 
 
 async def test_a_task_that_does_not_end_is_told() -> None:
-    """A topic without an agent leaves its task queued; the wait says so."""
+    """A topic without an agent leaves its task queued; the wait says so, and why."""
     sdk = OmniDaemonSDK()
 
     @sdk.agent("other")
@@ -94,7 +99,7 @@ async def test_a_task_that_does_not_end_is_told() -> None:
 
     async with TestHarness(sdk) as harness:
         task_id = await sdk.publish_task("nobody.listens", 1)
-        with pytest.raises(WaitTimedOut, match="still queued"):
+        with pytest.raises(WaitTimedOut, match=r"still queued after 100 ms: no agent .*listen.* nobody\.listens"):
             await harness.finish(task_id, within_seconds=0.1)
 
 
@@ -150,3 +155,48 @@ async def test_a_test_sees_what_would_be_sent() -> None:
         (reply,) = page.webhooks
         await harness.finish(reply.webhook_id)
     assert answers == ["Hello, Alice!"]
+
+
+async def test_leaving_cancels_what_still_runs() -> None:
+    """A test that is over waits for nothing, whatever the drain would allow; the hooks run all the same."""
+    sdk = OmniDaemonSDK()
+    seen: list[str] = []
+
+    @sdk.agent("slow")
+    async def slow(_: object) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    sdk.on_shutdown(lambda: seen.append("shut down"))
+    began = time.monotonic()
+    async with TestHarness(sdk) as harness:
+        with pytest.raises(WaitTimedOut, match=r"still running after 100 ms: within_seconds= gives it longer"):
+            await harness.run("slow", 1, within_seconds=0.1)
+    assert seen == ["cancelled", "shut down"]
+    assert time.monotonic() - began < PATIENCE_SECONDS
+
+
+async def test_leaving_does_not_wait_for_a_thread() -> None:
+    """Which nobody can stop: it is let go of."""
+    sdk = OmniDaemonSDK()
+    let_go = threading.Event()
+
+    @sdk.agent("stuck")
+    def stuck(_: object) -> None:
+        let_go.wait(60)
+
+    began = time.monotonic()
+    async with TestHarness(sdk) as harness:
+        with pytest.raises(WaitTimedOut):
+            await harness.run("stuck", 1, within_seconds=0.1)
+    let_go.set()
+    assert time.monotonic() - began < PATIENCE_SECONDS
+
+
+def test_what_is_no_sdk_is_refused() -> None:
+    """The name of its file, above all."""
+    with pytest.raises(TypeError, match=r"takes the OmniDaemonSDK object itself.*not 'agents\.py'"):
+        TestHarness("agents.py")  # type: ignore[arg-type]  # what is tested

@@ -13,6 +13,7 @@ from omnidaemon import Context, OmniDaemonSDK
 from omnidaemon.app.agents import NotAHandler
 from omnidaemon.bootstrap.settings import load_settings
 from omnidaemon.domain.errors import (
+    AgentFileError,
     AgentNotFound,
     AlreadyStarted,
     BlockingCall,
@@ -217,8 +218,42 @@ def test_blocking_calls(greeting: OmniDaemonSDK) -> None:
 
 async def test_blocking_calls_refuse_to_block_a_loop(greeting: OmniDaemonSDK) -> None:
     """On a thread that runs an event loop, the blocking face says which call to make instead."""
-    with pytest.raises(BlockingCall, match="await"):
+    with pytest.raises(BlockingCall, match=r"sdk\.sync blocks.*await the same call") as sync:
         greeting.sync.health()
+    with pytest.raises(BlockingCall, match=r"sdk\.run\(\) blocks.*use `async with sdk` here") as run:
+        greeting.run()
+    assert (sync.value.__context__, run.value.__context__) == (None, None)
+
+
+def test_errors_of_blocking_calls_carry_no_other(greeting: OmniDaemonSDK) -> None:
+    """Their traceback is about the call alone."""
+    with pytest.raises(TaskNotFound) as raised:
+        greeting.sync.cancel_task("nothing")
+    assert raised.value.__context__ is None
+    greeting.sync.close()
+
+
+def test_running_no_agents_is_refused(sdk: OmniDaemonSDK) -> None:
+    """As by `omni run`: it would be ready for ever, and do nothing."""
+    with pytest.raises(AgentFileError, match=r"its SDK has no agents; decorate a function with `@sdk\.agent"):
+        sdk.run()
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason"),
+    [
+        ("greed", "listen.* greed; did you mean greet[?]; looked in bus memory"),
+        ("greet", "still queued after 50 ms: no worker runs its agent greeter"),
+    ],
+)
+async def test_a_wait_in_vain_says_why(greeting: OmniDaemonSDK, topic: str, reason: str) -> None:
+    """Where nobody takes the task up, as the command does."""
+    async with greeting:
+        pass
+    with pytest.raises(WaitTimedOut, match=reason) as raised:
+        await greeting.wait_for_result(await greeting.publish_task(topic, 1), timeout=0.05)
+    assert raised.value.__context__ is None
+    await greeting.close()
 
 
 def test_one_sdk_over_several_loops(greeting: OmniDaemonSDK) -> None:

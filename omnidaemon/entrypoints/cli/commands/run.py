@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from omnidaemon.entrypoints.http.serve_options import ServeOptions
 
 _MOST_PROCESSES = 1024
-_AGENTS = "agents"
 
 Target = Annotated[str, Parameter(help="A file such as agents.py, or a module: package.module, package.module:sdk.")]
 _Processes = Annotated[int, Parameter(help="How many worker processes share the work.", show_default=True)]
@@ -83,7 +82,7 @@ def _serve(target: str, options: ServeOptions, lifeline: int | None, unsaid: Col
     from omnidaemon.entrypoints.serving import run_sdks
 
     sdks = load_sdks(target)
-    if _AGENTS not in unsaid and len(sdks) > 1:
+    if "agents" not in unsaid and len(sdks) > 1:
         note(f"{target} has {len(sdks)} SDK objects with agents: all of them are run; omni run {target}:NAME runs one")
     if lifeline is None:
         run_sdks(sdks, api=options)
@@ -117,10 +116,10 @@ def _supervise(target: str, options: ServeOptions, processes: int) -> int:
 
 
 def _child(target: str, started_before: Iterator[int]) -> Child:
-    """The first one says which agents there are, for all of them."""
+    """The first one alone says which agents there are."""
     from omnidaemon.entrypoints.cli.processes import Child
 
-    return Child(target, ["--no-api", *(["--unsaid", _AGENTS] if next(started_before) else [])])
+    return Child(target, ["--no-api", *(["--unsaid", "agents"] if next(started_before) else [])])
 
 
 def source_folder(target: str) -> Path:

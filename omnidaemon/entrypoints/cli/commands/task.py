@@ -6,7 +6,6 @@ import contextlib
 from datetime import UTC, datetime
 from typing import Annotated
 
-import attrs
 from cyclopts import Parameter
 
 from omnidaemon.domain.durations import duration_text
@@ -22,7 +21,7 @@ from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import PARTS, Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
 from omnidaemon.entrypoints.time_texts import relative_time
-from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
+from omnidaemon.entrypoints.unheard import explained, unknown_topic
 
 _Header = Annotated[
     list[str] | None, Parameter(name="--header", help="A header, as name=value; may be given repeatedly.")
@@ -80,7 +79,7 @@ async def publish(
             before = relative_time(told.known_since, datetime.now(UTC))
             note(f"published before under this key, {before}: it is {told.status}, and no other task was published")
         if wait:
-            earlier = await opened.client.get_result(told.task_id) if told.known_since else None
+            earlier = None if told.known_since is None else await opened.client.get_result(told.task_id)
             return await _await_result(opened, answer, told.task_id, limit, agent=None, before=earlier)
     # The task that a key stands for may be an earlier one, with a time of its own.
     new = f"published {told.task_id} on {topic}{_due_later(pause, due)}"
@@ -107,17 +106,6 @@ async def _say_where(opened: Session, topic: str, task_id: str) -> None:
             note(f"warning: {strange}")
 
 
-@attrs.define(slots=False)
-class NotTakenUp(WaitTimedOut):
-    """A task was not begun in time, and there is a reason why it will not be either."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        waited = duration_text(self.timeout_seconds)
-        return f"task {self.task_id} is still {self.status} after {waited}: {self.reason}"
-
-
 async def _await_result(
     opened: Session, answer: Screen, task_id: str, limit: float, *, agent: str | None, before: TaskResult | None
 ) -> ExitCode:
@@ -125,20 +113,11 @@ async def _await_result(
         with answer.waiting("waiting for the result; Ctrl-C leaves the task to itself") as tell:
             result = await Progress(tell, opened.client, task_id, agent, before).result(limit)
     except WaitTimedOut as error:
-        raise await _explained(opened, error, agent) from error
+        found = await opened.client.get_result(task_id, agent)
+        note(*(ended_text(run) for run in (found.runs if found else ()) if run.is_end))
+        raise await explained(error, opened.client, await opened.place(), agent) from error
     answer.show(shapes.task_result(result), *task_views.result_views(result))
     return ExitCode.DONE if result.status is Status.SUCCEEDED else ExitCode.FAILED
-
-
-async def _explained(opened: Session, error: WaitTimedOut, agent: str | None) -> WaitTimedOut:
-    """The time-out, with why nobody takes the task up, where nobody does; what other agents made of it is told."""
-    found = await opened.client.get_result(error.task_id, agent)
-    note(*(ended_text(run) for run in (found.runs if found else ()) if run.is_end))
-    if found is None or found.status not in (Status.QUEUED, Status.RETRYING):
-        return error
-    waited_for = {run.agent for run in found.runs if not run.is_end} or {agent} - {None}
-    reason = why_unbegun(found.topic, await opened.client.list_agents(), await opened.place(), waited_for)
-    return NotTakenUp(error.task_id, error.timeout_seconds, found.status, reason) if reason else error
 
 
 async def result(

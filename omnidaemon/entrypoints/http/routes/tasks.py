@@ -20,6 +20,7 @@ from omnidaemon.entrypoints.http.routing import Cursor, Limit, OfTopic, OneAgent
 from omnidaemon.entrypoints.http.schemas import Absent, Name, NewTask, Text
 from omnidaemon.entrypoints.http.wait_limit import WaitLimit
 from omnidaemon.entrypoints.shapes import Shape
+from omnidaemon.entrypoints.validation import known_task
 
 tasks = router("tasks")
 
@@ -118,8 +119,10 @@ async def get_task_result(
 ) -> Shape:
     """A task as it stands, whatever its status; 404 only when it is unknown."""
     if wait:
+        # Not by the client, which would look for the reason of a wait in vain: the answer has no place for it.
+        results = (await client.runtime()).results
         with waits.slot(), contextlib.suppress(WaitTimedOut):  # as it stands, then
-            return shapes.task_result(await client.wait_for_result(task_id, timeout=wait, agent=agent))
+            return shapes.task_result(await results.wait(known_task(task_id, agent), wait, agent))
     return await _standing(client, task_id, agent)
 
 

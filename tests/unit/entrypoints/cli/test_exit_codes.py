@@ -45,6 +45,7 @@ PUBLIC = {
     "WaitTimedOut": 5,
     "BackendError": 4,
     "BackendUnavailable": 4,
+    "DataLost": 4,
     "BackendUnusable": 4,
     "PublishFailed": 4,
     "NobodyListens": 1,

@@ -81,5 +81,5 @@ def test_what_is_no_payload_is_invalid_input(text):
 def test_bytes_that_are_no_text_are_refused(monkeypatch):
     """Input in another encoding is named as such, with the first wrong byte."""
     as_stdin(b'"\xff"', monkeypatch)
-    with pytest.raises(InvalidValue, match=r"UTF-8 .byte 1 is not"):
+    with pytest.raises(InvalidValue, match=r"^standard input is no text in UTF-8 \(byte 1\), expected JSON"):
         read_payload("-")

@@ -196,6 +196,19 @@ async def test_lists_by_status_and_agent(api):
         assert [task["task_id"] for task in (await api.get(f"/tasks?{query}")).json()["tasks"]] == found
 
 
+async def test_a_wait_in_vain_looks_for_no_reason(sdk, monkeypatch):
+    """That takes all agents, the answer has no place for it, and who waits asks again and again."""
+
+    async def list_agents():
+        raise AssertionError
+
+    monkeypatch.setattr(sdk, "list_agents", list_agents)
+    async with calling(sdk) as api:
+        task_id = await published(api, "nobody.listens")
+        told = (await api.get(f"/tasks/{task_id}", params={"wait": 0.05})).json()
+    assert told["status"] == "queued"
+
+
 async def test_no_more_wait_than_so_many(sdk):
     """Who comes then is told to come later, and whoever does not wait is answered; a place is free again afterwards."""
     app = create_app(sdk)

@@ -113,14 +113,13 @@ class RedisSpace:
     async def apply(self, view: View, writes: Writes, now: Instant, *, request: Request | None = None) -> bool:
         """Write, if all is as expected; else False, and the view knows more than before."""
         expected: list[Any] = ["clock", repr(now.steady), _MOST_AHEAD_SECONDS, _MOST_BEHIND_SECONDS]
-        if request is not None:
-            writes.use_lane(request)
-            expected += ["lane", request.incarnation, request.lane, request.counter]
+        lane = [] if request is None else ["lane", request.incarnation, request.lane, request.counter]
+        expected += lane
         if writes.touched is not None:
             expected += self.guard.expectation(writes.touched)
         if writes.rests_on_agents:
             expected += ["agents", self._revision]
-        words = (*expected, *view.expectations(), "write", *writes.words)
+        words = (*expected, *view.expectations(), "write", *lane, *writes.words)
         reply = await self.connection.script(packaged_script("apply"), (self.keys.prefix, *writes.keys), words)
         status, seconds, microseconds, changed = reply
         written_at = self.clock.note(seconds, microseconds)

@@ -18,7 +18,6 @@ from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TOMBSTONE_LIFE
-from omnidaemon.domain.requests import Request
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
@@ -67,10 +66,6 @@ class Writes:
         """Lines of the journal."""
         rows = [(terms, tasks_of(ids), len(ids), *ids) for terms, ids in entries_of(events)]
         self._section("events", rows)
-
-    def use_lane(self, request: Request) -> None:
-        """This is the latest call of its lane."""
-        self.words += ["lane", request.incarnation, request.lane, request.counter]
 
     def forget(self, acks: Acks) -> None:
         """The bus beside need not bring these again. To be said last: what fails here must not keep back the rest."""

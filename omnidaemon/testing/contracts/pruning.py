@@ -72,3 +72,16 @@ class PruneContract(StorageOpening):
         await storage.log.add([place.task("new")])
         await storage.commands.prune(SECOND, SECOND, 100)
         assert [event.task_id for event in await storage.journal.read()] == ["new"]
+
+    async def test_whoever_was_away_for_long_reads_on_from_what_is_still_kept(
+        self, place: Place, storage: Storage
+    ) -> None:
+        """However much of what followed on their position has gone meanwhile."""
+        for number in range(5):
+            await storage.log.add([place.task(f"old{number}")])
+        await place.pass_time(1.5)
+        await storage.log.add([place.task("new"), place.task("newer")])
+        await storage.commands.prune(SECOND, SECOND, 100)
+        for after in range(6):
+            assert [event.task_id for event in await storage.journal.read(after, limit=1)] == ["new"]
+        assert [event.task_id for event in await storage.journal.read(1, limit=2)] == ["new", "newer"]

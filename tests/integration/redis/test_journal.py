@@ -11,7 +11,7 @@ import redis
 
 from omnidaemon.domain.agent import AgentProfile
 from omnidaemon.testing.contracts.opening import GREETER
-from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
+from omnidaemon.testing.worker import ScriptedWorker, given_up, outcome, succeeded
 
 NAMES = [f"t{number}" for number in range(10)]
 NO_TIME = timedelta(0)
@@ -86,4 +86,23 @@ async def test_nothing_is_left_once_all_has_gone(place, storage, worker, server)
     await storage.commands.delete("lasting")
     await asyncio.sleep(0.01)
     await storage.commands.prune(NO_TIME, NO_TIME, 100)
+    assert (await storage.journal.read(), lists(server)) == ([], [])
+
+
+async def test_a_task_with_many_events_is_not_written_anew_with_all_of_them(place, storage, worker, server):
+    """The older ones are in a list; they are read in order, and gone with the others."""
+    await storage.registry.register([AgentProfile(subscription=GREETER)])
+    task = place.task("restless")
+    await storage.log.add([task])
+    await worker.settle(await worker.begun(task, GREETER), given_up())
+    for _ in range(200):
+        await storage.commands.requeue("restless")
+        await worker.settle(await worker.claimed(GREETER), given_up())
+    (key,) = server.scan_iter("*:t:restless")
+    assert len(server.hget(key, "j")) < 1000
+    events = await storage.journal.read(task_id="restless")
+    assert events == await storage.journal.read(limit=5000)
+    assert len(events) > 600
+    await asyncio.sleep(0.01)
+    assert await storage.commands.prune(NO_TIME, NO_TIME, 100) == 1
     assert (await storage.journal.read(), lists(server)) == ([], [])

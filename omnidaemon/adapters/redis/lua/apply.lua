@@ -221,7 +221,7 @@ function write.runs()
             local key, member = P .. 't:' .. id, agent .. '/' .. id
             local record = head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result
             if noted[id] then
-                redis.call('HSET', key, field, record, 'j', (told_before[id] or '') .. noted[id])
+                redis.call('HSET', key, field, record, 'j', with_noted(id, told_before[id], noted[id]))
                 noted[id] = nil
             else
                 redis.call('HSET', key, field, record)

@@ -2,7 +2,7 @@
 -- Answers {position, terms, …}.
 local P = KEYS[1]
 local answers, after, limit = {}, tonumber(ARGV[2]), tonumber(ARGV[3])
--- those of a task that was deleted come before those of one that was published under its id since
+-- the older ones of a task that has many, and those of one that was deleted and published again
 local positions = redis.call('LRANGE', P .. 'journal:' .. ARGV[1], 0, -1)
 for position in string.gmatch(redis.call('HGET', P .. 't:' .. ARGV[1], 'j') or '', '%d+') do
     positions[#positions + 1] = position

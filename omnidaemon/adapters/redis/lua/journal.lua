@@ -10,6 +10,8 @@ while true do
     if #entries == 0 then return answers end
     for _, entry in ipairs(entries) do
         local first = string.match(entry[1], '^%d+')
+        -- counted from the first that is kept: many that follow on the position may be trimmed
+        if #answers == 0 then wanted = math.max(wanted, tonumber(first) + tonumber(ARGV[2])) end
         if tonumber(first) >= wanted then return answers end
         answers[#answers + 1] = first
         answers[#answers + 1] = entry[2][2]

@@ -1,6 +1,8 @@
 -- The journal. It needs P, the namespace's prefix. Of each task the positions of its events are kept with it, as text in
--- its field "j", while it is there; else in a list of their own.
+-- its field "j", while it is there and they are few, since each event writes that text anew; else in a list of their
+-- own, which comes before.
 local noted = {}
+local FEW = 500 -- characters
 
 -- Write an entry: events that share these terms, one for each of these tasks; `tasks` are their ids as the entry keeps
 -- them. Whoever writes the task writes what is noted of it too; the rest is for `keep_noted`.
@@ -23,11 +25,18 @@ local function list_positions(id, positions)
     end
 end
 
+-- The text of a task's field "j" once these positions are added to what it was.
+local function with_noted(id, before, positions)
+    if not before or #before <= FEW then return (before or '') .. positions end
+    list_positions(id, before)
+    return positions
+end
+
 local function keep_noted()
     for id, positions in pairs(noted) do
         local key = P .. 't:' .. id
         if redis.call('EXISTS', key) == 1 then
-            redis.call('HSET', key, 'j', (redis.call('HGET', key, 'j') or '') .. positions)
+            redis.call('HSET', key, 'j', with_noted(id, redis.call('HGET', key, 'j'), positions))
         else
             list_positions(id, positions)
         end

@@ -104,8 +104,8 @@ class Control:
     async def _cancel_unbegun(self, standing: TaskStanding) -> int:
         """Cancel what nobody has begun of a task; how much of it the store had, not the bus."""
         commands, task_id = self._storage.commands, standing.task_id
-        with contextlib.suppress(TaskNotFound, WrongState):  # it has changed meanwhile
-            for agent in standing.unbegun_agents if standing.runs else [None]:
+        for agent in standing.unbegun_agents if standing.runs else [None]:
+            with contextlib.suppress(TaskNotFound, WrongState):  # this part has changed meanwhile
                 await commands.cancel(task_id, agent)
         return len(standing.held_agents)
 

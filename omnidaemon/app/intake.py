@@ -70,6 +70,7 @@ class FreshIntake:
         self._bus = Persistence(clock, outages)
         self._room = asyncio.Event()
         self._asked: Collection[Subscription] = ()
+        self._in_hand: Sequence[Delivery] = ()
         self._is_stopping = asyncio.Event()
         custody.on_freed(self.reconsider)
 
@@ -87,7 +88,9 @@ class FreshIntake:
         self._inbox.interrupt()
 
     async def run(self) -> None:
-        """Take in until stopped."""
+        """Take in until stopped. What is in hand by then the inbox gives back."""
+        if self._in_hand and not self._is_stopping.is_set():
+            await self._take_in_hand()
         while not self._is_stopping.is_set():
             self._room.clear()
             credits = self._credits()
@@ -95,14 +98,9 @@ class FreshIntake:
                 await self._clock.wait(self._room, _WAIT_SECONDS)
                 continue
             self._asked = credits.keys()
-            deliveries = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
+            deliveries = self._in_hand = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
             self._asked = ()
-            if self._is_stopping.is_set() or self._admission.locked():
-                # Nothing may start now. In the store it is everybody's, here it would wait for as long as that lasts.
-                await self._take_in(deliveries, may_start=False)
-            else:
-                async with self._admission:
-                    await self._take_in(deliveries, may_start=True)
+            await self._take_in_hand()
             taken = Counter(delivery.subscription for delivery in deliveries)
             for subscription, credit in credits.items():
                 self._custody.saw_fresh(subscription, waits=taken[subscription] >= credit)
@@ -120,6 +118,21 @@ class FreshIntake:
             if room > 0:
                 credits[subscription] = room
         return credits
+
+    async def _take_in_hand(self) -> None:
+        try:
+            if self._is_stopping.is_set() or self._admission.locked():
+                # Nothing may start now. In the store it is everybody's, here it would wait for as long as that lasts.
+                await self._take_in(self._in_hand, may_start=False)
+            else:
+                async with self._admission:
+                    await self._take_in(self._in_hand, may_start=True)
+        except OmniDaemonError:
+            raise  # Somebody has to mend the backend. A loop that failed is begun anew and finds the deliveries here.
+        except Exception:
+            self._in_hand = ()  # A store that chokes on one of these must not hold up all others.
+            raise
+        self._in_hand = ()
 
     async def _take_in(self, deliveries: Sequence[Delivery], *, may_start: bool) -> None:
         if not deliveries:

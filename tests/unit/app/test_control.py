@@ -159,6 +159,25 @@ async def test_a_step_of_purging_is_bounded(shop: Workshop, monkeypatch: pytest.
     assert found.status == "queued", "what came in after the first step"
 
 
+async def test_an_agents_part_is_purged_though_anothers_has_changed_meanwhile(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    """Each for itself: nothing stays queued for what became of another's."""
+    await declared(shop, "greeter", "heir", "third")
+    task_id = await shop.publish("x")
+    find, cancel = shop.storage.queries.find, shop.storage.commands.cancel
+    await cancel(task_id, "third")  # the others are purged one by one from now on
+
+    async def find_just_before_a_change(*args):
+        page = await find(*args)
+        await cancel(task_id, page.standings[0].unbegun_agents[0])
+        return page
+
+    monkeypatch.setattr(shop.storage.queries, "find", find_just_before_a_change)
+    await shop.control.purge(TOPIC)
+    assert (shop.state(task_id), shop.state(task_id, "heir")) == ("cancelled", "cancelled")
+
+
 # --- hearing of it ----------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from omnidaemon.domain.agent import WhenStopped
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import ErrorKind
@@ -81,6 +83,52 @@ async def test_what_could_not_be_begun_and_acked_is_neither(shop: Workshop, gate
     await shop.until(lambda: gated.seen, moving=0.1)
     assert (bus.inboxes[0].forgotten, gated.seen, on_the_bus(shop)) == ([task_id], [None], 0)
     assert shop.runs.calls["begin"] == 3
+
+
+@pytest.mark.parametrize("is_one_transaction", [False, True])
+async def test_what_a_store_has_to_be_mended_for_is_begun_then(
+    shop: Workshop, gated: Gated, monkeypatch: pytest.MonkeyPatch, is_one_transaction
+):
+    """The inbox holds it for this worker, which must not forget it, and brings it no second time."""
+    if is_one_transaction:
+        begun_and_acked_together(shop, monkeypatch)
+    await shop.start(agent_of(gated))
+    shop.runs.fail("begin", error=broken)
+    await shop.publish("x")
+    await shop.until(lambda: shop.says.having("intake", "BackendUnusable", "trying again"))
+    (depth,) = await shop.real_bus.depths()
+    assert (gated.seen, depth.held) == ([], 1)
+    await shop.pass_time(2.0)
+    (depth,) = await shop.real_bus.depths()
+    assert (gated.seen, depth.held) == (["x"], 0)
+    await shop.publish("y")
+    await shop.rest()
+    assert gated.seen == ["x", "y"]
+    gated.let_go.set()
+
+
+async def test_a_worker_that_leaves_before_the_store_is_mended_gives_back_what_it_has_in_hand(
+    shop: Workshop, gated: Gated
+):
+    """It does not wait for that."""
+    worker = await shop.start(agent_of(gated))
+    shop.runs.fail("begin", times=9, error=broken)
+    await shop.publish("x")
+    await shop.pass_time(2.0)
+    assert on_the_bus(shop) == 0
+    await worker.stop()
+    assert (on_the_bus(shop), gated.seen) == (1, [])
+
+
+async def test_a_batch_that_a_store_chokes_on_does_not_hold_up_others(shop: Workshop, gated: Gated):
+    """That is a defect of the store: the next batch is begun."""
+    await shop.start(agent_of(gated))
+    shop.runs.fail("begin", error=UnicodeError)
+    await shop.publish("x")
+    await shop.until(lambda: shop.says.having("intake", "UnicodeError"))
+    await shop.publish("y")
+    await shop.until(lambda: gated.seen == ["y"], moving=0.25)
+    gated.let_go.set()
 
 
 async def test_surplus_is_held_in_the_store_for_anybody(shop: Workshop, gated: Gated):
@@ -227,7 +275,7 @@ async def test_an_ack_that_fails_is_told_and_the_delivery_that_comes_again_is_dr
 
 
 async def test_an_ack_that_cannot_pass_does_not_keep_the_handlers_from_running(shop: Workshop, gated: Gated):
-    """The intake ends and is begun anew; what was begun before it failed is executed."""
+    """The intake ends and is begun anew, and acks then; what was begun before it failed is executed, once."""
     await shop.start(agent_of(gated))
     shop.inbox.fail("ack", error=broken)
     task_id = await shop.publish("x")
@@ -237,6 +285,8 @@ async def test_an_ack_that_cannot_pass_does_not_keep_the_handlers_from_running(s
     assert (await shop.ended(task_id)).status == "succeeded"
     after = await shop.publish("after")
     assert (await shop.ended(after, moving=0.5)).status == "succeeded"
+    (depth,) = await shop.real_bus.depths()
+    assert (gated.seen, depth.held) == (["x", "after"], 0)
 
 
 async def test_the_same_task_twice_in_one_batch_is_executed_once(shop: Workshop, gated: Gated):

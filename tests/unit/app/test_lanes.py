@@ -76,15 +76,60 @@ async def test_an_outage_that_many_meet_is_told_once(shop: Workshop):
     assert [level for level, _ in shop.says.lines] == [Level.WARNING, Level.INFO]
 
 
+def levels(shop: Workshop) -> list[Level]:
+    """What was said, in order."""
+    return [level for level, _ in shop.says.lines]
+
+
 async def test_an_outage_that_follows_upon_another_is_told(shop: Workshop):
     """Also when all who meet it have waited for the end of the first."""
     outages = Outages(shop.clock, shop.says)
     for who in (1, 2):
         outages.met(who, away())
     outages.answered(1)
+    await shop.pass_time(11.0)
     for _ in range(2):
         outages.met(2, away())
-    assert [level for level, _ in shop.says.lines] == [Level.WARNING, Level.INFO, Level.WARNING]
+    assert levels(shop) == [Level.WARNING, Level.INFO, Level.WARNING]
+
+
+async def test_an_outage_that_follows_at_once_is_told_where_all_had_got_through(shop: Workshop):
+    """Nobody's failure can be one of the first."""
+    outages = Outages(shop.clock, shop.says)
+    for _ in range(2):
+        for who in (1, 2):
+            outages.met(who, away())
+        for who in (1, 2):
+            outages.answered(who)
+    assert levels(shop) == [Level.WARNING, Level.INFO] * 2
+
+
+async def test_whoever_still_fails_while_others_get_through_is_told_of_once(shop: Workshop):
+    """However often the others fail and recover; it is over when all have got through."""
+    outages = Outages(shop.clock, shop.says)
+    for _ in range(30):
+        outages.met("unlucky", away())
+        outages.met("lucky", away())
+        await shop.pass_time(1.0)
+        outages.answered("lucky")
+    assert levels(shop) == [Level.WARNING, Level.INFO, Level.WARNING]
+    outages.answered("unlucky")
+    assert levels(shop) == [Level.WARNING, Level.INFO] * 2
+    outages.met("unlucky", away())
+    assert levels(shop)[4:] == [Level.WARNING], "a new one"
+
+
+async def test_whoever_gets_through_some_seconds_later_is_no_news(shop: Workshop):
+    """Each loop has its own pauses, and its own connection."""
+    outages = Outages(shop.clock, shop.says)
+    for who in (1, 2):
+        outages.met(who, away())
+    outages.answered(1)
+    for _ in range(5):
+        await shop.pass_time(1.0)
+        outages.met(2, away())
+    outages.answered(2)
+    assert levels(shop) == [Level.WARNING, Level.INFO]
 
 
 async def test_an_outage_whose_last_witness_is_cancelled_ends_unsaid(shop: Workshop):

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 from dotenv import dotenv_values
 
-from omnidaemon.bootstrap.server_addresses import option_meant
+from omnidaemon.bootstrap.server_addresses import is_slip, option_meant
 from omnidaemon.domain.errors import InvalidSetting, UnknownSetting
 
 SETTINGS_FILE = "omnidaemon.toml"
@@ -116,7 +116,8 @@ def _variables_source(
     settings = {variable: name for name, variable in variables.items()}
     for name in given:
         if name not in settings and _seems_ours(name, settings):
-            raise UnknownSetting(name, label, closest(name, settings))
+            meant = option_meant(name.removeprefix(_OURS)) or closest(name.upper(), settings)
+            raise UnknownSetting(name, label, meant)
     return Source(
         folder=folder,
         settings={settings[name]: text for name, text in given.items() if name in settings},
@@ -153,9 +154,12 @@ def _as_options(options: Mapping[str, object], label: str) -> Iterator[tuple[str
 
 
 def _seems_ours(name: str, settings: Iterable[str]) -> bool:
-    if name.startswith(_SHARED):
-        return bool(difflib.get_close_matches(name, list(settings), n=1, cutoff=_SLIP))
-    return name.startswith(_OURS) and not _NOT_SETTINGS.fullmatch(name)
+    if name.startswith(_OURS):
+        return not _NOT_SETTINGS.fullmatch(name)
+    shared = [each for each in settings if not each.startswith(_OURS)]
+    if any(is_slip(name, each) for each in shared):
+        return True
+    return name.startswith(_SHARED) and bool(difflib.get_close_matches(name, shared, n=1, cutoff=_SLIP))
 
 
 def _is_of_a_service(name: str, text: str) -> bool:

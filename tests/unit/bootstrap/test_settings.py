@@ -223,7 +223,15 @@ def test_a_bus_that_is_not_installed_is_unknown(load):
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("EVENT_BUS_TYP", "EVENT_BUS_TYPE"), ("RESULT_STORE_TPYE", "RESULT_STORE_TYPE")]
+    ("name", "meant"),
+    [
+        ("EVENT_BUS_TYP", "EVENT_BUS_TYPE"),
+        ("EVNET_BUS_TYPE", "EVENT_BUS_TYPE"),
+        ("EVENTBUS_TYPE", "EVENT_BUS_TYPE"),
+        ("event_bus_type", "EVENT_BUS_TYPE"),
+        ("RESULT_STORE_TPYE", "RESULT_STORE_TYPE"),
+        ("OMNIDAEMON_REDIS_URL", "REDIS_URL"),
+    ],
 )
 def test_a_near_miss_of_a_backends_name_is_unknown(load, name, meant):
     """A slip of the keys does not go unnoticed, in the environment and in a file."""

@@ -28,8 +28,9 @@ def test_guides_follow_one_another(tmp_path):
     theatre = Theatre(tmp_path)
     try:
         for page in [DOCS / name for name in listed]:
-            theatre.play(page)
-            theatre.stop()
+            if not _lacks_curl(page):  # it is skipped below, and CI has what every page needs
+                theatre.play(page)
+                theatre.stop()
     finally:
         theatre.close()
 
@@ -37,7 +38,7 @@ def test_guides_follow_one_another(tmp_path):
 @pytest.mark.parametrize("page", _PLAYED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_is_true(page, tmp_path):
     """Every file, program and command of the page does what the page says."""
-    if "curl" in page.read_text(encoding="utf-8") and shutil.which("curl") is None:
+    if _lacks_curl(page):
         missing("the page uses curl, which is not installed")
     theatre = Theatre(tmp_path)
     try:
@@ -45,3 +46,7 @@ def test_page_is_true(page, tmp_path):
         theatre.stop()
     finally:
         theatre.close()
+
+
+def _lacks_curl(page):
+    return "curl" in page.read_text(encoding="utf-8") and shutil.which("curl") is None

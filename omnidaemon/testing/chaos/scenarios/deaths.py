@@ -29,6 +29,7 @@ _TELLING = frozenset(
         ("Notifier", "send"),
         ("TaskLog", "add"),
         ("EventBus", "publish"),
+        ("LoggingBus", "publish_logged"),
         ("Outbox", "settle"),
     }
 )

@@ -8,17 +8,15 @@ from omnidaemon.adapters.redis.connection import RedisConnection
 from omnidaemon.adapters.redis.keys import prefix
 
 _AT_ONCE: Final = 500
-_KEPT: Final = "journal:latest"
-"""What positions go on from, so that whoever follows events by their position misses none."""
 
 
 async def erase(server: RedisConnection, namespace: str) -> None:
     """In steps, so that nobody else waits for long. The server frees the memory beside its work."""
-    cursor, kept = 0, f"{prefix(namespace)}{_KEPT}".encode()
+    cursor = 0
     while True:
         # A namespace is made of letters, digits, dots, dashes and underscores: nothing of it is a wildcard.
         cursor, keys = await server.command("SCAN", cursor, "MATCH", f"{prefix(namespace)}*", "COUNT", _AT_ONCE)
-        if gone := [key for key in keys if key != kept]:
-            await server.command("UNLINK", *gone)
+        if keys:
+            await server.command("UNLINK", *keys)
         if not int(cursor):
             return

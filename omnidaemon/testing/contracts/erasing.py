@@ -61,16 +61,6 @@ class ErasableContract(BusOpening, StorageOpening):
         assert await inbox.receive({GREETER: 10}, wait_seconds=0) == []
         await inbox.close()
 
-    async def test_whoever_follows_events_misses_none(self, place: Place, bus: EventBus, storage: Storage) -> None:
-        """Positions go on from where they were."""
-        await start(bus, storage, GREETER)
-        await publish(bus, storage, place.task("t1"))
-        seen = await storage.journal.latest()
-        await erase(bus, storage)
-        await start(bus, storage, GREETER)
-        await publish(bus, storage, place.task("t2"))
-        assert [event.task_id for event in await storage.journal.read(seen)] == ["t2"]
-
     async def test_whoever_outlives_it_publishes_for_the_agents_of_afterwards(
         self, place: Place, bus: EventBus, storage: Storage, peer_bus: EventBus, peer: Storage
     ) -> None:

@@ -153,6 +153,7 @@ def test_the_page_says_which_scope_a_command_takes(direct):
     keys += [f"no-{scope}:{'+'.join(set(scopes) - {scope})}:{key}" for scope, key in lacking.items()]
     direct.env["OMNIDAEMON_API_KEYS"] = ",".join(keys)
     url = direct.api_url()
+    direct("task", "publish", "echo", "1")  # so that the topic is known
     named = page_of_scopes()
     looking_first = {"dlq requeue", "dlq purge", "agent remove"}  # and here is nothing that they could act on
     for command in set(named) - looking_first - {"bus watch"}:

@@ -32,7 +32,6 @@ class Holding:
     grant: Grant
     agent: Agent
     taken_at: float
-    renewed_at: float
     is_acked: bool
     awaits_ack: bool = False
     has_returned: bool = False
@@ -84,6 +83,11 @@ class Custody:
     def __len__(self) -> int:
         return len(self._holdings)
 
+    @property
+    def executing(self) -> int:
+        """How many of them have a handler that runs; what became of the others is being recorded."""
+        return sum(share.held - share.returned for share in self._shares.values())
+
     def get(self, key: RunKey) -> Holding | None:
         """The grant of this run, if this worker holds it."""
         return self._holdings.get(key)
@@ -112,7 +116,7 @@ class Custody:
             subscription = grant.run.subscription
             share = self._shares[subscription]
             key = grant.run.key
-            holding = Holding(key, grant, self._agents[subscription], now, now, grant.run.is_acked)
+            holding = Holding(key, grant, self._agents[subscription], now, grant.run.is_acked)
             older = self._holdings.get(key)
             share.held += older is None
             share.returned -= older is not None and older.has_returned

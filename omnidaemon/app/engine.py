@@ -122,7 +122,7 @@ class Engine:
         self._say_what_is_waited_for()
         await self._within_grace(self._loops.drained())
         await cancelled(self._loops.takers)
-        given_back = len(self._loops.custody.owned())
+        given_back = sum(not holding.has_returned for holding in self._loops.custody.owned())
         await self._last_word("deliveries were not given back", self._close_inbox())
         await self._last_word(f"{given_back} runs were not given back", self._loops.finishes.release_all())
         await self._tell(grace_ends)
@@ -131,7 +131,7 @@ class Engine:
         return given_back
 
     def _say_what_is_waited_for(self) -> None:
-        if (running := len(self._loops.custody)) and not self._release_now.is_set():
+        if (running := self._loops.custody.executing) and not self._release_now.is_set():
             runs = "1 run" if running == 1 else f"{running} runs"
             longest = duration_text(self._options.drain_seconds)
             self._telemetry.say(Level.INFO, f"waiting for {runs} to end, for {longest} at most")
@@ -186,7 +186,7 @@ class Engine:
             pid=os.getpid(),
             started_at=self._started_at,
             subscriptions=tuple(self._agents),
-            running=len(self._loops.custody),
+            running=self._loops.custody.executing,
             is_draining=self._is_draining,
             version=self._options.version,
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+from omnidaemon.domain.instant import moment
 from omnidaemon.domain.values import value
 
 
@@ -53,3 +56,22 @@ class JournalEvent:
     attempt: int = 0
     detail: str = ""
     position: int = 0
+
+    @classmethod
+    def kept(cls, position: int, task_id: str, terms: Sequence[Any]) -> JournalEvent:
+        """The event of what a store keeps of it. `terms`: its kind by name, topic, agent, attempt, detail, and time in
+        microseconds."""
+        kind, topic, agent, attempt, detail, at = terms
+        return cls(
+            position=position,
+            kind=_KINDS[kind],
+            task_id=task_id,
+            topic=topic,
+            agent=agent,
+            attempt=attempt,
+            detail=detail,
+            at=moment(at),
+        )
+
+
+_KINDS = {kind.value: kind for kind in EventKind}

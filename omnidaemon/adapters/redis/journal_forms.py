@@ -13,11 +13,10 @@ from typing import Final
 
 import orjson
 
-from omnidaemon.domain.instant import micros, moment
-from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.instant import micros
+from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.texts import storable
 
-_KINDS: Final = {kind.value: kind for kind in EventKind}
 _LIKENESS: Final = attrgetter("kind", "topic", "agent", "attempt", "detail", "at")
 """All of an event but its task and its position."""
 
@@ -43,14 +42,4 @@ def events_of(first: int, terms: bytes, tasks: bytes) -> list[JournalEvent]:
 
 def event_of(position: int, task_id: str, terms: bytes) -> JournalEvent:
     """One event of an entry."""
-    kind, topic, agent, attempt, detail, at = orjson.loads(terms)
-    return JournalEvent(
-        position=position,
-        kind=_KINDS[kind],
-        task_id=task_id,
-        topic=topic,
-        agent=agent,
-        attempt=attempt,
-        detail=detail,
-        at=moment(at),
-    )
+    return JournalEvent.kept(position, task_id, orjson.loads(terms))

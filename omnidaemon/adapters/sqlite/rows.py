@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from omnidaemon.domain.instant import micros, micros_or_none, moment, moment_or_none
-from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.domain.names import subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.return_address import ReturnAddress
@@ -172,8 +172,6 @@ def task_of(row: Row, codec: Codec) -> Task | Unreadable:
 EVENT_COLUMNS: Final = "position, kind, task_id, topic, agent, attempt, detail, at"
 """What `event_of` reads and `row_of_event` gives."""
 
-_KINDS: Final = {kind.value: kind for kind in EventKind}
-
 
 def row_of_event(event: JournalEvent, position: int) -> Row:
     """An event under its position."""
@@ -191,14 +189,5 @@ def row_of_event(event: JournalEvent, position: int) -> Row:
 
 def event_of(row: Row) -> JournalEvent:
     """The event of a row of `EVENT_COLUMNS`."""
-    position, kind, task_id, topic, agent, attempt, detail, at = row
-    return JournalEvent(
-        position=position,
-        kind=_KINDS[kind],
-        task_id=task_id,
-        topic=topic,
-        agent=agent,
-        attempt=attempt,
-        detail=detail,
-        at=moment(at),
-    )
+    position, kind, task_id, *rest = row
+    return JournalEvent.kept(position, task_id, (kind, *rest))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
 
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
@@ -54,7 +55,7 @@ class OutcomeFinishes:
         self._tells_ends = tells_ends
         self._chance = chance
         self._reports: list[Report] = []
-        self._to_release: list[Holding] = []
+        self._to_release: list[tuple[float, Holding]] = []
         self._has_work = asyncio.Event()
 
     def dispatch(self, holdings: Sequence[Holding]) -> None:
@@ -81,7 +82,7 @@ class OutcomeFinishes:
     def report(self, reports: Sequence[Report]) -> None:
         """Take in what attempts came to. On the engine's loop."""
         self._reports.extend(reports)
-        self._custody.returned([report.grant for report in reports])
+        self._custody.returned([report.grant for report in reports], self._clock.now().steady)
         self._has_work.set()
 
     async def run(self) -> None:
@@ -213,14 +214,18 @@ class OutcomeFinishes:
         self._telemetry.say(
             Level.WARNING, f"task {task.task_id} waits for a newer version: {task.reason}", task_id=task.task_id
         )
-        self._to_release.append(holding)
+        self.give_back([holding], NEWER_SCHEMA_PAUSE_SECONDS)
+
+    def give_back(self, holdings: Iterable[Holding], delay_seconds: float = 0.0) -> None:
+        """Have these runs given back, due after the delay; their handlers do not run."""
+        self._to_release += ((delay_seconds, holding) for holding in holdings)
         self._has_work.set()
 
     async def _release_some(self) -> None:
-        holdings = tuple(self._to_release)
-        if holdings:
-            await self._release(holdings, NEWER_SCHEMA_PAUSE_SECONDS)
-            del self._to_release[: len(holdings)]
+        waiting = tuple(self._to_release)
+        for delay_seconds, alike in groupby(waiting, key=itemgetter(0)):
+            await self._release([holding for _, holding in alike], delay_seconds)
+        del self._to_release[: len(waiting)]
 
     async def release_all(self) -> int:
         """Stop every handler and give its run back at once, due for anybody; how many there were.

@@ -247,8 +247,8 @@ class Loops:
             if await wakeups.wait(_HINT_BACKSTOP_SECONDS):
                 for hint in self._hints:
                     hint.set()
-                # The first is passed on at once. Under load each batch is one, for which five loops would wake: 3 to 7%
-                # of the worker's CPU.
+                # The first is passed on at once. Where each batch brings one, as with webhooks, or with a store that
+                # hints at every end, five loops would wake for each: 3 to 7% of the worker's CPU.
                 await asyncio.sleep(_HINT_PAUSE_SECONDS)
 
     def _hint(self) -> asyncio.Event:

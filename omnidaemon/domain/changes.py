@@ -49,6 +49,14 @@ class Changes:
             run.state is not RunState.RUNNING or run.is_cancel_requested for run in self.runs
         )
 
+    @property
+    def is_work(self) -> bool:
+        """Whether it gives workers something to do: a run is due, now or later, or shall be cancelled, a task came to
+        the schedules, or an end has to be told. An end by itself does not."""
+        return bool(self.notifications or self.scheduled or self.cancel_marks) or any(
+            run.due_at is not None or run.is_cancel_requested for run in self.runs
+        )
+
 
 def changes_of(
     moves: Iterable[tuple[Run | None, Run]],

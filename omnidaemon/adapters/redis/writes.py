@@ -60,6 +60,8 @@ class Writes:
         self._section("tombstones", [(f"{agent}/{task_id}", until) for task_id, agent in changes.tombstones])
         self._section("notifications", [words_of(each, self._codec) for each in changes.notifications])
         if changes.is_news:
+            self.words.append("news")
+        if changes.is_work:
             self.ring()
 
     def add_events(self, events: Iterable[JournalEvent]) -> None:
@@ -87,7 +89,7 @@ class Writes:
         self._section("agents", [(str(s), record) for s, record in records.items()])
 
     def ring(self) -> None:
-        """Tell everybody who listens."""
+        """Tell every worker."""
         self.words.append("bell")
 
     # --- sections -----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.testing.contracts.opening import GREETER
+from omnidaemon.testing.patience import eventually
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
 
 
@@ -139,3 +140,16 @@ async def test_a_listing_leaves_undecoded_what_tasks_say(place, storage, worker,
     assert len(trips) == 2
     with pytest.raises(AttributeError):
         await storage.queries.records(["t1"])
+
+
+async def test_a_batch_that_succeeds_calls_no_worker(place, storage, worker):
+    """Its own would be woken by each, and all others too. Those who follow what happens hear of it."""
+    grants = await worker.begin(*(worker.start_of(task, GREETER) for task in tasks(place, 100)))
+    wakeups, news = storage.runs.wakeups(), storage.runs.news()
+    for each in (wakeups, news):
+        await eventually(lambda each=each: each.wait(0.1), lambda was_hinted: was_hinted)  # its channel is heard
+    assert all(await worker.finish(*(outcome(grant, succeeded()) for grant in grants)))
+    assert await news.wait(10)
+    assert not await wakeups.wait(0.1)
+    wakeups.close()
+    news.close()

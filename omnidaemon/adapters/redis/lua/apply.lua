@@ -145,7 +145,7 @@ local function drop_settled(id, topic)
     end
 end
 
--- What those who wait for results are told with the bell: of each run that ended its task, its agent, the length of its
+-- What those who wait for results are told with the news: of each run that ended its task, its agent, the length of its
 -- record and that; what is long they read themselves. Of a task that is cancelled, its name. The parts are joined once:
 -- Lua hashes every text that it makes.
 local endings = {}
@@ -401,8 +401,12 @@ function write.acks()
     end
 end
 
-function write.bell()
+function write.news()
     if #endings > 0 then redis.call('PUBLISH', P .. 'endings', table.concat(endings)) end
+    redis.call('PUBLISH', P .. 'news', '')
+end
+
+function write.bell()
     redis.call('PUBLISH', P .. 'bell', '')
 end
 

@@ -123,13 +123,14 @@ class Writes:
         for run in runs:
             key = run.key
             before = self.moved.get(key) or self._kept.get(key, ABSENT)
-            has_result = run.result is not None
-            likeness = (before.head, has_result, *_left(before.run), *SHARED(run))
+            result = run.result
+            likeness = (before.head, result is not None, _likeness(before.run, run))
             alike = groups.get(likeness)
             if alike is None:
-                alike = groups[likeness] = _Alike(before, run, shared_of(run, self._codec, has_result=has_result))
+                shared = shared_of(run, self._codec, has_result=result is not None)
+                alike = groups[likeness] = _Alike(before, run, shared)
             self.moved[key] = Kept(run, alike.head, alike.revision)
-            alike.rows += (run.task_id, micros(run.queued_at), run.seconds, run.result or b"")
+            alike.rows += (run.task_id, micros(run.queued_at), run.seconds, result or b"")
         if groups:
             self.words += ["runs", len(groups)]
             for alike in groups.values():
@@ -177,9 +178,11 @@ class _Alike:
         return (*self._terms, len(self.rows) // 4, *self.rows)
 
 
-def _left(was: Run | None) -> Sequence[object]:
-    """What tells in which indexes the run was, besides its head."""
-    return () if was is None else (was.due_at is None, was.crashes > 0, was.lease_seconds)
+def _likeness(was: Run | None, run: Run) -> object:
+    """What runs have in common that move alike, besides the head of what they were."""
+    if run.kin is not None:
+        return run.kin, was and was.kin
+    return SHARED(run) if was is None else (*SHARED(run), was.due_at is None, was.crashes > 0, was.lease_seconds)
 
 
 def _queue_of(run: Run) -> str:

@@ -56,7 +56,7 @@ class OutcomeFinishes:
         self._telemetry = telemetry
         self._tells_ends = tells_ends
         self._chance = chance
-        self._reports: list[Report] = []
+        self._reports: dict[Report, None] = {}
         self._to_release: list[tuple[float, Holding]] = []
         self._has_work = asyncio.Event()
 
@@ -83,7 +83,7 @@ class OutcomeFinishes:
 
     def report(self, reports: Sequence[Report]) -> None:
         """Take in what attempts came to. On the engine's loop."""
-        self._reports.extend(reports)
+        self._reports |= dict.fromkeys(reports)
         self._custody.returned([report.grant for report in reports], self._clock.now().steady)
         self._has_work.set()
 
@@ -93,20 +93,21 @@ class OutcomeFinishes:
             self._has_work.clear()
             await self._release_some()
             # Nothing is let go of before it is recorded: a loop that failed is begun anew and finds it here.
-            while batch := self._ready():
-                if len(batch) >= _LARGE_BATCH:
-                    batch = await self._let_intake_go_first()
+            while self._reports:
+                if len(self._reports) >= _LARGE_BATCH:
+                    await self._let_intake_go_first()
+                if not (batch := self._ready()):
+                    break
                 await self._record(batch)
-                done = {report for report, _ in batch}
-                self._reports = [report for report in self._reports if report not in done]
+                for report, _ in batch:
+                    del self._reports[report]
             await self._has_work.wait()
 
-    async def _let_intake_go_first(self) -> list[tuple[Report, Holding | None]]:
+    async def _let_intake_go_first(self) -> None:
         """Under load the next tasks may be on their way through the loop. The store begins them while these outcomes
         are made ready, instead of waiting for one thing after the other."""
         for _ in range(_COURTESY_TURNS):
             await asyncio.sleep(0)
-        return self._ready()
 
     def acks_settled(self) -> None:
         """Called when it is known of deliveries whether the bus has forgotten them: their outcomes may be recorded."""

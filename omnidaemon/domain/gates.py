@@ -84,6 +84,7 @@ class Gates:
         asked = str(request)
         likes: dict[_Terms, Run] = {}
         tasks: dict[str, Task | Unreadable] = {}
+        is_marked = bool(marks.cancelled or marks.tombstones)
         for intake in intakes:
             key = (intake.task.task_id, intake.subscription.agent)
             known = found.get(key) or moves.get(key)
@@ -91,10 +92,10 @@ class Gates:
                 is_mine = known.state is RunState.RUNNING and known.request == asked and key not in moves
                 answers.append(Grant(run=known, task=intake.task, at=now.at) if is_mine else None)
                 continue
-            if marks.is_buried(key):
+            if is_marked and marks.is_buried(key):
                 answers.append(None)
                 continue
-            if isinstance(intake, StartRun) and not marks.is_cancelled(key[0]):
+            if isinstance(intake, StartRun) and not (is_marked and marks.is_cancelled(key[0])):
                 run = moves[key] = self._started(request.incarnation, asked, intake, likes, now)
             else:
                 run = moves[key] = self._inserted(asked, intake, marks, now)
@@ -103,9 +104,7 @@ class Gates:
             answers.append(Grant(run=run, task=intake.task, at=now.at) if is_granted else None)
         return tuple(answers), changes_of(((None, run) for run in moves.values()), now.at, tasks.values())
 
-    def _started(
-        self, owner: str, asked: str, intake: StartRun, likes: dict[_Terms, Run], now: Instant
-    ) -> Run:
+    def _started(self, owner: str, asked: str, intake: StartRun, likes: dict[_Terms, Run], now: Instant) -> Run:
         """Granted at once. Within a batch nearly all is the same for the runs of an agent: the first is the model."""
         task = intake.task
         terms = (intake.subscription, intake.lease_seconds, return_address(task))
@@ -229,9 +228,7 @@ class Gates:
                 answers.append(run is not None and run.fence == finish.fence and run.request == asked)
         return tuple(answers), changes_of(moves.values(), now.at)
 
-    def _settled(
-        self, run: Run, finish: Finish, asked: str, likes: dict[tuple[object, ...], Run], now: Instant
-    ) -> Run:
+    def _settled(self, run: Run, finish: Finish, asked: str, likes: dict[tuple[object, ...], Run], now: Instant) -> Run:
         """What its attempt came to. Within a batch nearly all ends are the same but for their results, as above."""
         decision = finish.decision
         if run.kin is None or not isinstance(decision, End) or decision.error is not None:

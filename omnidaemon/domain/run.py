@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar, assert_never
 
 import attrs
@@ -66,7 +67,7 @@ class Run:
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def key(self) -> RunKey:
         """What identifies the run."""
         return (self.task_id, self.subscription.agent)
@@ -133,8 +134,8 @@ class Run:
 
     def of(self, task_id: str, queued_at: datetime, seconds: float = 0.0, result: bytes | None = None) -> Run:
         """As this model, for a task of its batch."""
-        own = {"task_id": task_id, "queued_at": queued_at, "seconds": seconds, "result": result}
-        return self._moved(own, self.kin)
+        own: Fields = {"task_id": task_id, "queued_at": queued_at, "seconds": seconds, "result": result}
+        return self._moved(own | {"key": (task_id, self.subscription.agent)}, self.kin)
 
     def renewed(self, now: Instant) -> Run:
         """The same grant, with its whole lease before it."""

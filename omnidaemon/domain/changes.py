@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -47,6 +48,13 @@ class Changes:
         """Whether somebody may wait for just this: a run ended, came due or shall be cancelled."""
         return bool(self.cancel_marks) or any(
             run.state is not RunState.RUNNING or run.is_cancel_requested for run in self.runs
+        )
+
+    @property
+    def concerns_tasks(self) -> bool:
+        """Whether it changes more of a task than its runs."""
+        return bool(
+            self.cancel_marks or self.unscheduled or self.scheduled or self.forgotten or self.deleted or self.tombstones
         )
 
     @property
@@ -149,9 +157,7 @@ class _Tally:
     hundred."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = dict.fromkeys(
-            ("received", "processed", "failed", "skipped", "retried", "dead_lettered", "cancelled", "crashed"), 0
-        )
+        self._counts: dict[str, int] = defaultdict(int)
         self._timed = 0
         self._seconds = 0.0
         self._timings: dict[int, int] = {}
@@ -159,7 +165,7 @@ class _Tally:
     def add(self, before: Run | None, after: Run, *, has_new_error: bool) -> None:
         counts = self._counts
         if before is None:
-            counts["received"] += 1
+            counts["tasks_received"] += 1
         elif before.state is RunState.RUNNING and after.state is not RunState.RUNNING:
             self._add_attempt(before, after, has_new_error=has_new_error)
         if after.state.is_end and (before is None or not before.state.is_end):
@@ -167,7 +173,7 @@ class _Tally:
 
     def _add_attempt(self, before: Run, after: Run, *, has_new_error: bool) -> None:
         if after.crashes > before.crashes:
-            self._counts["crashed"] += 1
+            self._counts["tasks_crashed"] += 1
             return
         if after.seconds > 0.0:
             bucket = timing_bucket(after.seconds)
@@ -175,13 +181,13 @@ class _Tally:
             self._timed += 1
             self._seconds += after.seconds
         if after.state is RunState.RETRYING:
-            self._counts["retried"] += 1
+            self._counts["tasks_retried"] += 1
         if has_new_error and after.errors[-1].kind is not ErrorKind.CRASH:
-            self._counts["failed"] += 1
+            self._counts["tasks_failed"] += 1
 
     def metrics(self) -> Metrics:
         return Metrics(
-            **{f"tasks_{name}": count for name, count in self._counts.items()},
+            **self._counts,
             attempts_timed=self._timed,
             seconds_sum=self._seconds,
             timings=tuple(sorted(self._timings.items())),
@@ -189,9 +195,9 @@ class _Tally:
 
 
 _COUNTED_ENDS = {
-    RunState.SUCCEEDED: "processed",
-    RunState.DEAD: "dead_lettered",
-    RunState.CANCELLED: "cancelled",
-    RunState.SKIPPED: "skipped",
+    RunState.SUCCEEDED: "tasks_processed",
+    RunState.DEAD: "tasks_dead_lettered",
+    RunState.CANCELLED: "tasks_cancelled",
+    RunState.SKIPPED: "tasks_skipped",
 }
 _END_EVENTS = {state: EventKind(state) for state in _COUNTED_ENDS}

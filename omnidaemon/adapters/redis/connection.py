@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -17,9 +17,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from omnidaemon.adapters.redis.faults import BACKEND, location_of, not_open, translated
+from omnidaemon.adapters.redis.faults import BACKEND, Translating, location_of, not_open
 from omnidaemon.adapters.redis.wire import Wire
-from omnidaemon.domain.errors import BackendUnusable, InvalidValue
+from omnidaemon.domain.errors import BackendUnusable
 from omnidaemon.ports.backend import BackendContext
 
 DEFAULT_URL: Final = "redis://127.0.0.1:6379/0"
@@ -62,6 +62,7 @@ class RedisConnection:
         self.url = url
         self.location = location_of(url)
         self.deadline_seconds = deadline_seconds
+        self._translating = Translating(self.location)
         self._client: redis.Redis | None = None
         self._at_hand: list[Wire] = []
 
@@ -91,15 +92,9 @@ class RedisConnection:
             with self.translating():
                 await client.aclose()
 
-    @contextmanager
-    def translating(self) -> Iterator[None]:
+    def translating(self) -> Translating:
         """Around any use of redis-py: its errors leave as those of the ports."""
-        try:
-            yield
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
-            raise translated(error, self.location) from error
-        except UnicodeEncodeError as error:
-            raise InvalidValue("a name or a text", error.object, "one that UTF-8 can carry") from error
+        return self._translating
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -127,7 +122,7 @@ class RedisConnection:
     async def wire(self) -> Wire:
         """A connection of the caller's own, for calls in a row, who has to close it. Wrap what is done with it in
         `translating()`."""
-        connection: redis.Connection = self._opened().connection_pool.make_connection()
+        connection: Any = self._opened().connection_pool.make_connection()
         try:
             await connection.connect()
         except BaseException:

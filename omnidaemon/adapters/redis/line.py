@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from omnidaemon.adapters.redis.connection import DEADLINE_SECONDS, RedisConnection, Script, script_called
@@ -23,22 +23,8 @@ class Line:
         """Whether the last call was sent, and nothing came back."""
         return self._wire is not None and self._wire.is_in_doubt
 
-    async def command(self, *words: Any) -> Any:
-        """Send one command."""
-        return await self._called(lambda wire, ends_at: wire.call(words, ends_at))
-
     async def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script, in one round trip unless the server has yet to learn it."""
-        return await self._called(lambda wire, ends_at: script_called(wire, script, keys, args, ends_at))
-
-    async def close(self) -> None:
-        """Close the connection. Idempotent."""
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            with self._server.translating():
-                await wire.close()
-
-    async def _called(self, call: Callable[[Wire, float], Awaitable[Any]]) -> Any:
         ends_at = asyncio.get_running_loop().time() + DEADLINE_SECONDS
         with self._server.translating():
             wire = self._wire
@@ -46,4 +32,11 @@ class Line:
                 async with asyncio.timeout_at(ends_at):
                     await self.close()
                     wire = self._wire = await self._server.wire()
-            return await call(wire, ends_at)
+            return await script_called(wire, script, keys, args, ends_at)
+
+    async def close(self) -> None:
+        """Close the connection. Idempotent."""
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            with self._server.translating():
+                await wire.close()

@@ -117,9 +117,9 @@ class Wire(asyncio.Protocol):
             return
         if not self.is_waiting:
             self._fail(exceptions.ConnectionError("The server said something unasked."))
-            return
-        self._reply = reply
-        self._wake()
+        else:
+            self._reply = reply
+            self._wake()
 
     def eof_received(self) -> None:
         self._fail(exceptions.ConnectionError("Connection closed by server."))

@@ -10,6 +10,7 @@ import redis.asyncio as redis
 from redis import exceptions
 
 from omnidaemon.adapters.redis.wire import Wire
+from omnidaemon.testing.patience import eventually
 
 
 class Handmade:
@@ -19,7 +20,7 @@ class Handmade:
         self.reader = reader
         self._writer = writer
 
-    async def disconnect(self, nowait: bool = False) -> None:
+    async def disconnect(self, *, nowait: bool = False) -> None:
         self._writer.close()
         if not nowait:
             await self._writer.wait_closed()
@@ -29,6 +30,7 @@ class Server:
     """Hears what is sent, and says what the test wants."""
 
     def __init__(self) -> None:
+        self.port = 0
         self.heard = b""
         self.writer: asyncio.StreamWriter | None = None
 
@@ -39,9 +41,7 @@ class Server:
         writer.close()
 
     async def hears(self, words: bytes) -> None:
-        async with asyncio.timeout(5):
-            while words not in self.heard:
-                await asyncio.sleep(0.001)
+        await until(lambda: words in self.heard)
 
     def say(self, data: bytes) -> None:
         assert self.writer is not None
@@ -71,6 +71,13 @@ async def wire(connection):
 
 def soon(seconds=5.0):
     return asyncio.get_running_loop().time() + seconds
+
+
+async def until(is_so):
+    async def look():
+        return is_so()
+
+    await eventually(look, pause_seconds=0)
 
 
 async def called(wire, server, word):
@@ -117,8 +124,7 @@ async def test_a_call_that_is_cancelled_closes_the_connection(wire, server, has_
     call = await called(wire, server, "ONE")
     if has_come:
         server.say(b":1\r\n")
-        while wire.is_waiting:
-            await asyncio.sleep(0)
+        await until(lambda: not wire.is_waiting)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
@@ -152,9 +158,7 @@ async def test_a_server_that_hangs_up_is_noticed(wire, server, is_waited_for):
     if call is not None:
         with pytest.raises(exceptions.ConnectionError):
             await call
-    async with asyncio.timeout(5):
-        while wire.is_open:
-            await asyncio.sleep(0.001)
+    await until(lambda: not wire.is_open)
 
 
 @pytest.mark.parametrize("said", [b":1\r\n", b"what is this\r\n"])
@@ -162,9 +166,7 @@ async def test_what_nobody_asked_for_ends_it(wire, server, said):
     """It might be a late reply."""
     await asyncio.sleep(0.01)
     server.say(said)
-    async with asyncio.timeout(5):
-        while wire.is_open:
-            await asyncio.sleep(0.001)
+    await until(lambda: not wire.is_open)
 
 
 async def test_a_reply_waits_for_whoever_comes(wire, server):
@@ -175,8 +177,7 @@ async def test_a_reply_waits_for_whoever_comes(wire, server):
     caller.cancel()
     await asyncio.wait([caller])
     server.say(b":1\r\n")
-    while wire.is_waiting:
-        await asyncio.sleep(0.001)
+    await until(lambda: not wire.is_waiting)
     assert wire.is_in_doubt
     assert await wire.reply() == 1
     assert wire.is_open

@@ -25,8 +25,7 @@ TAIL_EVENTS = 2000
 
 PAGE_EVENTS = 500
 BACKSTOP_SECONDS = 0.25
-"""Publishing and starting are no news to a store, since hardly anybody waits for them. It is what they cost here
-too."""
+"""Publishing and starting are no news to a store: hardly anybody waits for them. It is what they cost here, too."""
 
 _PACE_SECONDS = 0.05
 """A busy store has news all the time; the journal is read at most so often, unless there is more of it than a page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -48,6 +49,13 @@ class Changes:
         """Whether somebody may wait for just this: a run ended, came due or shall be cancelled."""
         return bool(self.cancel_marks) or any(
             run.state is not RunState.RUNNING or run.is_cancel_requested for run in self.runs
+        )
+
+    @property
+    def concerns_tasks(self) -> bool:
+        """Whether it changes more of a task than its runs."""
+        return bool(
+            self.cancel_marks or self.unscheduled or self.scheduled or self.forgotten or self.deleted or self.tombstones
         )
 
     @property
@@ -160,9 +168,7 @@ class _Tally:
     hundred."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = dict.fromkeys(
-            ("received", "processed", "failed", "skipped", "retried", "dead_lettered", "cancelled", "crashed"), 0
-        )
+        self._counts: dict[str, int] = defaultdict(int)
         self._timed = 0
         self._seconds = 0.0
         self._timings: dict[int, int] = {}
@@ -171,7 +177,7 @@ class _Tally:
         """Runs that moved like this one, each of which took so long."""
         counts = self._counts
         if before is None:
-            counts["received"] += len(seconds)
+            counts["tasks_received"] += len(seconds)
         elif before.state is RunState.RUNNING and after.state is not RunState.RUNNING:
             self._add_attempts(before, after, seconds, has_new_error=has_new_error)
         if after.state.is_end and (before is None or not before.state.is_end):
@@ -179,7 +185,7 @@ class _Tally:
 
     def _add_attempts(self, before: Run, after: Run, seconds: Sequence[float], *, has_new_error: bool) -> None:
         if after.crashes > before.crashes:
-            self._counts["crashed"] += len(seconds)
+            self._counts["tasks_crashed"] += len(seconds)
             return
         timed = [each for each in seconds if each > 0.0]
         for bucket in map(timing_bucket, timed):
@@ -187,13 +193,13 @@ class _Tally:
         self._timed += len(timed)
         self._seconds += sum(timed)
         if after.state is RunState.RETRYING:
-            self._counts["retried"] += len(seconds)
+            self._counts["tasks_retried"] += len(seconds)
         if has_new_error and after.errors[-1].kind is not ErrorKind.CRASH:
-            self._counts["failed"] += len(seconds)
+            self._counts["tasks_failed"] += len(seconds)
 
     def metrics(self) -> Metrics:
         return Metrics(
-            **{f"tasks_{name}": count for name, count in self._counts.items()},
+            **self._counts,
             attempts_timed=self._timed,
             seconds_sum=self._seconds,
             timings=tuple(sorted(self._timings.items())),
@@ -201,9 +207,9 @@ class _Tally:
 
 
 _COUNTED_ENDS = {
-    RunState.SUCCEEDED: "processed",
-    RunState.DEAD: "dead_lettered",
-    RunState.CANCELLED: "cancelled",
-    RunState.SKIPPED: "skipped",
+    RunState.SUCCEEDED: "tasks_processed",
+    RunState.DEAD: "tasks_dead_lettered",
+    RunState.CANCELLED: "tasks_cancelled",
+    RunState.SKIPPED: "tasks_skipped",
 }
 _END_EVENTS = {state: EventKind(state) for state in _COUNTED_ENDS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any, Final
 
 import attrs
@@ -26,6 +27,7 @@ from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.codec import Codec
 
 COUNTS: Final = tuple(field.name for field in attrs.fields(Metrics) if field.name != "timings")
+_counts_of: Final = attrgetter(*COUNTS)
 _SECONDS: Final = "seconds_sum"
 
 
@@ -52,15 +54,10 @@ class Writes:
         self.add_events(changes.events)  # before the runs, with which their positions are kept
         self._add_runs(changes.runs)
         self._add_metrics(changes.metrics)
-        marks = [(t, int(mark), micros(self._now.at)) for t, mark in changes.cancel_marks.items()]
-        self._section("marks", marks)
-        self._section("unscheduled", [(task_id,) for task_id in changes.unscheduled])
-        self._section("scheduled", [(task_id, micros(due_at)) for task_id, due_at in changes.scheduled.items()])
-        self._section("forgotten", [(*key, (known or {})[key[0]].topic) for key in changes.forgotten])
-        self._section("deleted", [_deletion((known or {})[task_id]) for task_id in changes.deleted])
-        until = micros(self._now.at + TOMBSTONE_LIFE)
-        self._section("tombstones", [(f"{agent}/{task_id}", until) for task_id, agent in changes.tombstones])
-        self._section("notifications", [words_of(each, self._codec) for each in changes.notifications])
+        if changes.concerns_tasks:
+            self._add_task_changes(changes, known or {})
+        if changes.notifications:
+            self._section("notifications", [words_of(each, self._codec) for each in changes.notifications])
         if changes.is_news:
             self.words.append("news")
         if changes.is_work:
@@ -102,6 +99,15 @@ class Writes:
             for row in rows:
                 self.words += row
 
+    def _add_task_changes(self, changes: Changes, known: Mapping[str, Task | Unreadable]) -> None:
+        now, until = micros(self._now.at), micros(self._now.at + TOMBSTONE_LIFE)
+        self._section("marks", [(task_id, int(mark), now) for task_id, mark in changes.cancel_marks.items()])
+        self._section("unscheduled", [(task_id,) for task_id in changes.unscheduled])
+        self._section("scheduled", [(task_id, micros(due_at)) for task_id, due_at in changes.scheduled.items()])
+        self._section("forgotten", [(*key, known[key[0]].topic) for key in changes.forgotten])
+        self._section("deleted", [_deletion(known[task_id]) for task_id in changes.deleted])
+        self._section("tombstones", [(f"{agent}/{task_id}", until) for task_id, agent in changes.tombstones])
+
     def _add_tasks(self, tasks: Sequence[Task | Unreadable]) -> None:
         codec = self._codec
         self._section(
@@ -141,12 +147,14 @@ class Writes:
     def _add_metrics(self, metrics: Mapping[Subscription, Metrics]) -> None:
         rows: list[Sequence[Any]] = []
         for subscription, each in metrics.items():
-            name = str(subscription)
-            for count in COUNTS:
-                if amount := getattr(each, count):
-                    command = "HINCRBYFLOAT" if count == _SECONDS else "HINCRBY"
-                    rows.append((name, count, command, repr(amount)))
-            rows += [(name, bucket, "HINCRBY", amount) for bucket, amount in each.timings]
+            counts: list[Any] = []
+            for name, amount in zip(COUNTS, _counts_of(each), strict=True):
+                if amount:
+                    counts += (name, "HINCRBYFLOAT" if name == _SECONDS else "HINCRBY", repr(amount))
+            for bucket, amount in each.timings:
+                counts += (bucket, "HINCRBY", amount)
+            if counts:
+                rows.append((str(subscription), len(counts) // 3, *counts))
         self._section("metrics", rows)
 
 

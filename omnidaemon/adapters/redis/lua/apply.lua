@@ -266,8 +266,11 @@ end
 
 function write.metrics()
     for _ = 1, count() do
-        local subscription, name, command, amount = take(), take(), take(), take()
-        redis.call(command, P .. 'metrics', subscription .. ':' .. name, amount)
+        local subscription = take()
+        for _ = 1, count() do
+            local name, command, amount = take(), take(), take()
+            redis.call(command, P .. 'metrics', subscription .. ':' .. name, amount)
+        end
         redis.call('ZADD', P .. 'pairs', 0, subscription)
     end
 end

@@ -47,7 +47,7 @@ class Confirmation(StrEnum):
     UNKNOWN = "unknown"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Receipt:
     """The answer to one published task. `receivers` is how many agents got it, where the bus knows; where nothing waits
     and there are none, it has failed."""

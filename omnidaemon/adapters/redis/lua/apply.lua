@@ -197,13 +197,7 @@ function write.tasks()
     end
 end
 
--- Many members in few commands, each of as many as Lua's stack takes.
-local function all(command, key, members)
-    for first = 1, #members, 1000 do
-        redis.call(command, key, unpack(members, first, math.min(first + 999, #members)))
-    end
-end
-
+--! all
 --! note
 
 -- Runs that move alike. What is noted of them comes before.

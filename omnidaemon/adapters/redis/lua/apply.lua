@@ -217,9 +217,9 @@ function write.runs()
         local is_end = old ~= new and ENDED[new]
         local many = count()
         for i = 1, many do
-            local id, queued, seconds, result = take(), take(), take(), take()
+            local id, own, result = take(), take(), take()
             local key, member = P .. 't:' .. id, agent .. '/' .. id
-            local record = head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result
+            local record = head .. '[' .. own .. ',' .. shared .. '\n' .. result
             if noted[id] then
                 redis.call('HSET', key, field, record, 'j', with_noted(id, told_before[id], noted[id]))
                 noted[id] = nil

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
 
 from omnidaemon.adapters.redis.blocking_reader import BlockingReader, QueuesGone
 from omnidaemon.adapters.redis.connection import RedisConnection
+from omnidaemon.testing.patience import eventually
 
 QUEUE = "reading"
 
@@ -37,9 +39,7 @@ def bodies(entries):
 async def begun(reader, server):
     """A read that the server waits with."""
     reading = asyncio.create_task(reader.read([QUEUE], 10, 1.0))
-    async with asyncio.timeout(5):
-        while b" cmd=xreadgroup" not in await server.command("CLIENT", "LIST"):
-            await asyncio.sleep(0.001)
+    await eventually(partial(server.command, "CLIENT", "LIST"), lambda clients: b" cmd=xreadgroup" in clients)
     return reading
 
 

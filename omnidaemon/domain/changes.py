@@ -18,9 +18,10 @@ from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import value
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Changes:
     """Everything that one gate call writes; all of it or nothing.
 

@@ -35,8 +35,9 @@ class BlockingReader:
         self._wire: Wire | None = None
         self._client_id: int | None = None
         self._turn = asyncio.Lock()
-        self._over = asyncio.Event()
-        self._over.set()
+        self._reads = 0
+        self._woken = 0
+        self._is_reading = False
         self._waking: asyncio.Task[None] | None = None
 
     @property
@@ -60,11 +61,12 @@ class BlockingReader:
     async def _read(self, queues: Sequence[str], count: int, seconds: float) -> Entries:
         wire = self._wire
         if wire is None or not self.is_under_way:
-            self._over = asyncio.Event()
+            self._reads += 1
+            self._is_reading = True
             try:
                 wire = await self._begun(queues, count, max(1, int(min(seconds, _LONGEST_BLOCK_SECONDS) * 1000)))
             except BaseException:
-                self._over.set()
+                self._is_reading = False
                 raise
         return await self._brought(wire)
 
@@ -86,8 +88,7 @@ class BlockingReader:
                 raise QueuesGone from error
             raise
         finally:
-            if not self.is_under_way:
-                self._over.set()
+            self._is_reading = self.is_under_way
 
     async def _connected(self, ends_at: float) -> Wire:
         await self._disconnect()
@@ -102,19 +103,19 @@ class BlockingReader:
 
     def wake(self) -> None:
         """Have a read under way return soon."""
-        if not self._over.is_set() and (self._waking is None or self._waking.done()):
-            self._waking = asyncio.create_task(self._wake(self._over))
+        if self._is_reading:
+            self._woken = self._reads
+            if self._waking is None or self._waking.done():
+                self._waking = asyncio.create_task(self._wake())
 
-    async def _wake(self, over: asyncio.Event) -> None:
+    async def _wake(self) -> None:
         # What keeps this from the server is said by the read itself; and that is over within a second anyhow.
         with contextlib.suppress(BackendError):
             # The server may hear of it before it has the read; then it has to be told again.
-            while not over.is_set() and (self._wire is None or self._wire.is_waiting):
+            while self._is_reading and self._reads == self._woken and (self._wire is None or self._wire.is_waiting):
                 if self._client_id is not None:
                     await self._server.command("CLIENT", "UNBLOCK", self._client_id)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_WAKE_AGAIN_SECONDS):
-                        await over.wait()
+                await asyncio.sleep(_WAKE_AGAIN_SECONDS)
 
     async def close(self) -> None:
         """Close the connection, once no read is under way."""

@@ -50,7 +50,8 @@ class Writes:
 
     def add(self, changes: Changes, known: Mapping[str, Task | Unreadable] | None = None) -> None:
         """What a gate decided. `known` are the tasks that it deletes."""
-        self._add_tasks(changes.tasks)
+        if changes.tasks:
+            self._add_tasks(changes.tasks)
         self.add_events(changes.events)  # before the runs, with which their positions are kept
         self._add_runs(changes.runs)
         self._add_metrics(changes.metrics)

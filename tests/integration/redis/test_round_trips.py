@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -147,7 +148,7 @@ async def test_a_batch_that_succeeds_calls_no_worker(place, storage, worker):
     grants = await worker.begin(*(worker.start_of(task, GREETER) for task in tasks(place, 100)))
     wakeups, news = storage.runs.wakeups(), storage.runs.news()
     for each in (wakeups, news):
-        await eventually(lambda each=each: each.wait(0.1), lambda was_hinted: was_hinted)  # its channel is heard
+        await eventually(partial(each.wait, 0.1))  # its channel is heard
     assert all(await worker.finish(*(outcome(grant, succeeded()) for grant in grants)))
     assert await news.wait(10)
     assert not await wakeups.wait(0.1)

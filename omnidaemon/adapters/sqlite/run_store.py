@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 
 from omnidaemon.adapters.sqlite.doorbell import Listener
+from omnidaemon.adapters.sqlite.holds import Acks, forget
 from omnidaemon.adapters.sqlite.leases import Leases
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import as_array
@@ -16,6 +17,7 @@ from omnidaemon.domain.instant import micros, moment
 from omnidaemon.domain.requests import (
     ClaimLimit,
     Claims,
+    EndRun,
     Finish,
     Grant,
     Held,
@@ -24,7 +26,7 @@ from omnidaemon.domain.requests import (
     Request,
 )
 from omnidaemon.domain.run import Run
-from omnidaemon.ports.run_store import LeaseSpan, RunStore, Wakeups
+from omnidaemon.ports.run_store import AckingRunStore, LeaseSpan, RunStore, Wakeups
 
 # How many crashed runs are looked at beside the slots. Those at their last chance stay due until a worker is idle;
 # more of them than this would hide other crashed runs behind them, for as long.
@@ -50,13 +52,24 @@ _GRANTED_BY: Final = f"SELECT {RUN_COLUMNS} FROM runs WHERE state = 'running' AN
 _RENEW: Final = "UPDATE runs SET lease_until = ? WHERE run_id = ?"
 
 
-class SqliteRunStore(RunStore):
+class SqliteRunStore(RunStore, AckingRunStore):
     """Each gate: read, decide, write, in one transaction of the writer."""
 
     def __init__(self, space: SqliteSpace) -> None:
         self._space = space
 
     async def begin(self, request: Request, intakes: Sequence[Intake]) -> Sequence[Grant | None]:
+        return await self._begin(request, intakes, (), durable=True)
+
+    async def begin_acked(self, request: Request, intakes: Sequence[Intake], acks: object) -> Sequence[Grant | None]:
+        # What a power failure takes back of this it takes back whole: the bus hands it out once more. What ends here
+        # may have been seen by somebody, who would see something else then.
+        ends = any(isinstance(intake, EndRun) for intake in intakes)
+        return await self._begin(request, intakes, cast("Sequence[Acks]", acks), durable=ends)
+
+    async def _begin(
+        self, request: Request, intakes: Sequence[Intake], acks: Sequence[Acks], *, durable: bool
+    ) -> Sequence[Grant | None]:
         task_ids = {intake.task.task_id for intake in intakes}
 
         def work(ledger: Ledger) -> tuple[Sequence[Grant | None], bool]:
@@ -65,9 +78,10 @@ class SqliteRunStore(RunStore):
             marks = ledger.marks(task_ids)
             answers, changes = ledger.gates.begin(request, intakes, found, marks, ledger.now)
             ledger.apply(changes)
+            forget(ledger.cursor, acks)
             return answers, changes.is_news
 
-        answers, _ = await self._space.write(work, rings=_is_news)
+        answers, _ = await self._space.write(work, durable=durable, rings=_is_news)
         return answers
 
     async def claim_due(

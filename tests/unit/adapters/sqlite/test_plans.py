@@ -12,6 +12,7 @@ from omnidaemon.adapters.sqlite.schema import MIGRATIONS
 
 MODULES = (
     "bus",
+    "holds",
     "inbox",
     "journal",
     "leases",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Any, Final
 
 import apsw
@@ -34,13 +34,10 @@ _BETWEEN: Final = """
 _HOLD: Final = "INSERT INTO bus_holds (topic, agent, first_seq, last_seq, holder, held_until) VALUES (?, ?, ?, ?, ?, ?)"
 _IS_HELD: Final = "SELECT 1 FROM bus_holds WHERE topic = ? AND agent = ? AND first_seq = ? AND holder = ?"
 _LET_GO: Final = "DELETE FROM bus_holds WHERE topic = ? AND agent = ? AND first_seq = ? AND holder = ?"
-_FORGET: Final = "DELETE FROM bus_messages WHERE message_id = ? AND seq = ?"
-
-Place = tuple[int, int]
-"""A message's row number and seq."""
+_FORGET: Final = "DELETE FROM bus_messages WHERE message_id IN carray(?)"
 
 Message = tuple[int, int, str, bytes]
-"""Its place, the task's id, and the body."""
+"""Row number, seq, the task's id, and the body."""
 
 
 @attrs.frozen(eq=False)
@@ -63,7 +60,7 @@ class Acks:
     """Messages of one hold that are to be forgotten; `are_last` when it has none besides."""
 
     hold: Hold
-    places: Sequence[Place]
+    message_ids: Sequence[int]
     are_last: bool
 
 
@@ -82,8 +79,9 @@ def take(cursor: apsw.Cursor, queue: Subscription, most: int, holder: str, now: 
     # Whoever comes back to a hold that has run out shall find that it is no longer his.
     cursor.execute(_DROP_VOID, {"topic": queue.topic, "agent": queue.agent, **terms})
     after = -1
-    for first_held, last_held in chain(cursor.execute(_HELD, key).fetchall(), [(_END, _END)]):
-        rows = cursor.execute(_BETWEEN, (*key, after, first_held, most)).fetchall()
+    held: list[Any] = cursor.execute(_HELD, key).fetchall()
+    for first_held, last_held in (*held, (_END, _END)):
+        rows: list[Any] = cursor.execute(_BETWEEN, (*key, after, first_held, most)).fetchall()
         if rows:
             hold = Hold(*key, rows[0][1], holder)
             cursor.execute(_HOLD, (*key, hold.first_seq, rows[-1][1], holder, terms["farthest"]))
@@ -102,7 +100,8 @@ def forget(cursor: apsw.Cursor, acks: Sequence[Acks]) -> None:
         else:
             cursor.execute(_IS_HELD, each.hold.key)
         if cursor.fetchone() is not None:
-            cursor.executemany(_FORGET, each.places)
+            # Nobody else deletes what is held, so that no other message has got the number since.
+            cursor.execute(_FORGET, (apsw.carray(array("q", each.message_ids)),))
 
 
 def give_back(cursor: apsw.Cursor, holds: Sequence[Hold]) -> None:

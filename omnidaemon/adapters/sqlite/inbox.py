@@ -17,7 +17,6 @@ from omnidaemon.adapters.sqlite.holds import (
     Acks,
     Hold,
     Message,
-    Place,
     Taken,
     forget,
     give_back,
@@ -44,9 +43,8 @@ _WAITING: Final = f"""
     )
 """
 
-Token = tuple[Hold, Place]
-
-_NOTHING: Final[frozenset[Place]] = frozenset()
+Token = tuple[Hold, int]
+"""Of a delivery: its hold, and its message's row number."""
 
 
 class SqliteInbox(Inbox, AckableInbox):
@@ -60,7 +58,7 @@ class SqliteInbox(Inbox, AckableInbox):
         self._name = secrets.token_hex(8)
         self._listener = database.doorbell.listen()
         self._takes = count(1)
-        self._held: dict[Hold, set[Place]] = {}
+        self._held: dict[Hold, set[int]] = {}
         """What of each hold is neither acked nor given back."""
         self._spare: list[Delivery] = []
         self._taking: asyncio.Task[None] | None = None
@@ -117,7 +115,7 @@ class SqliteInbox(Inbox, AckableInbox):
         self._plentiful = set()
         for owner, stretches in taken:
             for hold, messages in stretches:
-                self._held[hold] = {message[:2] for message in messages}
+                self._held[hold] = {message[0] for message in messages}
                 self._spare += [self._delivery(owner, hold, message) for message in messages]
             if sum(len(messages) for _, messages in stretches) == credits[owner]:
                 self._plentiful.add(owner)
@@ -129,9 +127,9 @@ class SqliteInbox(Inbox, AckableInbox):
         return [subscription(topic, agent) for topic, agent in found]
 
     def _delivery(self, owner: Subscription, hold: Hold, message: Message) -> Delivery:
-        message_id, seq, task_id, body = message
+        message_id, _, task_id, body = message
         task = self._codec.decode_task(body, task_id=task_id, topic=owner.topic)
-        return Delivery(subscription=owner, task=task, token=(hold, (message_id, seq)))
+        return Delivery(subscription=owner, task=task, token=(hold, message_id))
 
     def interrupt(self) -> None:
         self._is_interrupted = True
@@ -144,16 +142,15 @@ class SqliteInbox(Inbox, AckableInbox):
 
     def acks(self, deliveries: Sequence[Delivery]) -> Sequence[Acks]:
         return [
-            Acks(hold, places, are_last=self._held.get(hold, _NOTHING) <= set(places))
-            for hold, places in _by_hold(deliveries).items()
+            Acks(hold, message_ids, are_last=self._held.get(hold, set()) <= set(message_ids))
+            for hold, message_ids in _by_hold(deliveries).items()
         ]
 
     def acked(self, deliveries: Sequence[Delivery]) -> None:
-        for hold, places in _by_hold(deliveries).items():
-            left = self._held.get(hold, _NOTHING) - set(places)
-            if left:
-                self._held[hold] = left
-            else:
+        for hold, message_ids in _by_hold(deliveries).items():
+            left = self._held.get(hold, set())
+            left.difference_update(message_ids)
+            if not left:
                 self._held.pop(hold, None)
 
     async def close(self) -> None:
@@ -170,9 +167,9 @@ class SqliteInbox(Inbox, AckableInbox):
         self._held.clear()
 
 
-def _by_hold(deliveries: Sequence[Delivery]) -> dict[Hold, list[Place]]:
-    places: dict[Hold, list[Place]] = {}
+def _by_hold(deliveries: Sequence[Delivery]) -> dict[Hold, list[int]]:
+    message_ids: dict[Hold, list[int]] = {}
     for delivery in deliveries:
-        hold, place = cast("Token", delivery.token)
-        places.setdefault(hold, []).append(place)
-    return places
+        hold, message_id = cast("Token", delivery.token)
+        message_ids.setdefault(hold, []).append(message_id)
+    return message_ids

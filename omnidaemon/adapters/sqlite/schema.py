@@ -249,5 +249,12 @@ ALTER TABLE bus_messages DROP COLUMN holder;
 ALTER TABLE bus_messages DROP COLUMN held_until;
 """
 
-MIGRATIONS: Final = (_BUS + _STORE, _OUTBOX, _CHEAPER_ENDS, _HOLDS)
+_REVISIONS: Final = """
+-- Who remembers a run changes it only where it is still at the same revision, instead of reading it again. So that no
+-- other run is ever taken for it, row numbers are given once from here on.
+ALTER TABLE runs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+INSERT INTO counters (name, latest) SELECT 'runs', ifnull(max(run_id), 0) FROM runs;
+"""
+
+MIGRATIONS: Final = (_BUS + _STORE, _OUTBOX, _CHEAPER_ENDS, _HOLDS, _REVISIONS)
 """What `Database` is opened with, whichever of bus and store is in the file."""

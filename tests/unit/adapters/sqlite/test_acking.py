@@ -8,6 +8,7 @@ from omnidaemon.adapters.sqlite import sqlite_bus, sqlite_storage
 from omnidaemon.domain.agent import AgentProfile, Start
 from omnidaemon.domain.requests import EndRun
 from omnidaemon.domain.states import RunState
+from omnidaemon.ports.run_store import AckingRunStore
 from omnidaemon.testing.contracts.opening import GREETER
 from omnidaemon.testing.worker import ScriptedWorker
 
@@ -26,6 +27,12 @@ async def storage(place, bus):
         yield storage
 
 
+async def begin(worker, inbox, deliveries, intakes):
+    """begin_acked() under the worker's lane "begin"."""
+    assert isinstance(worker.runs, AckingRunStore)
+    return list(await worker.runs.begin_acked(worker.request("begin"), intakes, inbox.acks(deliveries)))
+
+
 async def received(bus):
     inbox = await bus.subscribe([GREETER])
     return inbox, await inbox.receive({GREETER: 10}, wait_seconds=0)
@@ -42,7 +49,7 @@ async def test_beginning_waits_for_no_disk_where_the_bus_would_bring_it_again(pl
     inbox, deliveries = await received(bus)
     worker = ScriptedWorker(storage.runs)
     intakes = [worker.start_of(each.task, GREETER) for each in deliveries]
-    await worker.runs.begin_acked(worker.request("begin"), intakes, inbox.acks(deliveries))
+    await begin(worker, inbox, deliveries, intakes)
     assert not waits_for_the_disk(storage)
     await worker.begin(worker.start_of(place.task("t2"), GREETER))
     assert waits_for_the_disk(storage)
@@ -55,7 +62,7 @@ async def test_what_ends_as_it_begins_waits_for_the_disk(place, bus, storage):
     inbox, deliveries = await received(bus)
     worker = ScriptedWorker(storage.runs)
     intakes = [EndRun(task=each.task, subscription=GREETER, state=RunState.SKIPPED) for each in deliveries]
-    await worker.runs.begin_acked(worker.request("begin"), intakes, inbox.acks(deliveries))
+    await begin(worker, inbox, deliveries, intakes)
     assert waits_for_the_disk(storage)
     await inbox.close()
 
@@ -68,11 +75,11 @@ async def test_beginning_after_the_hold_was_taken_over_leaves_the_message_to_the
     other, again = await received(bus)
     worker, rival = ScriptedWorker(storage.runs), ScriptedWorker(storage.runs, "w2")
     intakes = [worker.start_of(each.task, GREETER) for each in deliveries]
-    (grant,) = await worker.runs.begin_acked(worker.request("begin"), intakes, slow.acks(deliveries))
+    (grant,) = await begin(worker, slow, deliveries, intakes)
     assert grant is not None
     slow.acked(deliveries)
     assert [(depth.waiting, depth.held) for depth in await bus.depths()] == [(0, 1)]
-    assert list(await rival.runs.begin_acked(rival.request("begin"), intakes, other.acks(again))) == [None]
+    assert await begin(rival, other, again, intakes) == [None]
     assert [(depth.waiting, depth.held) for depth in await bus.depths()] == [(0, 0)]
     await slow.close()
     await other.close()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from operator import attrgetter
 
 import attrs
 
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
-from omnidaemon.domain.run import Run
+from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import STATUSES, RunState, Status
+from omnidaemon.domain.values import value
 
 
-@attrs.frozen(kw_only=True, str=False)
+@value(str=False)
 class TaskResult:
     """The state of a task, ended or not. `result` is the decoded value of a task that succeeded, else None.
     `next_attempt_at` is when what is scheduled or retrying may be begun, else None.
@@ -29,10 +29,10 @@ class TaskResult:
     topic: str
     agent: str | None
     status: Status
+    created_at: datetime
     result: object = None
     error: AttemptError | None = None
     attempts: int = 0
-    created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
     duration_seconds: float | None = None
@@ -70,8 +70,12 @@ class TaskResult:
 
         Raises `TaskNotFound` when an agent is named that has nothing to do with the task.
         """
+        pending = standing.pending_agents
+        if agent is None and len(standing.runs) == 1 and not pending:
+            facts = _facts_of(standing.runs[0], standing.created_at, decode)
+            return cls(*facts, (cls(*facts),))
         everyone = [cls.of_run(run, standing.created_at, decode) for run in standing.runs]
-        everyone += [cls._unbegun(standing, name) for name in standing.pending_agents]
+        everyone += [cls._unbegun(standing, name) for name in pending]
         everyone.sort(key=lambda run: run.agent or "")
         if agent is not None:
             for run in everyone:
@@ -79,29 +83,13 @@ class TaskResult:
                     return run
             raise TaskNotFound(standing.task_id, agent)
         if len(everyone) == 1:
-            # Listings are made of these, and `attrs.evolve` is thrice as dear.
-            return cls(
-                **dict(zip(_FACTS, _facts_of(everyone[0]), strict=True)), status=standing.status, runs=(everyone[0],)
-            )
+            return attrs.evolve(everyone[0], status=standing.status, runs=(everyone[0],))
         return cls._whole(standing, tuple(everyone))
 
     @classmethod
-    def of_run(cls, run: Run, created_at: datetime, decode: Callable[[bytes], object]) -> TaskResult:
+    def of_run(cls, run: RunStanding, created_at: datetime, decode: Callable[[bytes], object]) -> TaskResult:
         """The result of one agent's run of a task that was created then."""
-        return cls(
-            task_id=run.task_id,
-            topic=run.subscription.topic,
-            agent=run.subscription.agent,
-            status=STATUSES[run.state],
-            result=None if run.result is None else decode(run.result),
-            error=run.errors[-1] if run.errors and run.state not in _WITHOUT_ERROR else None,
-            attempts=run.attempts + run.crashes + (run.state is RunState.RUNNING),
-            created_at=created_at,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
-            duration_seconds=run.seconds if run.state.is_end and run.started_at else None,
-            next_attempt_at=run.due_at if run.state is RunState.RETRYING else None,
-        )
+        return cls(*_facts_of(run, created_at, decode))
 
     @classmethod
     def _whole(cls, standing: TaskStanding, runs: tuple[TaskResult, ...]) -> TaskResult:
@@ -137,7 +125,37 @@ class TaskResult:
         )
 
 
-_FACTS = tuple(field.name for field in attrs.fields(TaskResult) if field.name not in {"status", "runs"})
-"""What a task has in common with its only run."""
-_facts_of = attrgetter(*_FACTS)
-_WITHOUT_ERROR = frozenset({RunState.SUCCEEDED})
+def _facts_of(run: RunStanding, created_at: datetime, decode: Callable[[bytes], object]) -> _Facts:
+    """What a run's result consists of. Nearly every task has one run, and then it is told of the task too: a listing
+    makes both by the thousand, which by place costs a fifth of what it does by name."""
+    state = run.state
+    return (
+        run.task_id,
+        run.subscription.topic,
+        run.subscription.agent,
+        STATUSES[state],
+        created_at,
+        None if run.result is None else decode(run.result),
+        run.errors[-1] if run.errors and state is not RunState.SUCCEEDED else None,
+        run.attempts + run.crashes + (state is RunState.RUNNING),
+        run.started_at,
+        run.finished_at,
+        run.seconds if state.is_end and run.started_at else None,
+        run.due_at if state is RunState.RETRYING else None,
+    )
+
+
+_Facts = tuple[
+    str,
+    str,
+    str,
+    Status,
+    datetime,
+    object,
+    AttemptError | None,
+    int,
+    datetime | None,
+    datetime | None,
+    float | None,
+    datetime | None,
+]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from omnidaemon.domain.run import Run
+from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.states import STATUSES, RunState, Status
 from omnidaemon.domain.values import value
 
 _UNENDED_FIRST = (RunState.RUNNING, RunState.WAITING, RunState.RETRYING, RunState.QUEUED)
 _GRAVEST_FIRST = (RunState.DEAD, RunState.CANCELLED, RunState.SKIPPED, RunState.SUCCEEDED)
+_RANKS = {state: rank for rank, state in enumerate((*_UNENDED_FIRST, *_GRAVEST_FIRST))}
 
 
-@value(kw_only=True)
+@value
 class TaskStanding:
     """A task's runs. `agents` are those that must end it: subscribed when it was published, less the removed.
 
@@ -26,7 +27,7 @@ class TaskStanding:
     topic: str
     created_at: datetime
     agents: tuple[str, ...] = ()
-    runs: tuple[Run, ...] = ()
+    runs: tuple[RunStanding, ...] = ()
     is_cancelled: bool = False
     scheduled_for: datetime | None = None
 
@@ -39,6 +40,8 @@ class TaskStanding:
     def pending_agents(self) -> tuple[str, ...]:
         """The agents that have not begun the task."""
         begun = {run.subscription.agent for run in self.runs}
+        if begun.issuperset(self.agents):
+            return ()
         return tuple([agent for agent in self.agents if agent not in begun])
 
     @property
@@ -59,13 +62,10 @@ class TaskStanding:
             return Status.SCHEDULED
         if not self.runs:
             return Status.CANCELLED if self.is_cancelled else Status.QUEUED
-        states = {run.state for run in self.runs}
-        for state in _UNENDED_FIRST:
-            if state in states:
-                return STATUSES[state]
-        if self.pending_agents and not self.is_cancelled:
+        state = min([run.state for run in self.runs], key=_RANKS.__getitem__)
+        if state.is_end and not self.is_cancelled and self.pending_agents:
             return Status.QUEUED
-        return next(STATUSES[state] for state in _GRAVEST_FIRST if state in states)
+        return STATUSES[state]
 
     def matches(self, *, status: Status | None = None, topic: str | None = None, agent: str | None = None) -> bool:
         """Whether a person who asks for these finds the task: one agent's part in it, when an agent is named."""

@@ -53,8 +53,8 @@ RUN_STATE: Final = (
 RUN_COLUMNS: Final = ", ".join(f"runs.{name}" for name in ("run_id", *RUN_KEY, *RUN_STATE))
 """What `run_of` reads, after the row's number."""
 
-_STATES: Final = {state.value: state for state in RunState}
-_Errors = tuple[AttemptError, ...]
+STATES: Final = {state.value: state for state in RunState}
+ERRORS = tuple[AttemptError, ...]
 _Answers = tuple[tuple[str, bytes], ...]
 
 
@@ -119,7 +119,7 @@ def run_of(row: Row, codec: Codec) -> Run:
     return Run(
         task_id=task_id,
         subscription=subscription(topic, agent),
-        state=_STATES[state],
+        state=STATES[state],
         queued_at=moment(queued_at),
         life=life,
         fence=fence,
@@ -136,7 +136,7 @@ def run_of(row: Row, codec: Codec) -> Run:
         finished_at=moment_or_none(finished_at),
         seconds=seconds,
         result=result,
-        errors=() if errors is None else codec.load(errors, _Errors),
+        errors=() if errors is None else codec.load(errors, ERRORS),
         question=question,
         default=default,
         answers=() if answers is None else codec.load(answers, _Answers),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-import attrs
-
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
@@ -70,12 +68,12 @@ class TaskResult:
 
         Raises `TaskNotFound` when an agent is named that has nothing to do with the task.
         """
-        pending = standing.pending_agents
-        if agent is None and len(standing.runs) == 1 and not pending:
-            facts = _facts_of(standing.runs[0], standing.created_at, decode)
+        if agent is None and (only_run := standing.only_run):
+            facts = _facts_of(only_run, standing.created_at, decode)
             return cls(*facts, (cls(*facts),))
         everyone = [cls.of_run(run, standing.created_at, decode) for run in standing.runs]
-        everyone += [cls._unbegun(standing, name) for name in pending]
+        status = Status.SCHEDULED if standing.is_scheduled else Status.QUEUED
+        everyone += [cls._unbegun(standing, name, status) for name in standing.pending_agents]
         everyone.sort(key=lambda run: run.agent or "")
         if agent is not None:
             for run in everyone:
@@ -83,7 +81,8 @@ class TaskResult:
                     return run
             raise TaskNotFound(standing.task_id, agent)
         if len(everyone) == 1:
-            return attrs.evolve(everyone[0], status=standing.status, runs=(everyone[0],))
+            (unbegun,) = everyone
+            return cls._unbegun(standing, unbegun.agent, standing.status, (unbegun,))
         return cls._whole(standing, tuple(everyone))
 
     @classmethod
@@ -114,20 +113,23 @@ class TaskResult:
         )
 
     @classmethod
-    def _unbegun(cls, standing: TaskStanding, agent: str) -> TaskResult:
+    def _unbegun(
+        cls, standing: TaskStanding, agent: str | None, status: Status, runs: tuple[TaskResult, ...] = ()
+    ) -> TaskResult:
         return cls(
-            task_id=standing.task_id,
-            topic=standing.topic,
-            agent=agent,
-            status=Status.SCHEDULED if standing.is_scheduled else Status.QUEUED,
-            created_at=standing.created_at,
+            standing.task_id,
+            standing.topic,
+            agent,
+            status,
+            standing.created_at,
             next_attempt_at=standing.scheduled_for,
+            runs=runs,
         )
 
 
 def _facts_of(run: RunStanding, created_at: datetime, decode: Callable[[bytes], object]) -> _Facts:
-    """What a run's result consists of. Nearly every task has one run, and then it is told of the task too: a listing
-    makes both by the thousand, which by place costs a fifth of what it does by name."""
+    """What a run's result consists of, in the order of its fields. Nearly every task has one run, and then it is told
+    of the task too: a listing makes both by the thousand, by place in a fifth of the time that names take."""
     state = run.state
     return (
         run.task_id,

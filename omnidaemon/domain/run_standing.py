@@ -16,8 +16,8 @@ class RunStanding:
     how long the last attempt took. `errors` holds one entry per failed attempt and crash of this life. `result` is JSON
     text.
 
-    Its arguments may go by their place, unlike those of other values: a listing makes one for each row, and by name
-    each costs half as much again.
+    Its arguments may go by their place, unlike those of other values: a listing makes thousands, and by name each takes
+    thrice as long.
     """
 
     task_id: str

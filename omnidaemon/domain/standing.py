@@ -20,7 +20,7 @@ class TaskStanding:
     For a task that was published before its topic had any agent, they are the agents of the topic's first declaration.
     `is_cancelled`: cancelled as a whole, so that no agent may begin it. `scheduled_for`: when it is due to
     be published; once a worker has taken it to do so, that may be when another one does, should the first be dead. None
-    for what is published.
+    for what is published. Its arguments may go by their place, as those of a `RunStanding`.
     """
 
     task_id: str
@@ -37,11 +37,17 @@ class TaskStanding:
         return self.scheduled_for is not None
 
     @property
+    def only_run(self) -> RunStanding | None:
+        """The run that is all there is of the task, since its agent is the only one; None for any other task."""
+        if len(self.runs) != 1:
+            return None
+        (run,) = self.runs
+        return run if not self.agents or self.agents == (run.subscription.agent,) else None
+
+    @property
     def pending_agents(self) -> tuple[str, ...]:
         """The agents that have not begun the task."""
         begun = {run.subscription.agent for run in self.runs}
-        if begun.issuperset(self.agents):
-            return ()
         return tuple([agent for agent in self.agents if agent not in begun])
 
     @property

@@ -44,20 +44,14 @@ def _standings(space: RedisSpace, task_ids: Iterable[str], told: Sequence[Any]) 
     ids = iter(task_ids)
     for names, tasks in told:
         begun = [name.decode() for name in names]
-        for (topic, created, named, mark, due, *records), task_id in zip(tasks, ids, strict=False):
-            if topic is None:
+        for (name, created, named, mark, due, *records), task_id in zip(tasks, ids, strict=False):
+            if name is None:
                 continue
-            on, at = topic.decode(), moment(int(created))
+            topic, created_at = name.decode(), moment(int(created))
             runs: list[RunStanding] = []
             for agent, record in zip(begun, records, strict=True):
                 if record is not None:
                     runs.append(run_standing_of(task_id, agent, record, space.codec))
-            yield TaskStanding(
-                task_id,
-                on,
-                at,
-                answerable(named_in(named), on, at, space.agents),
-                tuple(runs),
-                mark is not None,
-                None if due is None else moment(int(float(due))),
-            )
+            agents = answerable(named_in(named), topic, created_at, space.agents)
+            due_at = None if due is None else moment(int(float(due)))
+            yield TaskStanding(task_id, topic, created_at, agents, tuple(runs), mark is not None, due_at)

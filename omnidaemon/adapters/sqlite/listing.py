@@ -58,9 +58,9 @@ class Listing:
             walks = [self._walk(source, before, _STEP) for source in sources]
             candidates = _without_repeats(heapq.merge(*walks, reverse=True))
         while positions := list(islice(candidates, step)):
-            for position, standing in standings(self._reading, positions):
-                if standing.matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent):
-                    yield position, standing
+            for found in standings(self._reading, positions):
+                if found[1].matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent):
+                    yield found
 
     def _walk(self, source: Source, before: int, step: int) -> Iterator[int]:
         statement, bindings = source

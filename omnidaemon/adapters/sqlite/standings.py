@@ -30,7 +30,7 @@ def standings(reading: Reading, positions: Iterable[int]) -> list[tuple[int, Tas
     rows = reading.rows(_STANDINGS, [as_array(positions)])
     known = reading.agents(row[2] for row in rows)
     found: list[tuple[int, TaskStanding]] = []
-    runs: tuple[RunStanding, ...] = ()
+    runs: list[RunStanding] = []
     following = iter([*[row[0] for row in rows[1:]], None])
     for (
         position,
@@ -65,15 +65,11 @@ def standings(reading: Reading, positions: Iterable[int]) -> list[tuple[int, Tas
                 result,
                 () if errors is None else reading.codec.load(errors, ERRORS),
             )
-            runs = (*runs, run)
+            runs.append(run)
         if next(following) != position:  # a task has a row for each of its runs, or one without any
             at = moment(created_at)
-            agents = answerable(names(named), topic, at, known)
-            found.append(
-                (
-                    position,
-                    TaskStanding(task_id, topic, at, agents, runs, bool(is_cancelled), moment_or_none(free_at)),
-                )
-            )
-            runs = ()
+            agents, scheduled_for = answerable(names(named), topic, at, known), moment_or_none(free_at)
+            standing = TaskStanding(task_id, topic, at, agents, tuple(runs), bool(is_cancelled), scheduled_for)
+            found.append((position, standing))
+            runs.clear()
     return found

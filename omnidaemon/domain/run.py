@@ -10,10 +10,10 @@ import attrs
 
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.instant import Instant
-from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.policy import Counts, Decision, End, RetryAfter, Wait, is_last_chance
 from omnidaemon.domain.return_address import ReturnAddress
+from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.values import value
 
@@ -25,37 +25,25 @@ Fields = dict[str, Any]
 
 
 @value(kw_only=True, slots=False)
-class Run:
+class Run(RunStanding):
     """A run as the store keeps it. Every method that moves it returns a new value.
 
     `fence` grows at each grant and never goes back: who holds an older one can record nothing. `request` is the last
-    gate call that changed the run, so that the same call asked again gets the same answer. `attempts` are those that
-    counted, `crashes` the workers that died with it. `queued_at` is since when this life could have been begun.
-    `lease_until` is in seconds of the store's steady clock. `errors` holds one entry per failed attempt and crash of
-    this life. `answers` maps questions to JSON text. `is_acked` says that the bus is known to have forgotten the
-    delivery. `return_address` is who hears of its end.
+    gate call that changed the run, so that the same call asked again gets the same answer. `queued_at` is since when
+    this life could have been begun. `lease_until` is in seconds of the store's steady clock. `answers` maps questions
+    to JSON text. `is_acked` says that the bus is known to have forgotten the delivery. `return_address` is who hears of
+    its end.
     """
 
-    task_id: str
-    subscription: Subscription
-    state: RunState
     queued_at: datetime
     life: int = 1
     fence: int = 0
     owner: str | None = None
     request: str | None = None
-    attempts: int = 0
-    crashes: int = 0
-    due_at: datetime | None = None
     lease_until: float | None = None
     lease_seconds: float = 0.0
     is_cancel_requested: bool = False
     is_acked: bool = False
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    seconds: float = 0.0
-    result: bytes | None = None
-    errors: tuple[AttemptError, ...] = ()
     question: str | None = None
     default: bytes | None = None
     answers: tuple[tuple[str, bytes], ...] = ()

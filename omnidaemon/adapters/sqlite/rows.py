@@ -56,8 +56,8 @@ RUN_COLUMNS: Final = ", ".join(
 )
 """What `run_of` reads, after the row's number and revision."""
 
-_STATES: Final = {state.value: state for state in RunState}
-_Errors = tuple[AttemptError, ...]
+STATES: Final = {state.value: state for state in RunState}
+ERRORS = tuple[AttemptError, ...]
 _Answers = tuple[tuple[str, bytes], ...]
 
 
@@ -124,7 +124,7 @@ def run_of(row: Row, codec: Codec) -> Run:
     return Run(
         task_id=task_id,
         subscription=subscription(topic, agent),
-        state=_STATES[state],
+        state=STATES[state],
         queued_at=moment(queued_at),
         life=life,
         fence=fence,
@@ -141,7 +141,7 @@ def run_of(row: Row, codec: Codec) -> Run:
         finished_at=moment_or_none(finished_at),
         seconds=seconds,
         result=result,
-        errors=() if errors is None else codec.load(errors, _Errors),
+        errors=() if errors is None else codec.load(errors, ERRORS),
         question=question,
         default=default,
         answers=() if answers is None else codec.load(answers, _Answers),

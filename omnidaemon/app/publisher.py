@@ -311,12 +311,12 @@ def _headers(headers: object) -> Mapping[str, str]:
     if not isinstance(headers, Mapping):
         raise InvalidValue("headers", headers, "a mapping of names to texts")
     checked: dict[str, str] = {}
-    for name, value in cast("Mapping[object, object]", headers).items():
+    for name, text in cast("Mapping[object, object]", headers).items():
         checked_name("header", name)
-        if not is_text(value):
+        if not is_text(text):
             # Not shown: a header may be a secret.
-            raise InvalidValue(f"headers[{name!r}]", type(value).__name__, _TEXT)
-        checked[str(name)] = str(value)
+            raise InvalidValue(f"headers[{name!r}]", type(text).__name__, _TEXT)
+        checked[str(name)] = str(text)
     return MappingProxyType(checked)
 
 

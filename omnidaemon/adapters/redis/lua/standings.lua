@@ -8,9 +8,9 @@ local has_schedules = call('EXISTS', P .. 'schedules') == 1
 local revision = call('GET', P .. 'agents:revision') or '0'
 
 -- Which runs a task has is not known before all its fields are read, bodies too. But nearly always they are those of
--- tasks before it, and whether these were all is told by how many fields there are: three are not asked for.
-local FIRST = 6 -- of the runs
-local fields, tasks, answers = {'t', 'c', 'a', 'x', 'j'}, nil, {}
+-- tasks before it, and whether these were all is told by how many fields there are: two are not asked for.
+local FIRST = 7 -- of the runs
+local fields, tasks, answers = {'t', 'c', 'a', 'x', 'j', 'f'}, nil, {}
 
 local function ask_for_runs_of(key)
     local names, agents, asked = {}, {}, {}
@@ -35,7 +35,7 @@ end
 
 for at = 2, #ARGV do
     local key = P .. 't:' .. ARGV[at]
-    local values, count = nil, 3
+    local values, count = nil, 2
     if tasks then
         values = values_of(key)
         for i = 1, #values do
@@ -46,6 +46,7 @@ for at = 2, #ARGV do
         ask_for_runs_of(key)
         values = values_of(key)
     end
+    table.remove(values, 6)
     values[5] = has_schedules and call('ZSCORE', P .. 'schedules', ARGV[at])
     tasks[#tasks + 1] = values
 end

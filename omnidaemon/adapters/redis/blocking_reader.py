@@ -38,6 +38,7 @@ class BlockingReader:
         self._woken = 0
         self._is_reading = False
         self._is_awaited = False
+        self._returned: asyncio.Event | None = None
         self._waking: asyncio.Task[None] | None = None
 
     @property
@@ -60,11 +61,14 @@ class BlockingReader:
         finally:
             self._is_awaited = False
             self._is_reading = self.is_under_way
+            if self._returned is not None:
+                self._returned.set()
 
     async def rest(self) -> Entries:
         """What a read that is under way brings; nothing, where its caller has it."""
-        while self._is_awaited:
-            await asyncio.sleep(_WAKE_AGAIN_SECONDS)
+        if self._is_awaited:
+            self._returned = asyncio.Event()
+            await self._returned.wait()
         return await self.read((), 0, 0) if self.is_under_way else {}
 
     async def _begun(self, queues: Sequence[str], count: int, block: int) -> Wire:

@@ -16,7 +16,6 @@ _PACKAGE = str(Path(omnidaemon.__file__).parent)
 
 class CallCount:
     """Counts for so many tasks; a resumed coroutine counts as a call. Of other threads, those that start within.
-
     `total` are those of all code, not only of the package."""
 
     def __init__(self, tasks: int) -> None:

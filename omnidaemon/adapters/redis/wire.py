@@ -115,11 +115,12 @@ class Wire(asyncio.Protocol):
             return
         if reply is _NOTHING:
             return
-        if not self.is_waiting:
-            self._fail(exceptions.ConnectionError("The server said something unasked."))
-        else:
+        is_asked = self.is_waiting
+        if is_asked:
             self._reply = reply
             self._wake()
+        if not is_asked or self._reader.has_data():
+            self._fail(exceptions.ConnectionError("The server said something unasked."))
 
     def eof_received(self) -> None:
         self._fail(exceptions.ConnectionError("Connection closed by server."))

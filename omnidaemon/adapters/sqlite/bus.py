@@ -12,6 +12,7 @@ import apsw
 import attrs
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.erasing import erase
 from omnidaemon.adapters.sqlite.faults import StoredOrNot
 from omnidaemon.adapters.sqlite.holds import FREE, LIVE, hold_terms
@@ -102,7 +103,7 @@ class SqliteBus(EventBus, BusInspector, Erasable):
 
     async def _repeat(self, step: Callable[[apsw.Cursor], bool]) -> None:
         """Take a step in a transaction of its own until it says that it was the last."""
-        while not await self._database.write(step, rings=True):
+        while not await self._database.write(step, rings=Ring.EVERYBODY):
             pass
 
     async def publish(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
@@ -124,7 +125,7 @@ class SqliteBus(EventBus, BusInspector, Erasable):
             return subscribers
 
         try:
-            subscribers = await self._database.write(work, rings=True)
+            subscribers = await self._database.write(work, rings=Ring.EVERYBODY)
         except BackendUnavailable as error:
             # Of all else the database says so only if it has not stored it.
             said = Confirmation.UNKNOWN if isinstance(error, StoredOrNot) else Confirmation.FAILED

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS
@@ -111,7 +112,7 @@ class SqliteRegistry(AgentRegistry):
                 [found_agent(known, subscription).desired(is_stopped=is_stopped) for subscription in subscriptions],
             )
 
-        await self._space.write(work, rings=True)
+        await self._space.write(work, rings=Ring.EVERYBODY)
 
     async def drain(self, incarnations: Sequence[str]) -> None:
         def work(ledger: Ledger) -> None:
@@ -122,7 +123,7 @@ class SqliteRegistry(AgentRegistry):
                 [(ledger.codec.dump(report), incarnation) for incarnation, report in drained.items()],
             )
 
-        await self._space.write(work, rings=True)
+        await self._space.write(work, rings=Ring.EVERYBODY)
 
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """In steps, so that many runs do not hold up everybody else; the agent goes with the last of them. Whoever is
@@ -130,7 +131,9 @@ class SqliteRegistry(AgentRegistry):
         place: int | None = 0
         while place is not None:
             place = await self._space.write(partial(_abandon_some, subscription=subscription, place=place))
-        while not await self._space.write(lambda ledger: _remove_some(ledger, subscription, heir), rings=True):
+        while not await self._space.write(
+            lambda ledger: _remove_some(ledger, subscription, heir), rings=Ring.EVERYBODY
+        ):
             pass
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
+import struct
 import threading
 import time
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from omnidaemon.ports.clock import Clock, IdSource
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _UNKNOWN_BOOT = "unknown"
+_LOW = (1 << 62) - 1
+_VARIANT = 0b10 << 62
 
 
 def _steady_seconds() -> float:
@@ -64,15 +67,32 @@ class Uuid7Ids(IdSource):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._latest = 0
+        self._high = -1
+        self._beginning = ""
 
     def new_id(self) -> str:
         with self._lock:
             milliseconds = time.time_ns() // 1_000_000
             if milliseconds > self._latest >> 74:
-                fresh = milliseconds << 74 | secrets.randbits(74)
+                self._latest = milliseconds << 74 | int.from_bytes(os.urandom(10)) >> 6
             else:
-                fresh = self._latest + 1 + secrets.randbits(32)
-            self._latest = fresh
-        milliseconds, high, low = fresh >> 74, fresh >> 62 & 0xFFF, fresh & (1 << 62) - 1
-        text = f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+                self._latest += 1 + int.from_bytes(os.urandom(4))
+            return self._text(self._latest)
+
+    def new_ids(self, count: int) -> list[str]:
+        if count < 1:
+            return []
+        texts = [self.new_id()]
+        steps = struct.unpack(f"{count - 1}I", os.urandom(4 * (count - 1)))
+        with self._lock:
+            for step in steps:
+                self._latest += 1 + step
+                texts.append(self._text(self._latest))
+        return texts
+
+    def _text(self, number: int) -> str:
+        high = number >> 62
+        if high != self._high:  # seldom: it is the same for all that are made at about the same time
+            text = f"{high >> 12:012x}"
+            self._high, self._beginning = high, f"{text[:8]}-{text[8:]}-7{high & 0xFFF:03x}"
+        return f"{self._beginning}-{(_VARIANT | number & _LOW).to_bytes(8, 'big').hex('-', 6)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import islice
 
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.bus import Receipt
@@ -15,7 +14,7 @@ MOST_TASKS = 500
 Publish = Callable[[Sequence[Task]], Awaitable[Sequence[Receipt]]]
 """Publishes tasks; one receipt for each, in order."""
 
-_Caller = tuple[Sequence[Task], asyncio.Future[list[Receipt]]]
+_Caller = tuple[Sequence[Task], asyncio.Future[Sequence[Receipt]]]
 
 
 class JoinedPublishing:
@@ -33,7 +32,7 @@ class JoinedPublishing:
         """One receipt for each task. What raises, raises for all that went together. A call that is cancelled while it
         waits for others publishes nothing; of one under way nobody knows."""
         if self._is_busy:
-            answer: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
+            answer: asyncio.Future[Sequence[Receipt]] = asyncio.get_running_loop().create_future()
             self._waiting.append((tasks, answer))
             return await answer
         self._is_busy = True
@@ -50,16 +49,17 @@ class JoinedPublishing:
         try:
             while together := self._next():
                 try:
-                    receipts = iter(await self._published([task for tasks, _ in together for task in tasks]))
+                    receipts = await self._published([task for tasks, _ in together for task in tasks])
                 except Exception as error:  # noqa: BLE001 - whatever it is, each of the callers gets to hear of it
                     for _, answer in together:
                         if not answer.done():
                             answer.set_exception(error)
                 else:
+                    end = 0
                     for tasks, answer in together:
-                        of_caller = list(islice(receipts, len(tasks)))
+                        start, end = end, end + len(tasks)
                         if not answer.done():  # who was cancelled meanwhile waits no more
-                            answer.set_result(of_caller)
+                            answer.set_result(receipts[start:end])
         finally:
             self._is_busy = False
 

@@ -25,6 +25,7 @@ from omnidaemon.domain.errors import (
 from omnidaemon.domain.names import checked_name, is_name
 from omnidaemon.domain.task import Task
 from omnidaemon.domain.texts import LONGEST_TEXT, is_text
+from omnidaemon.domain.values import value
 from omnidaemon.domain.webhook_url import checked_webhook
 from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from omnidaemon.ports.clock import Clock, IdSource
@@ -55,7 +56,7 @@ class PublishOptions(TypedDict, total=False):
     headers: Mapping[str, str] | None
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Draft:
     """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another. Where
     `webhook` and `reply_to` are None, keys of these names in an object that is the payload count. `hops` are those of
@@ -115,16 +116,42 @@ class Publisher:
         confirm; those before and after it may have been published.
         """
         now = self._clock.now().at
-        tasks = [self._task(draft, now) for draft in drafts]
+        tasks = [self._task(draft, self._ids.new_id(), now) for draft in drafts]
         return [task.task_id for task in await self._published(tasks)]
 
     async def publish_one(self, draft: Draft) -> Publication:
         """As `publish()`, with whether the task was known before."""
-        task = self._task(draft, self._clock.now().at)
+        task = self._task(draft, self._ids.new_id(), self._clock.now().at)
+        if task.idempotency_key is None and task.due_at is None:
+            await self._publish_now([task])
+            return Publication(task_id=task.task_id)
         (chosen,) = await self._published([task])
         return Publication(
             task_id=chosen.task_id, known_since=None if chosen.task_id == task.task_id else chosen.created_at
         )
+
+    async def publish_alike(
+        self, tasks: Sequence[tuple[str, object]], *, webhook: str | None = None, reply_to: str | None = None
+    ) -> list[str]:
+        """As `publish()`, for many of which topic and payload are all that differs."""
+        now = self._clock.now().at
+        made: list[Task] = []
+        for (topic, payload), task_id in zip(tasks, self._ids.new_ids(len(tasks)), strict=True):
+            if webhook is not None or reply_to is not None or _names_somebody(payload):
+                draft = Draft(topic=topic, payload=payload, webhook=webhook, reply_to=reply_to)
+                task = self._task(draft, task_id, now)
+            else:  # of most; to make a draft of each would cost as much as the task
+                task = Task(
+                    task_id=task_id,
+                    payload=self._payload(payload),
+                    topic=checked_name("topic", topic),
+                    created_at=now,
+                    correlation_id=task_id,
+                )
+            made.append(task)
+        if made:
+            await self._publish_now(made)
+        return [task.task_id for task in made]
 
     async def _published(self, tasks: list[Task]) -> list[Task]:
         if any(map(_key_of, tasks)):
@@ -200,29 +227,38 @@ class Publisher:
 
     # --- from a draft to a task ---------------------------------------------------------------------------------------
 
-    def _task(self, draft: Draft, now: datetime) -> Task:
-        payload = self._codec.encode_payload(draft.payload)
-        if len(payload) > self._payload_max_bytes:
-            raise PayloadTooLarge(len(payload), self._payload_max_bytes)
-        return task_of(draft, payload, task_id=self._ids.new_id(), now=now)
+    def _task(self, draft: Draft, task_id: str, now: datetime) -> Task:
+        return task_of(draft, self._payload(draft.payload), task_id=task_id, now=now)
+
+    def _payload(self, payload: object) -> bytes:
+        text = self._codec.encode_payload(payload)
+        if len(text) > self._payload_max_bytes:
+            raise PayloadTooLarge(len(text), self._payload_max_bytes)
+        return text
 
 
 def task_of(draft: Draft, payload: bytes, *, task_id: str, now: datetime) -> Task:
     """The task that is asked for; `InvalidInput` for all that is wrong with it, whatever a caller may have passed."""
+    is_told = draft.webhook is not None or draft.reply_to is not None or _names_somebody(draft.payload)
     return Task(
         task_id=task_id,
         topic=checked_name("topic", draft.topic),
         payload=payload,
         created_at=now,
-        due_at=_due_at(draft, now),
+        due_at=None if draft.delay is None and draft.due_at is None else _due_at(draft, now),
         headers=_NO_HEADERS if draft.headers is None else _headers(draft.headers),
-        webhook=_told(draft, "webhook", draft.webhook, checked_webhook),
-        reply_to=_told(draft, "reply_to", draft.reply_to, _topic),
+        webhook=_told(draft, "webhook", draft.webhook, checked_webhook) if is_told else None,
+        reply_to=_told(draft, "reply_to", draft.reply_to, _topic) if is_told else None,
         hops=draft.hops,
         correlation_id=task_id if draft.correlation_id is None else _text("correlation_id", draft.correlation_id),
         causation_id=None if draft.causation_id is None else _text("causation_id", draft.causation_id),
         idempotency_key=None if draft.idempotency_key is None else _text("idempotency_key", draft.idempotency_key),
     )
+
+
+def _names_somebody(payload: object) -> bool:
+    """Whether a payload may say itself who hears of the end."""
+    return isinstance(payload, dict) and ("webhook" in payload or "reply_to" in payload)
 
 
 def _due_at(draft: Draft, now: datetime) -> datetime | None:
@@ -275,12 +311,12 @@ def _headers(headers: object) -> Mapping[str, str]:
     if not isinstance(headers, Mapping):
         raise InvalidValue("headers", headers, "a mapping of names to texts")
     checked: dict[str, str] = {}
-    for name, value in cast("Mapping[object, object]", headers).items():
+    for name, text in cast("Mapping[object, object]", headers).items():
         checked_name("header", name)
-        if not is_text(value):
+        if not is_text(text):
             # Not shown: a header may be a secret.
-            raise InvalidValue(f"headers[{name!r}]", type(value).__name__, _TEXT)
-        checked[str(name)] = str(value)
+            raise InvalidValue(f"headers[{name!r}]", type(text).__name__, _TEXT)
+        checked[str(name)] = str(text)
     return MappingProxyType(checked)
 
 

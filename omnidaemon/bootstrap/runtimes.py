@@ -34,6 +34,9 @@ class Runtimes:
         loop = asyncio.get_running_loop()
         if (lent := self._lent.get(loop)) is not None:
             return lent
+        opening = self._opening.get(loop)
+        if opening is not None and _is_opened(opening):
+            return opening.result()
         with self._lock:
             opening = self._opening.get(loop)
             if opening is None:
@@ -55,7 +58,7 @@ class Runtimes:
         with self._lock:
             abandoned = [self._opening.pop(loop) for loop in list(self._opening) if loop.is_closed()]
         for opening in abandoned:
-            if opening.done() and not opening.cancelled() and opening.exception() is None:
+            if _is_opened(opening):
                 # Parts that are bound to the old loop cannot be closed any more; the rest is.
                 with contextlib.suppress(RuntimeError):
                     await opening.result().__aexit__(None, None, None)
@@ -66,3 +69,7 @@ class Runtimes:
             opening = self._opening.pop(asyncio.get_running_loop(), None)
         if opening is not None:
             await (await opening).__aexit__(None, None, None)
+
+
+def _is_opened(opening: asyncio.Task[Runtime]) -> bool:
+    return opening.done() and not opening.cancelled() and opening.exception() is None

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-import attrs
+from omnidaemon.domain.values import value
 
 LONGEST_SECONDS = 10 * 365 * 86400.0
 """The longest pause or limit that anybody can mean: what is longer ends here, so that no time can overflow."""
 
 
-@attrs.frozen
+@value
 class Instant:
     """What the store's clock says: `at` is wall time in UTC, for due times that outlive a reboot; `steady` are seconds
     that never jump, for leases, so that a clock set forward by an hour takes no run from a worker that lives."""
@@ -43,6 +43,11 @@ def micros(at: datetime) -> int:
 def moment(stored: int) -> datetime:
     """The time that is kept so."""
     return _EPOCH + stored * _MICROSECOND  # half of what `timedelta(microseconds=stored)` costs
+
+
+def instant_of(stored: int) -> Instant:
+    """An instant of a clock whose steady time is its wall time. Not kept, unlike moments: hardly any comes twice."""
+    return Instant(_EPOCH + stored * _MICROSECOND, stored / 1e6)
 
 
 def micros_or_none(at: datetime | None) -> int | None:

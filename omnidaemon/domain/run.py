@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, assert_never
+from functools import cached_property
+from typing import Any, ClassVar, assert_never
 
 import attrs
 
@@ -48,9 +49,13 @@ class Run(RunStanding):
     answers: tuple[tuple[str, bytes], ...] = ()
     return_address: ReturnAddress | None = None
 
+    kin: ClassVar[object] = None
+    """The same object for runs that were made after one model: they are equal in all but task, `queued_at`, `seconds`
+    and result, so that what follows from one of them need not be worked out for each. No other move hands it on."""
+
     # --- what it is -------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def key(self) -> RunKey:
         """What identifies the run."""
         return (self.task_id, self.subscription.agent)
@@ -111,9 +116,14 @@ class Run(RunStanding):
             }
         )
 
-    def of(self, task_id: str, queued_at: datetime, address: ReturnAddress | None) -> Run:
-        """As this one, for another task of its batch."""
-        return self._moved({"task_id": task_id, "queued_at": queued_at, "return_address": address})
+    def model(self) -> Run:
+        """As this one, for `of()`."""
+        return self._moved({}, object())
+
+    def of(self, task_id: str, queued_at: datetime, seconds: float = 0.0, result: bytes | None = None) -> Run:
+        """As this model, for a task of its batch."""
+        own: Fields = {"task_id": task_id, "queued_at": queued_at, "seconds": seconds, "result": result}
+        return self._moved(own | {"key": (task_id, self.subscription.agent)}, self.kin)
 
     def renewed(self, now: Instant) -> Run:
         """The same grant, with its whole lease before it."""
@@ -202,14 +212,15 @@ class Run(RunStanding):
             return _ended(RunState.CANCELLED, now)
         return {"state": state, "owner": None, "lease_until": None, "due_at": now.after(pause_seconds)}
 
-    def _moved(self, changes: Fields) -> Run:
+    def _moved(self, changes: Fields, kin: object = None) -> Run:
         """A copy with these fields changed.
 
         attrs.evolve() runs the constructor over all fields; copying the dict costs a tenth of that, on the hot path of
         every task. There is no converter or validator that it would pass by.
         """
         run = object.__new__(Run)
-        run.__dict__ = self.__dict__ | changes
+        fields = run.__dict__ = self.__dict__ | changes
+        fields["kin"] = kin
         return run
 
 

@@ -82,8 +82,8 @@ class Client:
             causation_id=causation_id,
             headers=headers,
         )
-        (task_id,) = await (await self.runtime()).publisher.publish([draft])
-        return task_id
+        runtime = await self._runtimes.current()
+        return (await runtime.publisher.publish_one(draft)).task_id
 
     async def publish_tasks(
         self, tasks: Sequence[tuple[str, object]], *, webhook: str | None = None, reply_to: str | None = None
@@ -92,9 +92,8 @@ class Client:
 
         `webhook` and `reply_to` are for each of them; errors as of `publish_task`.
         """
-        # One at a time: ten thousand that live at once cost the garbage collector more than they cost to make.
-        drafts = (Draft(topic=topic, payload=payload, webhook=webhook, reply_to=reply_to) for topic, payload in tasks)
-        return await (await self.runtime()).publisher.publish(drafts) if tasks else []
+        publisher = (await self.runtime()).publisher
+        return await publisher.publish_alike(tasks, webhook=webhook, reply_to=reply_to)
 
     async def publish_with_receipt(
         self, topic: str, payload: object, **options: Unpack[PublishOptions]
@@ -119,8 +118,7 @@ class Client:
             **options,
         }
         draft = Draft(topic=topic, payload=payload, hops=cause.hops, **chain)
-        (task_id,) = await (await self.runtime()).publisher.publish([draft])
-        return task_id
+        return (await (await self.runtime()).publisher.publish_one(draft)).task_id
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 

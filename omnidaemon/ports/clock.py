@@ -31,3 +31,7 @@ class IdSource(ABC):
     @abstractmethod
     def new_id(self) -> str:
         """An id that nobody else has, sorting after those made before it on this machine."""
+
+    def new_ids(self, count: int) -> list[str]:
+        """As many ids, in order."""
+        return [self.new_id() for _ in range(count)]

@@ -9,7 +9,8 @@ import orjson
 from omnidaemon.adapters.codecs.plain_json import checked_text_of, payload_text, text_of
 from omnidaemon.adapters.codecs.rich_values import plain
 from omnidaemon.adapters.codecs.stored_form import stored_form
-from omnidaemon.adapters.codecs.task_form import UnreadableForm, fields_of, parsed, task_of
+from omnidaemon.adapters.codecs.task_form import UnreadableForm, parsed, task_of
+from omnidaemon.adapters.codecs.task_form import text_of as wire_text
 from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.domain.texts import storable
@@ -27,7 +28,7 @@ class JsonCodec(Codec):
     def encode_task(self, task: Task | Unreadable) -> bytes:
         """Raises `InvalidValue` for a text that UTF-8 cannot hold."""
         try:
-            return task.raw if isinstance(task, Unreadable) else orjson.dumps(fields_of(task))
+            return task.raw if isinstance(task, Unreadable) else wire_text(task)
         except TypeError as error:
             raise InvalidValue("task", task.task_id, f"texts of whole characters ({error})") from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from omnidaemon.domain.task import Task
 
 SCHEMA = 1
 _PAYLOAD = b',"payload":'
+_USUAL = b'{"schema":%d,"task_id":%%b,"topic":%%b,"created_at":%%b,"correlation_id":%%b,"payload":%%b}' % SCHEMA
 _TEXTS = ("webhook", "reply_to", "correlation_id", "causation_id", "idempotency_key", "trace_context")
 
 
@@ -29,6 +31,30 @@ class UnreadableForm(ValueError):
     def __init__(self, reason: str, *, is_newer: bool = False) -> None:
         super().__init__(reason)
         self.is_newer = is_newer
+
+
+def text_of(task: Task) -> bytes:
+    """The wire form. `TypeError` for a text that UTF-8 cannot hold."""
+    if (
+        task.correlation_id != task.task_id
+        or task.due_at
+        or task.headers
+        or task.webhook is not None
+        or task.reply_to is not None
+        or task.causation_id is not None
+        or task.idempotency_key is not None
+        or task.trace_context is not None
+        or task.hops
+    ):
+        return orjson.dumps(fields_of(task))
+    # Of most tasks there is nothing else to say: the same bytes in half the time.
+    task_id = orjson.dumps(task.task_id)
+    return _USUAL % (task_id, orjson.dumps(task.topic), _time_text(task.created_at), task_id, task.payload)
+
+
+@lru_cache(maxsize=64)  # of a batch it is the same
+def _time_text(at: datetime) -> bytes:
+    return orjson.dumps(in_utc(at))
 
 
 def fields_of(task: Task) -> dict[str, object]:

@@ -3,101 +3,203 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from redis import exceptions
+
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
-from omnidaemon.adapters.redis.line import Line
-from omnidaemon.adapters.redis.roster import Roster
+from omnidaemon.adapters.redis.faults import MOST_ROUNDS, translated
+from omnidaemon.adapters.redis.pipeline import InDoubt, Pipeline
+from omnidaemon.adapters.redis.roster import TOO_MANY_ROUNDS, Roster
 from omnidaemon.domain.errors import BackendError
 from omnidaemon.domain.instant import micros
 from omnidaemon.domain.task import Task
+from omnidaemon.domain.values import value
 from omnidaemon.ports.bus import Confirmation, Receipt
 from omnidaemon.ports.codec import Codec
 
-_MOST_TASKS: Final = 500
+_MOST_TASKS: Final = 250
 _MOST_BYTES: Final = 4 * 1024 * 1024
-"""What one script takes: some milliseconds, for which everybody else waits."""
+"""What one script takes: a millisecond or two, for which everybody else waits."""
 
-Send = Callable[[Line, Sequence[Task], Sequence[bytes]], Awaitable[Sequence[int]]]
-"""Hands tasks, each with its body, to the server; how many agents each of them reached."""
-
-
-def publishes(script: str, root: str) -> Send:
-    """By a script of the bus alone, which takes topic, id and body of each task."""
-
-    async def send(line: Line, tasks: Sequence[Task], bodies: Sequence[bytes]) -> Sequence[int]:
-        words = [word for task, body in zip(tasks, bodies, strict=True) for word in (task.topic, task.task_id, body)]
-        receivers: Sequence[int] = await line.script(packaged_script(script), (root,), words)
-        return receivers
-
-    return send
+_MOST_UNDER_WAY: Final = 2
+"""So the server has the next part at hand when it is done with one, and meanwhile the one after that is made ready."""
 
 
-def publishes_logged(script: str, prefix: str, root: str, roster: Roster) -> Send:
-    """By a script that writes the log of this namespace too, which takes the roster, then id, topic, time of creation
-    and body of each task."""
+class PublishScript(ABC):
+    """A script that publishes: what it is told, and what its answer says."""
 
-    async def send(line: Line, tasks: Sequence[Task], bodies: Sequence[bytes]) -> Sequence[int]:
+    def __init__(self, name: str, keys: tuple[str, ...]) -> None:
+        script = packaged_script(name)
+        self._by_digest = ("EVALSHA", script.digest, len(keys), *keys)
+        self._by_text = ("EVAL", script.text, len(keys), *keys)
+
+    def command(self, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> tuple[Any, ...]:
+        """What runs it, by its digest for as long as the server knows that."""
+        return (*(self._by_text if by_text else self._by_digest), *self._words(tasks, bodies))
+
+    @abstractmethod
+    def _words(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Any]: ...
+
+    @abstractmethod
+    def receivers(self, tasks: Sequence[Task], answer: Any) -> Sequence[int] | None:
+        """How many agents each of the tasks reached; None where the script has written nothing and wants to be told
+        anew."""
+
+
+class Publish(PublishScript):
+    """One of the bus alone, which takes topic, id and body of each task."""
+
+    def __init__(self, name: str, root: str) -> None:
+        super().__init__(name, (root,))
+
+    def _words(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Any]:
+        return [word for task, body in zip(tasks, bodies, strict=True) for word in (task.topic, task.task_id, body)]
+
+    def receivers(self, tasks: Sequence[Task], answer: Any) -> Sequence[int] | None:  # noqa: ARG002 - one for each
+        counts: Sequence[int] = answer
+        return counts
+
+
+class PublishLogged(PublishScript):
+    """One that writes the log of this namespace too. It takes the roster, then the tasks in groups, of those of one
+    topic that follow one another: the topic, how many, then id, time of creation and body of each."""
+
+    def __init__(self, name: str, prefix: str, root: str, roster: Roster) -> None:
+        super().__init__(name, (prefix, root))
+        self._roster = roster
+
+    def _words(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Any]:
         words: list[Any] = []
+        topic, size_at = "", 0
         for task, body in zip(tasks, bodies, strict=True):
-            words += (task.task_id, task.topic, micros(task.created_at), body)
+            if task.topic != topic:
+                topic, size_at = task.topic, len(words) + 1
+                words += (topic, 0)
+            words[size_at] += 1
+            words += (task.task_id, micros(task.created_at), body)
+        return self._roster.words({task.topic for task in tasks}) + words
 
-        async def call(named: list[Any]) -> Sequence[Any]:
-            reply: Sequence[Any] = await line.script(packaged_script(script), (prefix, root), [*named, *words])
-            return reply
+    def receivers(self, tasks: Sequence[Task], answer: Any) -> Sequence[int] | None:
+        told = self._roster.answer(answer)
+        if told is None:
+            return None
+        counts: list[int] = []
+        topic, of_groups = "", iter(told)
+        for task in tasks:
+            if task.topic != topic:
+                topic, count = task.topic, next(of_groups)
+            counts.append(count)
+        return counts
 
-        receivers: Sequence[int] = await roster.settled((task.topic for task in tasks), call)
-        return receivers
 
-    return send
+@value
+class _Part:
+    """Tasks that one script publishes, as sent."""
+
+    tasks: Sequence[Task]
+    bodies: Sequence[bytes]
+    answer: asyncio.Future[Any]
 
 
 class Publishing:
-    """One call after the other, each in parts that are small enough for one script. Concurrent callers that shall share
-    a script are joined above the ports."""
+    """Many tasks go in parts that are small enough for one script, one after the other; each is sent before the one
+    before is answered. Concurrent callers that shall share a script are joined above the ports."""
 
-    def __init__(self, server: RedisConnection, codec: Codec, send: Send) -> None:
-        self._send = send
+    def __init__(self, server: RedisConnection, codec: Codec, script: PublishScript) -> None:
+        self._location = server.location
         self._codec = codec
-        self._line = Line(server)
-        self._turn = asyncio.Lock()
+        self._script = script
+        self._pipeline = Pipeline(server)
 
     async def publish(self, tasks: Sequence[Task]) -> list[Receipt]:
         """One receipt for each task."""
         receipts: list[Receipt] = []
-        for some, bodies in self._parts(tasks):
-            async with self._turn:
-                receipts += await self._receipts(some, bodies)
+        under_way: deque[_Part] = deque()
+        slices = list(_slices(tasks))
+        try:
+            for some in slices:
+                if len(under_way) == _MOST_UNDER_WAY:
+                    receipts += await self._receipts_in_turn(under_way)
+                bodies = [self._codec.encode_task(task) for task in some]
+                # Had the server forgotten the digest, it might learn it again from somebody else between two parts: it
+                # would refuse the one and take the other, out of turn.
+                under_way.append(await self._sent(some, bodies, by_text=len(slices) > 1))
+            while under_way:
+                receipts += await self._receipts_in_turn(under_way)
+        finally:
+            for part in under_way:  # of a call that is cancelled
+                part.answer.cancel()
         return receipts
 
     async def close(self) -> None:
         """Let what is under way be sent, and close the connection."""
-        async with self._turn:
-            await self._line.close()
+        await self._pipeline.close()
 
-    def _parts(self, tasks: Sequence[Task]) -> Iterator[tuple[list[Task], list[bytes]]]:
-        some: list[Task] = []
-        bodies: list[bytes] = []
-        size_bytes = 0
-        for task in tasks:
-            body = self._codec.encode_task(task)
-            if some and (len(some) >= _MOST_TASKS or size_bytes + len(body) > _MOST_BYTES):
-                yield some, bodies
-                some, bodies, size_bytes = [], [], 0
-            some.append(task)
-            bodies.append(body)
-            size_bytes += len(body)
-        if some:
-            yield some, bodies
-
-    async def _receipts(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Receipt]:
+    async def _sent(self, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> _Part:
         try:
-            receivers = await self._send(self._line, tasks, bodies)
+            wire = self._pipeline.wire or await self._pipeline.connected()
         except BackendError as error:
-            confirmation = Confirmation.UNKNOWN if self._line.is_in_doubt else Confirmation.FAILED
-            return [Receipt(task_id=task.task_id, confirmation=confirmation, reason=str(error)) for task in tasks]
+            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            answer.set_exception(error)
+        else:
+            answer = wire.send(self._script.command(tasks, bodies, by_text=by_text))
+        return _Part(tasks, bodies, answer)
+
+    async def _receipts_in_turn(self, under_way: deque[_Part]) -> list[Receipt]:
+        """Those of the first part; also of the others, where they had to be sent anew."""
+        part = under_way.popleft()
+        if (receipts := await self._receipts(part)) is not None:
+            return receipts
+        # The others were refused for the same reason. None is sent anew before all of them are known to be.
+        parts = [part, *under_way]
+        await asyncio.wait([each.answer for each in parts])
+        under_way.clear()
+        return [receipt for each in parts for receipt in await self._settled(each)]
+
+    async def _settled(self, part: _Part) -> list[Receipt]:
+        for _ in range(MOST_ROUNDS):
+            if (receipts := await self._receipts(part)) is not None:
+                return receipts
+            part = await self._sent(part.tasks, part.bodies, by_text=True)
+        return _unconfirmed(part.tasks, Confirmation.FAILED, TOO_MANY_ROUNDS)
+
+    async def _receipts(self, part: _Part) -> list[Receipt] | None:
+        """None for what the server has refused and may take if it is sent anew."""
+        try:
+            receivers = self._script.receivers(part.tasks, await part.answer)
+        except exceptions.NoScriptError:
+            return None
+        except InDoubt as doubt:
+            return _unconfirmed(part.tasks, Confirmation.UNKNOWN, str(doubt))
+        except BackendError as error:
+            return _unconfirmed(part.tasks, Confirmation.FAILED, str(error))
+        except exceptions.RedisError as error:
+            return _unconfirmed(part.tasks, Confirmation.FAILED, str(translated(error, self._location)))
+        if receivers is None:
+            return None
         return [
-            Receipt(task_id=task.task_id, confirmation=Confirmation.CONFIRMED, receivers=int(count))
-            for task, count in zip(tasks, receivers, strict=True)
+            Receipt(task_id=task.task_id, confirmation=Confirmation.CONFIRMED, receivers=count)
+            for task, count in zip(part.tasks, receivers, strict=True)
         ]
+
+
+def _slices(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
+    """In order, as few as are small enough each."""
+    some: list[Task] = []
+    size_bytes = 0
+    for task in tasks:
+        if some and (len(some) >= _MOST_TASKS or size_bytes + len(task.payload) > _MOST_BYTES):
+            yield some
+            some, size_bytes = [], 0
+        some.append(task)
+        size_bytes += len(task.payload)
+    if some:
+        yield some
+
+
+def _unconfirmed(tasks: Sequence[Task], confirmation: Confirmation, reason: str) -> list[Receipt]:
+    return [Receipt(task_id=task.task_id, confirmation=confirmation, reason=reason) for task in tasks]

@@ -13,7 +13,7 @@ import attrs
 from omnidaemon.adapters.redis.connection import RedisConnection, url_of
 from omnidaemon.adapters.redis.erasing import erase
 from omnidaemon.adapters.redis.keys import Keys
-from omnidaemon.adapters.redis.publishing import Publishing, publishes
+from omnidaemon.adapters.redis.publishing import Publish, Publishing
 from omnidaemon.adapters.redis.pubsub_inbox import PubsubInbox
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
@@ -39,7 +39,7 @@ class RedisPubsubBus(EventBus, Erasable):
         self.capabilities = attrs.evolve(self.capabilities, location=server.location)
         self._root = Keys(namespace).of("pubsub")
         self._codec = codec
-        self._publishing = Publishing(server, codec, publishes(_PUBLISH, self._root))
+        self._publishing = Publishing(server, codec, Publish(_PUBLISH, self._root))
 
     async def declare(self, subscriptions: Mapping[Subscription, Start]) -> None:
         agents: defaultdict[str, list[str]] = defaultdict(list)

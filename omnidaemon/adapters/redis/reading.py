@@ -74,7 +74,7 @@ def _take_in(space: RedisSpace, reading: Reading, row: Sequence[Any]) -> None:
         int(bool(row[1])),
     )
     reading.records[task_id] = TaskRecord(
-        task=task_of(space.codec, task_id, fields[b"t"], fields[b"f"], fields[b"b"]),
+        task=task_of(space.codec, task_id, fields[b"t"], fields.get(b"f", b""), fields[b"b"]),
         **_told(space, row, fields, runs),
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import Any, Final
 
 from omnidaemon.adapters.redis.faults import BACKEND, MOST_ROUNDS
 from omnidaemon.domain.errors import BackendUnavailable
+
+TOO_MANY_ROUNDS: Final = f"in {MOST_ROUNDS} rounds, agents came or went before each arrived"
 
 Call = Callable[[list[Any]], Awaitable[Sequence[Any]]]
 """Runs a script that begins with a roster; what it answers."""
@@ -23,20 +25,25 @@ class Roster:
 
     async def settled(self, topics: Iterable[str], call: Call) -> Any:
         """The answer of a script to the roster of these topics: called again for as long as the roster was outdated."""
-        named = sorted(set(topics))
+        named = set(topics)
         for _ in range(MOST_ROUNDS):
-            status, *told, answer = await call(self._words(named))
-            if status == b"ok":
+            if (answer := self.answer(await call(self.words(named)))) is not None:
                 return answer
-            self._learn(told[-1], answer)
-        raise BackendUnavailable(
-            BACKEND, self._location, f"in {MOST_ROUNDS} rounds, agents came or went before each arrived"
-        )
+        raise BackendUnavailable(BACKEND, self._location, TOO_MANY_ROUNDS)
 
-    def _words(self, topics: Sequence[str]) -> list[Any]:
+    def words(self, topics: Collection[str]) -> list[Any]:
         """The revision, how many topics, and for each its name and those of its agents."""
-        named = (word for topic in topics for word in (topic, self._agents.get(topic, "")))
-        return [self._revision, len(topics), *named]
+        words: list[Any] = [self._revision, len(topics)]
+        for topic in topics:
+            words += (topic, self._agents.get(topic, ""))
+        return words
+
+    def answer(self, reply: Sequence[Any]) -> Any:
+        """What a script answers besides its time; None where the roster was outdated, as it is no more then."""
+        if reply[0] == b"ok":
+            return reply[-1]
+        self._learn(*reply[-2:])
+        return None
 
     def _learn(self, revision: bytes, names: Sequence[bytes]) -> None:
         agents: defaultdict[str, list[str]] = defaultdict(list)

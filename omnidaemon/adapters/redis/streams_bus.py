@@ -14,7 +14,7 @@ from omnidaemon.adapters.redis.connection import RedisConnection, packaged_scrip
 from omnidaemon.adapters.redis.erasing import erase
 from omnidaemon.adapters.redis.examination import examined
 from omnidaemon.adapters.redis.keys import Keys
-from omnidaemon.adapters.redis.publishing import Publishing, publishes, publishes_logged
+from omnidaemon.adapters.redis.publishing import Publish, Publishing, PublishLogged
 from omnidaemon.adapters.redis.roster import Roster
 from omnidaemon.adapters.redis.streams_inbox import HOLD_SECONDS, StreamsInbox
 from omnidaemon.domain.agent import Start
@@ -49,8 +49,8 @@ class RedisStreamsBus(EventBus, LoggingBus, BusInspector, SelfExamination, Erasa
         self._namespace = namespace
         self._root = Keys(namespace).of("bus")
         self._codec = codec
-        self._publishing = Publishing(server, codec, publishes(_PUBLISH, self._root))
-        logged = publishes_logged(_PUBLISH_LOGGED, Keys(namespace).prefix, self._root, Roster(server.location))
+        self._publishing = Publishing(server, codec, Publish(_PUBLISH, self._root))
+        logged = PublishLogged(_PUBLISH_LOGGED, Keys(namespace).prefix, self._root, Roster(server.location))
         self._publishing_logged = Publishing(server, codec, logged)
         scope = server.scope_of(namespace)
         self.capabilities = attrs.evolve(self.capabilities, transaction_scope=scope, location=server.location)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import apsw
 
+from omnidaemon.adapters.sqlite.entries import enter, outlive_runs, outlive_tasks, place, spill
+from omnidaemon.adapters.sqlite.moves import Place, add, alike, move
 from omnidaemon.adapters.sqlite.outbox_rows import ADD_NOTIFICATION, row_of
 from omnidaemon.adapters.sqlite.reading import COUNTS, Reading, as_array, names
-from omnidaemon.adapters.sqlite.rows import RUN_KEY, RUN_STATE, Row, flaw_of, row_of_event, state_of
+from omnidaemon.adapters.sqlite.rows import Row, flaw_of
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.gates import Gates, Marks
 from omnidaemon.domain.instant import Instant, micros
@@ -39,13 +41,9 @@ _MARKS: Final = """
     LEFT JOIN tombstones ON tombstones.task_id = wanted.value
 """
 _ADD_TASK: Final = """
-    INSERT INTO tasks (position, task_id, topic, created_at, is_logged, agents, unreadable, body)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO tasks (position, task_id, topic, created_at, is_logged, agents, unreadable, body, entry)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_ADD_RUN: Final = f"""
-    INSERT INTO runs (position, {", ".join((*RUN_KEY, *RUN_STATE))}) VALUES (?{", ?" * len((*RUN_KEY, *RUN_STATE))})
-"""
-_MOVE_RUN: Final = f"UPDATE runs SET {', '.join(f'{name} = ?' for name in RUN_STATE)} WHERE run_id = ?"
 _EXPECT: Final = "INSERT OR IGNORE INTO unbegun (topic, agent, position) VALUES (?, ?, ?)"
 _EXPECT_UNLESS_BEGUN: Final = """
     INSERT OR IGNORE INTO unbegun (topic, agent, position) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (
@@ -62,6 +60,10 @@ _EXPECT_NOBODY_MORE: Final = """
     )
 """
 _BEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position = ?"
+_BEGUN_BY: Final = """
+    DELETE FROM unbegun WHERE topic = ? AND agent = ?
+    AND position IN (SELECT position FROM runs WHERE run_id BETWEEN ? AND ?)
+"""
 _MARK: Final = "UPDATE tasks SET is_cancelled = ? WHERE task_id = ?"
 _DROP_RUN: Final = "DELETE FROM runs WHERE task_id = ? AND agent = ?"
 _DROP_RUNS: Final = "DELETE FROM runs WHERE task_id = ?"
@@ -70,7 +72,7 @@ _DROP_TASK: Final = "DELETE FROM tasks WHERE task_id = ?"
 _DROP_SETTLED: Final = "DELETE FROM outbox WHERE task_id = ? AND settled_at IS NOT NULL"
 _SCHEDULE: Final = "INSERT OR IGNORE INTO schedules (task_id, free_at, position) VALUES (?, ?, ?)"
 _UNSCHEDULE: Final = "DELETE FROM schedules WHERE task_id = ?"
-_NAME_AGENTS: Final = "UPDATE tasks SET is_logged = 1, agents = ? WHERE position = ?"
+_NAME_AGENTS: Final = "UPDATE tasks SET is_logged = 1, agents = ?, entry = ? WHERE position = ?"
 _EXPECT_NO_MORE: Final = """
     DELETE FROM unbegun WHERE (topic, agent, position) = (SELECT topic, ?2, position FROM tasks WHERE task_id = ?1)
 """
@@ -87,7 +89,6 @@ _ADD_TIMINGS: Final = """
     INSERT INTO timings (topic, agent, bucket, attempts) VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts
 """
-_ADD_EVENT: Final = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Ledger(Reading):
@@ -120,13 +121,30 @@ class Ledger(Reading):
                 tombstones.add((task_id, buried))
         return Marks(cancelled=cancelled, tombstones=tombstones)
 
+    def names_agents_of(self, task_ids: Collection[str]) -> bool:
+        """Whether all of these, whose marks were read, are logged with their agents."""
+        return all(self.named.get(task_id) is not None for task_id in task_ids)
+
+    def believe(self, kept: Mapping[RunKey, tuple[Run, Place]]) -> dict[RunKey, Run]:
+        """These runs, as if they had been read: where one is no longer so, `apply` raises `Refuted`."""
+        self.places.update((key, place) for key, (_, place) in kept.items())
+        return {key: run for key, (run, _) in kept.items()}
+
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def apply(self, changes: Changes) -> None:
         """Write what a gate decided."""
-        self.add_tasks([(task, None) for task in changes.tasks if task.task_id not in self.positions], {})
-        self._put([run for run in changes.runs if run.key in self.run_ids])
-        self._add_runs([run for run in changes.runs if run.key not in self.run_ids])
+        self.add_tasks([(task, None) for task in changes.tasks if task.task_id not in self.positions], {}, {})
+        self._write_runs(changes, if_fresh=False)
+        self._apply_rest(changes)
+
+    def apply_if_fresh(self, changes: Changes) -> None:
+        """Write what begin() decided in the belief that each task is logged with its agents, and that it has no run and
+        nothing that forbids one; raises `Refuted` where that is not so."""
+        self._write_runs(changes, if_fresh=True)
+        self._apply_rest(changes)
+
+    def _apply_rest(self, changes: Changes) -> None:
         self._add_metrics(changes.metrics)
         many = self.cursor.executemany
         many(_MARK, [(m, t) for t, m in changes.cancel_marks.items()])
@@ -138,16 +156,15 @@ class Ledger(Reading):
         self._delete(changes.deleted)
         until = micros(self.now.at + TOMBSTONE_LIFE)
         many("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", [(*key, until) for key in changes.tombstones])
-        self.write_events(changes.events)
         self._tell(changes.notifications)
 
     def write_events(self, events: Sequence[JournalEvent]) -> None:
-        """Append to the journal."""
-        if events:
-            first = self._numbers("journal", len(events))
-            self.cursor.executemany(
-                _ADD_EVENT, [row_of_event(event, position) for position, event in enumerate(events, first)]
-            )
+        """Append to the journal what goes with no run and no task that are written here."""
+        place(self.cursor, zip([event.task_id for event in events], self.enter(events), strict=True))
+
+    def enter(self, events: Sequence[JournalEvent]) -> list[int]:
+        """Append to the journal; of each event, where its entry stands, for the caller to keep."""
+        return enter(self.cursor, events, self._numbers("journal", len(events))) if events else []
 
     def _tell(self, notifications: Sequence[Notification]) -> None:
         if notifications:
@@ -156,10 +173,14 @@ class Ledger(Reading):
             self.cursor.executemany(ADD_NOTIFICATION, rows)
 
     def add_tasks(
-        self, tasks: Sequence[tuple[Task | Unreadable, Sequence[str] | None]], bodies: Mapping[str, bytes]
+        self,
+        tasks: Sequence[tuple[Task | Unreadable, Sequence[str] | None]],
+        bodies: Mapping[str, bytes],
+        entries: Mapping[str, int],
     ) -> None:
         """Log tasks that are not, each with the agents that are named for it (None: its publisher has not come yet).
-        `bodies` are those that were encoded beforehand, since everybody waits for a transaction."""
+        `bodies` are those that were encoded beforehand, since everybody waits for a transaction; `entries` say where
+        the journal's of their publication stand."""
         if not tasks:
             return
         rows: list[Row] = []
@@ -175,6 +196,7 @@ class Ledger(Reading):
                     as_array(named) if named else None,
                     flaw_of(task, self.codec),
                     bodies.get(task.task_id) or self.codec.encode_task(task),
+                    entries.get(task.task_id),
                 )
             )
         self.cursor.executemany(_ADD_TASK, rows)
@@ -191,14 +213,15 @@ class Ledger(Reading):
         """Note for the listings that nobody in particular has to begin these tasks."""
         self.cursor.executemany(_EXPECT_ANYBODY, [(task_id,) for task_id in task_ids])
 
-    def name_agents(self, tasks: Sequence[tuple[str, int]], named: Mapping[str, Sequence[str]]) -> None:
-        """Name the topic's agents for tasks (topic, position) that begin() has logged before their publisher did."""
+    def name_agents(self, tasks: Sequence[tuple[str, int, int]], named: Mapping[str, Sequence[str]]) -> None:
+        """Name the topic's agents for tasks (topic, position, journal entry) that begin() has logged before their
+        publisher did."""
         self.cursor.executemany(
             _NAME_AGENTS,
-            [(as_array(named[topic]) if named[topic] else None, position) for topic, position in tasks],
+            [(as_array(named[topic]) if named[topic] else None, entry, position) for topic, position, entry in tasks],
         )
         self.cursor.executemany(
-            _EXPECT_UNLESS_BEGUN, [(topic, agent, position) for topic, position in tasks for agent in named[topic]]
+            _EXPECT_UNLESS_BEGUN, [(topic, agent, position) for topic, position, _ in tasks for agent in named[topic]]
         )
 
     def _numbers(self, name: str, count: int) -> int:
@@ -206,22 +229,42 @@ class Ledger(Reading):
         latest: int = self.value(_ADVANCE, (name, count))
         return latest - count + 1
 
-    def _put(self, runs: Sequence[Run]) -> None:
-        self.cursor.executemany(_MOVE_RUN, [(*state_of(run, self.codec), self.run_ids[run.key]) for run in runs])
+    def _write_runs(self, changes: Changes, *, if_fresh: bool) -> None:
+        """The runs, and the events, of which nearly all are theirs."""
+        entries = self._entries_of(changes)
+        for group in alike(run for run in changes.runs if run.key in self.places):
+            self._move_runs(group, entries)
+        added = [run for run in changes.runs if run.key not in self.places]
+        for group in alike(added):
+            self._add_runs(group, entries, if_fresh=if_fresh)
+        if not if_fresh:
+            self._expect_others([run for run in added if self.named.get(run.task_id) is None])
 
-    def _add_runs(self, runs: Sequence[Run]) -> None:
-        if not runs:
-            return
-        keys = [(run.task_id, run.subscription.agent, run.subscription.topic) for run in runs]
-        places = [self.positions[run.task_id] for run in runs]
-        self.cursor.executemany(
-            _ADD_RUN,
-            [(place, *key, *state_of(run, self.codec)) for place, key, run in zip(places, keys, runs, strict=True)],
-        )
-        self.cursor.executemany(
-            _BEGUN, [(topic, agent, place) for place, (_, agent, topic) in zip(places, keys, strict=True)]
-        )
-        self._expect_others([run for run in runs if self.named.get(run.task_id) is None])
+    def _entries_of(self, changes: Changes) -> Mapping[RunKey, str]:
+        """Where the new entries of each run stand. Those of all else are kept apart."""
+        standing = self.enter(changes.events)
+        found: dict[tuple[str, str | None], int] = {}
+        others: list[tuple[str, int]] = []
+        for event, position in zip(changes.events, standing, strict=True):
+            if found.setdefault((event.task_id, event.agent), position) != position:
+                others.append((event.task_id, position))
+        entries = {run.key: f",{found.pop(run.key)}" if run.key in found else "" for run in changes.runs}
+        place(self.cursor, (*others, *((task_id, position) for (task_id, _), position in found.items())))
+        return entries
+
+    def _move_runs(self, runs: Sequence[Run], entries: Mapping[RunKey, str]) -> None:
+        keys = [run.key for run in runs]
+        places = [self.places[key] for key in keys]
+        move(self.cursor, runs, [entries[key] for key in keys], places, self.codec)
+        spill(self.cursor, places)
+        self.places.update((key, (run_id, revision + 1)) for key, (run_id, revision) in zip(keys, places, strict=True))
+
+    def _add_runs(self, runs: Sequence[Run], entries: Mapping[RunKey, str], *, if_fresh: bool) -> None:
+        first, keys = self._numbers("runs", len(runs)), [run.key for run in runs]
+        add(self.cursor, runs, [entries[key] for key in keys], first, self.codec, if_fresh=if_fresh)
+        subscription = runs[0].subscription
+        self.cursor.execute(_BEGUN_BY, (subscription.topic, subscription.agent, first, first + len(runs) - 1))
+        self.places.update((key, (run_id, 0)) for run_id, key in enumerate(keys, first))
 
     def _expect_others(self, unnamed: Sequence[Run]) -> None:
         """Of a task for which no agents are named, the topic's first ones have to begin it, not only this one."""
@@ -244,6 +287,7 @@ class Ledger(Reading):
 
     def _forget(self, keys: Sequence[RunKey]) -> None:
         many = self.cursor.executemany
+        outlive_runs(self.cursor, keys)
         many(_DROP_RUN, keys)
         many(_EXPECT_NO_MORE, keys)
         many(_UNNAME_AGENT, keys)
@@ -252,6 +296,7 @@ class Ledger(Reading):
         if not task_ids:
             return
         many, keys = self.cursor.executemany, [(task_id,) for task_id in task_ids]
+        outlive_tasks(self.cursor, task_ids)
         many(_DROP_RUNS, keys)
         many(_DROP_KEY, keys)
         self._expect_nobody(task_ids)

@@ -12,6 +12,7 @@ import apsw
 import attrs
 import orjson
 
+from omnidaemon.adapters.sqlite.moves import Place
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, TASK_COLUMNS, Row, run_of, task_of
 from omnidaemon.domain.agent import AgentRecord
 from omnidaemon.domain.instant import moment, moment_or_none
@@ -56,8 +57,8 @@ class Reading:
     def __init__(self, cursor: apsw.Cursor, codec: Codec) -> None:
         self.cursor = cursor
         self.codec = codec
-        self.run_ids: dict[RunKey, int] = {}
-        """The row numbers of the runs that were read here."""
+        self.places: dict[RunKey, Place] = {}
+        """Where the runs that were read here are."""
         self.positions: dict[str, int] = {}
         """The positions of the tasks that were read here."""
         self.named: dict[str, tuple[str, ...] | None] = {}
@@ -83,7 +84,7 @@ class Reading:
         runs: list[Run] = []
         for row in self.rows(statement, bindings):
             run = run_of(row, self.codec)
-            self.run_ids[row[1], row[2]] = row[0]
+            self.places[run.key] = row[:2]
             runs.append(run)
         return runs
 

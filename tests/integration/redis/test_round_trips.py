@@ -12,6 +12,7 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.testing.contracts.opening import GREETER
+from omnidaemon.testing.patience import eventually
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
 
 
@@ -145,6 +146,19 @@ async def test_a_listing_leaves_undecoded_what_tasks_say(place, storage, worker,
     assert len(trips) == 2
     with pytest.raises(AttributeError):
         await storage.queries.records(["t1"])
+
+
+async def test_a_batch_that_succeeds_calls_no_worker(place, storage, worker):
+    """Its own would be woken by each, and all others too. Those who follow what happens hear of it."""
+    grants = await worker.begin(*(worker.start_of(task, GREETER) for task in tasks(place, 100)))
+    wakeups, news = storage.runs.wakeups(), storage.runs.news()
+    for each in (wakeups, news):
+        await eventually(partial(each.wait, 0.1))  # its channel is heard
+    assert all(await worker.finish(*(outcome(grant, succeeded()) for grant in grants)))
+    assert await news.wait(10)
+    assert not await wakeups.wait(0.1)
+    wakeups.close()
+    news.close()
 
 
 async def test_a_listing_is_sent_no_more_than_it_shows(place, storage, worker):

@@ -4,6 +4,7 @@
 -- Answers {"ok", seconds, microseconds, reservations} or {"agents", seconds, microseconds, revision, "topic/agent" …}.
 local P = KEYS[1]
 local time = redis.call('TIME')
+--! all
 --! note
 --! log
 
@@ -11,7 +12,7 @@ local refusal = another_roster()
 if refusal then return refusal end
 local kind, reserves = ARGV[roster_end + 1], ARGV[roster_end + 2] == '1'
 local now = time[1] .. '.' .. string.format('%06d', time[2])
-local tasks, delayed, owners = {}, {}, {}
+local groups, delayed, owners = {}, {}, {}
 for i = roster_end + 3, #ARGV, 6 do
     local id, key, due, owner = ARGV[i], ARGV[i + 4], ARGV[i + 5], ARGV[i]
     if reserves then
@@ -27,10 +28,16 @@ for i = roster_end + 3, #ARGV, 6 do
             redis.call('ZADD', P .. 'schedules', 'NX', due, id)
             delayed[#delayed + 1] = {id, ARGV[i + 1]}
         end
-        tasks[#tasks + 1] = {id, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]}
+        local topic, group = ARGV[i + 1], groups[#groups]
+        if not group or group.topic ~= topic then
+            group = group_of(topic)
+            groups[#groups + 1] = group
+        end
+        local next = #group.ids + 1
+        group.ids[next], group.created[next], group.bodies[next] = id, ARGV[i + 2], ARGV[i + 3]
     end
 end
-log(unlogged(tasks), kind)
+log(groups, kind)
 for _, task in ipairs(delayed) do
     redis.call('ZADD', P .. 'scheduled:' .. task[2], redis.call('HGET', P .. 't:' .. task[1], 'n'), task[1])
 end

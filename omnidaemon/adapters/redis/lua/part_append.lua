@@ -1,4 +1,4 @@
--- Bring a task to the queue of each agent of its topic; how many there are. It needs `root`, that of the bus.
+-- Bring tasks of one topic to the queue of each of its agents; how many these are. It needs `root`, that of the bus.
 local streams_of = {}
 
 local function streams(topic)

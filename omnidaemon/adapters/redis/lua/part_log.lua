@@ -1,5 +1,6 @@
--- The task log. It needs P, the namespace's prefix, `time` and the part `note`. A roster is the revision of the agents, how many topics,
--- and for each its name and those of its agents, joined by commas; a publisher's is as old as the last that it heard.
+-- The task log. It needs P, the namespace's prefix, `time` and the parts `note` and `all`. A roster is the revision of
+-- the agents, how many topics, and for each its name and those of its agents, joined by commas; a publisher's is as old
+-- as the last that it heard.
 local roster_end = tonumber(ARGV[2]) * 2 + 2
 
 -- What to answer when the roster has changed; nothing when it has not.
@@ -31,75 +32,90 @@ local function staying()
     return names
 end
 
--- Those of the tasks that are to be logged: each once, with what is there of it already. Each is {id, topic, created,
--- body}.
-local function unlogged(tasks)
-    local found, seen = {}, {}
-    for _, task in ipairs(tasks) do
-        local id = task[1]
-        if not seen[id] then
-            seen[id] = true
-            local stored = redis.call('HMGET', P .. 't:' .. id, 'n', 'a')
-            task.position = stored[1]
-            if not stored[2] then found[#found + 1] = task end
-        end
-    end
-    return found
+-- Tasks of one topic that come one after the other: what is logged together.
+local function group_of(topic)
+    return {topic = topic, ids = {}, created = {}, bodies = {}}
 end
 
-local function log(tasks, kind)
-    local names, indexes, fresh = staying(), {}, 0
-    local function index(key, position, id)
-        local rows = indexes[key] or {}
-        indexes[key] = rows
-        rows[#rows + 1] = position
-        rows[#rows + 1] = id
+-- Give the tasks of a group positions, and list those that have none yet: the positions, the rows by which an index
+-- lists them, and whether all of them are new.
+local function listed(ids)
+    local positions, rows, many = {}, {}, #ids
+    local before = redis.call('INCRBY', P .. 'tasks:latest', many) - many
+    for at, id in ipairs(ids) do
+        -- as text, which otherwise each command would make of the number
+        local position = string.format('%d', before + at)
+        positions[at] = position
+        -- the last first: a small index is searched from its beginning
+        rows[2 * (many - at) + 1], rows[2 * (many - at) + 2] = position, id
     end
-    for topic in pairs(names) do redis.call('ZADD', P .. 'pairs', 0, topic .. '/') end
-    for _, task in ipairs(tasks) do
-        if not task.position then fresh = fresh + 1 end
-    end
-    local latest = fresh > 0 and redis.call('INCRBY', P .. 'tasks:latest', fresh) - fresh
-    -- those of a topic that come one after the other share an entry
-    local topics, ids_of = {}, {}
-    for _, task in ipairs(tasks) do
-        if topics[#topics] ~= task[2] then
-            topics[#topics + 1] = task[2]
-            ids_of[#topics] = {}
+    return positions, rows, all('ZADD', P .. 'tasks', rows, 'NX') == many
+end
+
+-- What of a group is to be logged, each task once, where some were listed before. Those that have begun without being
+-- logged are in `begun`, by their positions.
+local function unlogged(group)
+    local found, positions, rows, begun, seen = group_of(group.topic), {}, {}, {}, {}
+    for at, id in ipairs(group.ids) do
+        local stored = redis.call('HMGET', P .. 't:' .. id, 'n', 'a')
+        if not seen[id] and not stored[2] then
+            local position = stored[1] or redis.call('ZSCORE', P .. 'tasks', id)
+            local next = #found.ids + 1
+            found.ids[next], found.created[next], found.bodies[next] = id, group.created[at], group.bodies[at]
+            positions[next] = position
+            if stored[1] then
+                begun[id] = true
+            else
+                rows[#rows + 1], rows[#rows + 2] = position, id
+            end
         end
-        table.insert(ids_of[#topics], task[1])
+        seen[id] = true
     end
+    return found, positions, rows, begun
+end
+
+-- A task that a worker has begun before it was logged gets the agents that have to answer for it.
+local function adopt(id, topic, position, named, stored)
+    redis.call('HSET', P .. 't:' .. id, 'a', stored)
+    redis.call('ZREM', P .. 'unbegun:' .. topic .. '/', id)
+    if named == '' then redis.call('ZADD', P .. 'unbegun:' .. topic .. '/', position, id) end
+    for agent in string.gmatch(named, '[^,]+') do
+        if redis.call('HEXISTS', P .. 't:' .. id, 'r:' .. agent) == 0 then
+            redis.call('ZADD', P .. 'unbegun:' .. topic .. '/' .. agent, position, id)
+        end
+    end
+end
+
+-- Log those of the tasks that are not logged yet.
+local function log(groups, kind)
+    local names = staying()
     -- as entries_of() and tasks_of() write them: names hold nothing that JSON would escape
     local ends = '",null,0,"",' .. time[1] .. string.format('%06d', time[2]) .. ']'
-    for at, topic in ipairs(topics) do
-        local ids = ids_of[at]
-        note('["' .. kind .. '","' .. topic .. ends, '["' .. table.concat(ids, '","') .. '"]', ids)
-    end
-    for _, task in ipairs(tasks) do
-        local id, topic, position = task[1], task[2], task.position
-        local key, named = P .. 't:' .. id, names[topic]
+    for _, group in ipairs(groups) do
+        local topic, begun = group.topic, {}
+        local positions, rows, is_all_new = listed(group.ids)
+        if not is_all_new then group, positions, rows, begun = unlogged(group) end
+        local ids, created, bodies, named = group.ids, group.created, group.bodies, names[topic]
         -- with no agent at all is not the same as without those whose run was deleted later
         local stored = named == '' and '*' or named
-        if position then
-            redis.call('HSET', key, 'a', stored)
-            redis.call('ZREM', P .. 'unbegun:' .. topic .. '/', id)
-        else
-            latest = latest + 1
-            position = latest
-            redis.call('HSET', key, 'n', position, 't', topic, 'c', task[3], 'f', '', 'b', task[4], 'a', stored,
-                'j', noted[id])
-            noted[id] = nil
-            index(P .. 'tasks', position, id)
-        end
-        if named == '' then index(P .. 'unbegun:' .. topic .. '/', position, id) end
-        for agent in string.gmatch(named, '[^,]+') do
-            if not task.position or redis.call('HEXISTS', key, 'r:' .. agent) == 0 then
-                index(P .. 'unbegun:' .. topic .. '/' .. agent, position, id)
+        if #ids > 0 then
+            local before = entry('["' .. kind .. '","' .. topic .. ends, '["' .. table.concat(ids, '","') .. '"]', #ids)
+            for at, id in ipairs(ids) do
+                local event = ' ' .. before + at
+                if begun[id] then
+                    adopt(id, topic, positions[at], named, stored)
+                    noted[id] = event
+                else
+                    redis.call('HSET', P .. 't:' .. id, 'n', positions[at], 't', topic, 'c', created[at],
+                        'b', bodies[at], 'a', stored, 'j', event)
+                end
             end
+        end
+        for agent in string.gmatch(named, '[^,]+') do all('ZADD', P .. 'unbegun:' .. topic .. '/' .. agent, rows) end
+        if named == '' then
+            all('ZADD', P .. 'unbegun:' .. topic .. '/', rows)
+            redis.call('ZADD', P .. 'pairs', 0, topic .. '/')
         end
     end
     keep_noted()
-    for key, rows in pairs(indexes) do
-        for at = 1, #rows, 1000 do redis.call('ZADD', key, unpack(rows, at, math.min(at + 999, #rows))) end
-    end
 end

@@ -4,11 +4,17 @@
 local noted = {}
 local FEW = 500 -- characters
 
--- Write an entry: events that share these terms, one for each of these tasks; `tasks` are their ids as the entry keeps
--- them. Whoever writes the task writes what is noted of it too; the rest is for `keep_noted`.
-local function note(terms, tasks, ids)
-    local before = redis.call('INCRBY', P .. 'journal:latest', #ids) - #ids
+-- Write an entry: events that share these terms, one for each of so many tasks; `tasks` are their ids as the entry keeps
+-- them. The position before the first: whoever writes the tasks writes what is noted of them too.
+local function entry(terms, tasks, many)
+    local before = redis.call('INCRBY', P .. 'journal:latest', many) - many
     redis.call('XADD', P .. 'journal', (before + 1) .. '-0', 'e', terms, 't', tasks)
+    return before
+end
+
+-- As `entry`; what is noted of tasks that are not written is for `keep_noted`.
+local function note(terms, tasks, ids)
+    local before = entry(terms, tasks, #ids)
     for at, id in ipairs(ids) do noted[id] = (noted[id] or '') .. ' ' .. before + at end
 end
 

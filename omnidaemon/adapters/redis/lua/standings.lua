@@ -8,13 +8,13 @@ local revision = call('GET', P .. 'agents:revision') or '0'
 
 -- A task is asked for the runs of those agents whom the one before it had, since nearly always they are the same; where
 -- others are named for it, for theirs. Whether it has any other run is told by how many fields it has.
-local UNASKED = 3
+local UNASKED = 2
 local named, fields, tasks
 local answers, agents_by_names = {}, {}
 
 local function ask_for_runs_of(agents)
-    fields, tasks = {'t', 'c', 'a', 'x', 'j'}, {}
-    for i, agent in ipairs(agents) do fields[i + 5] = 'r:' .. agent end
+    fields, tasks = {'t', 'c', 'a', 'x', 'j', 'f'}, {}
+    for i, agent in ipairs(agents) do fields[i + 6] = 'r:' .. agent end
     answers[#answers + 1] = {agents, tasks}
 end
 
@@ -66,6 +66,7 @@ for at = 2, #ARGV do
         ask_for_runs_of(named_agents())
         values = values_of(key)
     end
+    table.remove(values, 6)
     values[5] = has_schedules and call('ZSCORE', P .. 'schedules', ARGV[at])
     tasks[#tasks + 1] = values
 end

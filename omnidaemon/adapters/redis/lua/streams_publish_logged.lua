@@ -1,18 +1,32 @@
 -- Log tasks where absent, then publish each of them: both, or neither.
--- KEYS: the namespace's prefix, the root of the bus. ARGV: the roster, then for each task: id, topic, created, body.
--- Answers {"ok", seconds, microseconds, how many agents each reached} or {"agents", …} as the log does.
+-- KEYS: the namespace's prefix, the root of the bus. ARGV: the roster, then groups: a topic, how many tasks, and for each
+-- of these id, time of creation, body. Answers {"ok", seconds, microseconds, how many agents those of each group
+-- reached} or {"agents", …} as the log does.
 local P, root = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
+--! all
 --! note
 --! log
 --! append
 
 local refusal = another_roster()
 if refusal then return refusal end
-local tasks, receivers = {}, {}
-for at = roster_end + 1, #ARGV, 4 do
-    tasks[#tasks + 1] = {ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]}
+local groups, receivers = {}, {}
+local at = roster_end + 1
+while at < #ARGV do
+    local group = group_of(ARGV[at])
+    local ids, created, bodies, last = group.ids, group.created, group.bodies, at + 1 + 3 * ARGV[at + 1]
+    for first = at + 2, last, 3 do
+        local next = #ids + 1
+        ids[next], created[next], bodies[next] = ARGV[first], ARGV[first + 1], ARGV[first + 2]
+    end
+    groups[#groups + 1] = group
+    at = last + 1
 end
-log(unlogged(tasks), 'published')
-for at, task in ipairs(tasks) do receivers[at] = append(task[1], task[2], task[4]) end
+log(groups, 'published')
+for index, group in ipairs(groups) do
+    local ids, bodies = group.ids, group.bodies
+    for each, id in ipairs(ids) do append(id, group.topic, bodies[each]) end
+    receivers[index] = streams(group.topic).agents
+end
 return {'ok', time[1], time[2], receivers}

@@ -16,6 +16,7 @@ from omnidaemon.adapters.sqlite.erasing import erase
 from omnidaemon.adapters.sqlite.faults import StoredOrNot
 from omnidaemon.adapters.sqlite.holds import FREE, LIVE, hold_terms
 from omnidaemon.adapters.sqlite.inbox import SqliteInbox
+from omnidaemon.adapters.sqlite.many_rows import for_many, write_many
 from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
@@ -34,7 +35,10 @@ _ADVANCE: Final = """
     ON CONFLICT DO UPDATE SET latest = latest + excluded.latest RETURNING latest
 """
 _LATEST: Final = "SELECT ifnull(max(latest), 0) FROM counters WHERE name = 'messages'"
-_ADD: Final = "INSERT INTO bus_messages (topic, agent, seq, task_id, body) VALUES (?, ?, ?, ?, ?)"
+_ADD: Final = for_many(
+    lambda given: f"{given} INSERT INTO bus_messages (topic, agent, seq, task_id, body) SELECT * FROM given",
+    ("topic", "agent", "seq", "task_id", "body"),
+)
 _SUBSCRIBERS: Final = "SELECT topic, agent FROM json_each(?) CROSS JOIN bus_subscriptions ON topic = value"
 _AWAITING: Final = "SELECT agent FROM bus_subscriptions WHERE topic = ? AND awaits_backlog = 1"
 _COPY: Final = f"""
@@ -113,14 +117,13 @@ class SqliteBus(EventBus, BusInspector, Erasable):
             for topic, agent in cursor.execute(_SUBSCRIBERS, [as_array({task.topic for task in tasks})]):
                 subscribers[topic].append(agent)
             latest: int = cursor.execute(_ADVANCE, (len(tasks),)).get
-            cursor.executemany(
-                _ADD,
-                [
-                    (task.topic, agent, seq, task.task_id, body)
-                    for seq, task, body in zip(range(latest - len(tasks) + 1, latest + 1), tasks, bodies, strict=True)
-                    for agent in subscribers.get(task.topic, ("",))
-                ],
-            )
+            numbered = zip(range(latest - len(tasks) + 1, latest + 1), tasks, bodies, strict=True)
+            rows = [
+                (task.topic, agent, seq, task.task_id, body)
+                for seq, task, body in numbered
+                for agent in subscribers.get(task.topic, ("",))
+            ]
+            write_many(cursor, _ADD, rows)
             return subscribers
 
         try:

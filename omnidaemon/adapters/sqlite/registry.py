@@ -13,6 +13,7 @@ from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS
 from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.adapters.sqlite.unbegun import expect_anybody
 from omnidaemon.domain.agent import (
     WORKERS_REMEMBERED,
     AgentProfile,
@@ -157,7 +158,7 @@ def _remove_some(ledger: Ledger, subscription: Subscription, heir: Subscription 
         ledger.cursor.execute(_FORGET_UNBEGUN, (*key, unbegun[-1][0]))
         # What is left without an agent may still be begun by one that comes.
         orphans = [each.task.task_id for each in records if not each.runs and each.agents == (subscription.agent,)]
-        ledger.expect_anybody(orphans)
+        expect_anybody(ledger.cursor, orphans)
     runs = ledger.runs(_OPEN_RUNS, key)
     ledger.marks(run.task_id for run in runs)  # so that the ledger knows the tasks to which runs are added
     taken = ledger.found((run.task_id, heir.agent) for run in runs) if heir else {}

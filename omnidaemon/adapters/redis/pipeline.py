@@ -105,12 +105,12 @@ class Wire(asyncio.Protocol):
         except (exceptions.RedisError, IndexError) as error:  # no reply, or one that nobody asked for
             self._fail(error)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Everything that waits is in doubt. Who closes by redis-py waits for what it hears by its own protocol."""
         if self._alarm is not None:
             self._alarm.cancel()
-        self._fail(error or exceptions.ConnectionError("Connection closed by server."))
-        self._of_redis_py.connection_lost(error)
+        self._fail(exc or exceptions.ConnectionError("Connection closed by server."))
+        self._of_redis_py.connection_lost(exc)
 
 
 class Pipeline:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from redis import exceptions
 
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.faults import MOST_ROUNDS, translated
-from omnidaemon.adapters.redis.pipeline import InDoubt, Pipeline
+from omnidaemon.adapters.redis.pipeline import InDoubt, Pipeline, Wire
 from omnidaemon.adapters.redis.roster import TOO_MANY_ROUNDS, Roster
 from omnidaemon.domain.errors import BackendError
 from omnidaemon.domain.instant import micros
@@ -74,21 +74,23 @@ class PublishLogged(PublishScript):
 
     def _words(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Any]:
         words: list[Any] = []
+        topics: set[str] = set()
         topic, size_at = "", 0
         for task, body in zip(tasks, bodies, strict=True):
             if task.topic != topic:
                 topic, size_at = task.topic, len(words) + 1
+                topics.add(topic)
                 words += (topic, 0)
             words[size_at] += 1
             words += (task.task_id, micros(task.created_at), body)
-        return self._roster.words({task.topic for task in tasks}) + words
+        return [*self._roster.words(topics), *words]
 
     def receivers(self, tasks: Sequence[Task], answer: Any) -> Sequence[int] | None:
         told = self._roster.answer(answer)
         if told is None:
             return None
         counts: list[int] = []
-        topic, of_groups = "", iter(told)
+        topic, count, of_groups = "", 0, iter(told)
         for task in tasks:
             if task.topic != topic:
                 topic, count = task.topic, next(of_groups)
@@ -115,19 +117,28 @@ class Publishing:
         self._script = script
         self._pipeline = Pipeline(server)
 
-    async def publish(self, tasks: Sequence[Task]) -> list[Receipt]:
-        """One receipt for each task."""
+    def publish(self, tasks: Sequence[Task]) -> Coroutine[Any, Any, list[Receipt]]:
+        """One receipt for each task. What one script takes is sent before anybody awaits them, while there is a
+        connection."""
+        slices, wire = _slices(tasks), self._pipeline.wire
+        if len(slices) == 1 and wire is not None:
+            return self._settled(self._sent_over(wire, tasks, self._bodies(tasks), by_text=False))
+        return self._one_after_another(slices)
+
+    async def close(self) -> None:
+        """Let what is under way be sent, and close the connection."""
+        await self._pipeline.close()
+
+    async def _one_after_another(self, slices: Sequence[Sequence[Task]]) -> list[Receipt]:
         receipts: list[Receipt] = []
         under_way: deque[_Part] = deque()
-        slices = list(_slices(tasks))
         try:
-            for some in slices:
+            for tasks in slices:
                 if len(under_way) == _MOST_UNDER_WAY:
                     receipts += await self._receipts_in_turn(under_way)
-                bodies = [self._codec.encode_task(task) for task in some]
                 # Had the server forgotten the digest, it might learn it again from somebody else between two parts: it
                 # would refuse the one and take the other, out of turn.
-                under_way.append(await self._sent(some, bodies, by_text=len(slices) > 1))
+                under_way.append(await self._sent(tasks, self._bodies(tasks), by_text=len(slices) > 1))
             while under_way:
                 receipts += await self._receipts_in_turn(under_way)
         finally:
@@ -135,19 +146,20 @@ class Publishing:
                 part.answer.cancel()
         return receipts
 
-    async def close(self) -> None:
-        """Let what is under way be sent, and close the connection."""
-        await self._pipeline.close()
+    def _bodies(self, tasks: Sequence[Task]) -> list[bytes]:
+        return [self._codec.encode_task(task) for task in tasks]
 
     async def _sent(self, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> _Part:
         try:
             wire = self._pipeline.wire or await self._pipeline.connected()
         except BackendError as error:
-            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            answer.set_exception(error)
-        else:
-            answer = wire.send(self._script.command(tasks, bodies, by_text=by_text))
-        return _Part(tasks, bodies, answer)
+            refusal: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            refusal.set_exception(error)
+            return _Part(tasks, bodies, refusal)
+        return self._sent_over(wire, tasks, bodies, by_text=by_text)
+
+    def _sent_over(self, wire: Wire, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> _Part:
+        return _Part(tasks, bodies, wire.send(self._script.command(tasks, bodies, by_text=by_text)))
 
     async def _receipts_in_turn(self, under_way: deque[_Part]) -> list[Receipt]:
         """Those of the first part; also of the others, where they had to be sent anew."""
@@ -187,18 +199,18 @@ class Publishing:
         ]
 
 
-def _slices(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
+def _slices(tasks: Sequence[Task]) -> list[Sequence[Task]]:
     """In order, as few as are small enough each."""
-    some: list[Task] = []
-    size_bytes = 0
-    for task in tasks:
-        if some and (len(some) >= _MOST_TASKS or size_bytes + len(task.payload) > _MOST_BYTES):
-            yield some
-            some, size_bytes = [], 0
-        some.append(task)
+    slices: list[Sequence[Task]] = []
+    start = size_bytes = 0
+    for at, task in enumerate(tasks):
+        if at > start and (at - start >= _MOST_TASKS or size_bytes + len(task.payload) > _MOST_BYTES):
+            slices.append(tasks[start:at])
+            start, size_bytes = at, 0
         size_bytes += len(task.payload)
-    if some:
-        yield some
+    if tasks:
+        slices.append(tasks[start:])
+    return slices
 
 
 def _unconfirmed(tasks: Sequence[Task], confirmation: Confirmation, reason: str) -> list[Receipt]:

@@ -11,8 +11,9 @@ from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.redis import RedisResultStore, redis_storage
 from omnidaemon.adapters.redis.streams_bus import redis_stream_bus
 from omnidaemon.adapters.system import SystemClock, Uuid7Ids
+from omnidaemon.app.drafts import Draft
 from omnidaemon.app.pairing import logging_bus
-from omnidaemon.app.publisher import Draft, Publisher
+from omnidaemon.app.publisher import Publisher
 from omnidaemon.app.queries import Queries
 from omnidaemon.app.waiting import ResultWatch
 from omnidaemon.domain.agent import AgentProfile, Start

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 
 from omnidaemon.app.agents import Agent
+from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import Outcome
 from omnidaemon.domain.requests import Grant
 from omnidaemon.domain.run import RunKey
@@ -48,8 +49,16 @@ class Workforce(ABC):
 
     @abstractmethod
     def assign(self, assignments: Sequence[Assignment]) -> None:
-        """Execute these."""
+        """Execute these, each as soon as its agent has a slot for it."""
+
+    @abstractmethod
+    def waiting(self, subscription: Subscription) -> Sequence[Assignment]:
+        """Those that wait for a slot of this agent, in order."""
+
+    @abstractmethod
+    def take_back(self, assignments: Sequence[Assignment]) -> Sequence[Assignment]:
+        """Do not execute these; which of them were still waiting, so that nothing will ever be reported of them."""
 
     @abstractmethod
     def stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
-        """Cancel these attempts, if they are still under way."""
+        """Cancel these attempts, if they wait or are under way."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 import attrs
 
 from omnidaemon.app.agents import Agent
+from omnidaemon.app.pace import Pace
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import Counts
 from omnidaemon.domain.requests import Grant, Held
@@ -53,6 +54,7 @@ class _Share:
     """What one agent was given of late, and from which sides work still waits. Of those held, `returned` are only still
     to be recorded."""
 
+    pace: Pace = attrs.field(factory=Pace)
     held: int = 0
     returned: int = 0
     given_fresh: int = 0
@@ -64,8 +66,9 @@ class _Share:
 
 class Custody:
     """Belongs to the engine's loop. A grant keeps its slot until its handler has returned: the next tasks are taken in
-    while the store records the last ones. What waits to be recorded while the store is away cannot grow for that: an
-    agent never holds more than twice as many grants as it has slots.
+    while the store records the last ones. Where handlers return fast, some are taken in before that, as many as there
+    will be slots for by the time that they are here. What waits to be recorded while the store is away cannot grow for
+    that: an agent never holds more than twice as many grants as it has room for.
 
     Whoever asks the store for grants holds `taking` from counting the free slots until the grants are added: two at
     once would fill the same slots.
@@ -85,8 +88,8 @@ class Custody:
 
     @property
     def executing(self) -> int:
-        """How many of them have a handler that runs; what became of the others is being recorded."""
-        return sum(share.held - share.returned for share in self._shares.values())
+        """How many of them have a handler that runs: the others wait for a slot, or what became of them is recorded."""
+        return sum(min(self._slots(s), share.held - share.returned) for s, share in self._shares.items())
 
     def get(self, key: RunKey) -> Holding | None:
         """The grant of this run, if this worker holds it."""
@@ -128,14 +131,28 @@ class Custody:
             self._is_empty.clear()
         return added
 
-    def returned(self, grants: Iterable[Grant]) -> None:
+    def returned(self, grants: Iterable[Grant], now: float) -> None:
         """The handlers of these run no more: their slots are free."""
+        counts: dict[Subscription, int] = {}
         for grant in grants:
             holding = self._holdings.get(grant.run.key)
             if holding is not None and holding.grant is grant and not holding.has_returned:
                 holding.has_returned = True
-                self._shares[grant.run.subscription].returned += 1
+                counts[grant.run.subscription] = counts.get(grant.run.subscription, 0) + 1
+        for subscription, count in counts.items():
+            share = self._shares[subscription]
+            share.returned += count
+            share.pace.note(count, now)
         self.reconsider()
+
+    def is_ahead(self, subscription: Subscription) -> bool:
+        """Whether the agent holds more than it has slots for."""
+        share = self._shares[subscription]
+        return share.held - share.returned > self._slots(subscription)
+
+    def has_slowed(self, subscription: Subscription) -> None:
+        """Nothing more is to be taken in for this agent before it has a slot, until it is seen to be fast again."""
+        self._shares[subscription].pace.forget()
 
     def remove(self, keys: Iterable[RunKey]) -> None:
         """These are recorded, lost or given back."""
@@ -171,10 +188,19 @@ class Custody:
         """Whether the agent shall take nothing more."""
         return self._shares[subscription].is_stopped
 
-    def free(self, subscription: Subscription) -> int:
-        """How many more grants the agent can hold, whatever their source."""
-        slots, share = self._agents[subscription].profile.concurrency, self._shares[subscription]
-        return max(0, slots - share.held + min(share.returned, slots))
+    def ahead(self, subscription: Subscription) -> int:
+        """How many grants more than it has slots for the agent may hold just now."""
+        return self._shares[subscription].pace.ahead
+
+    def free(self, subscription: Subscription, ahead: int | None = None) -> int:
+        """How many more grants the agent can hold, whatever their source; with as many `ahead` of its slots as when
+        they were asked for, if that was before."""
+        share = self._shares[subscription]
+        room = self._slots(subscription) + (share.pace.ahead if ahead is None else ahead)
+        return max(0, room - share.held + min(share.returned, room))
+
+    def _slots(self, subscription: Subscription) -> int:
+        return self._agents[subscription].profile.concurrency
 
     def lease_seconds(self, subscription: Subscription) -> float:
         """The length of the agent's leases."""

@@ -9,15 +9,19 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-import attrs
-
+from omnidaemon.app.agents import Agent
+from omnidaemon.app.attempt import GOES_ON, Attempt
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.context import Context, PublishFrom
 from omnidaemon.app.error_texts import attempt_error
 from omnidaemon.app.outcomes import interrupted, returned
+from omnidaemon.app.slots import Slots
 from omnidaemon.app.threads import HandlerThreads
+from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import ErrorKind, Failed, Interrupted, Outcome, Postponed, Reject, Retry
 from omnidaemon.domain.run import RunKey
 from omnidaemon.domain.task import Task
@@ -26,26 +30,6 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 
 _UNSTOPPABLE_SECONDS = 5.0
 _SPARE_THREADS = 32
-_UNSTOPPABLE = {
-    StopReason.REQUESTED: "was to be cancelled; it keeps its slot",
-    StopReason.TIMED_OUT: "has timed out; it keeps its slot",
-    StopReason.LOST: "is another worker's now; its slot is free, and it goes on beside what follows",
-    StopReason.DRAINING: "was given back; it goes on for as long as this process",
-}
-"""What to say of an attempt that goes on although it was stopped for this reason."""
-
-
-@attrs.define(eq=False)
-class _Attempt:
-    """One handler under way. `is_cancellable`: a coroutine of the agent is what its task waits for."""
-
-    assignment: Assignment
-    context: Context
-    key: RunKey
-    task: asyncio.Task[None] | None = None
-    reason: StopReason | None = None
-    is_cancellable: bool = False
-    timers: list[asyncio.TimerHandle] = attrs.field(factory=list[asyncio.TimerHandle])
 
 
 class Executor(Workforce):
@@ -75,8 +59,9 @@ class Executor(Workforce):
         self._unstoppable_seconds = unstoppable_seconds
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        self._attempts: dict[RunKey, list[_Attempt]] = {}
+        self._attempts: dict[RunKey, list[Attempt]] = {}
         """Of each run the newest last: one whose lease was lost may go on beside its successor."""
+        self._slots: dict[Subscription, Slots] = {}
         self._reports: list[Report] = []
         self._on_reports: Callable[[list[Report]], None] = lambda _: None
 
@@ -86,8 +71,19 @@ class Executor(Workforce):
 
     def assign(self, assignments: Sequence[Assignment]) -> None:
         """Start these on the agents' loop."""
+        for agent, alike in groupby(assignments, key=attrgetter("agent")):
+            self._slots_of(agent).put(list(alike))
         with contextlib.suppress(RuntimeError):  # it is closed: the engine learns of it by its LagWatch, and leaves
-            self._loop.call_soon_threadsafe(self._start, assignments)
+            self._loop.call_soon_threadsafe(self._take_in, assignments)
+
+    def waiting(self, subscription: Subscription) -> Sequence[Assignment]:
+        """What this agent has no slot for yet. From any thread."""
+        slots = self._slots.get(subscription)
+        return () if slots is None else slots.waiting()
+
+    def take_back(self, assignments: Sequence[Assignment]) -> Sequence[Assignment]:
+        """Those of them that had no slot yet, and will not be started. From any thread."""
+        return [each for one in assignments for each in self._slots_of(one.agent).take_back([one])]
 
     def stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
         """Have these stopped on the agents' loop."""
@@ -98,9 +94,15 @@ class Executor(Workforce):
         """Take no more, and stop what still goes on; whether no thread is left that a handler blocks. From any
         thread."""
         with contextlib.suppress(RuntimeError):  # as above
-            self._loop.call_soon_threadsafe(lambda: self._stop(tuple(self._attempts), StopReason.DRAINING))
+            self._loop.call_soon_threadsafe(self._stop_all)
         self._threads.close()
         return not self._threads.busy
+
+    def _slots_of(self, agent: Agent) -> Slots:
+        slots = self._slots.get(agent.subscription)
+        if slots is None:
+            slots = self._slots[agent.subscription] = Slots(agent.profile.concurrency)
+        return slots
 
     def culprit(self) -> str:
         """Who holds the loop up just now, as well as can be told from another thread."""
@@ -114,39 +116,65 @@ class Executor(Workforce):
 
     # --- on the agents' loop ------------------------------------------------------------------------------------------
 
-    def _start(self, assignments: Sequence[Assignment]) -> None:
+    def _take_in(self, assignments: Sequence[Assignment]) -> None:
+        """Start as many as there are slots for; a newer grant of a run makes the older one void."""
         for assignment in assignments:
-            key = assignment.grant.run.key
-            context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
-            attempt = _Attempt(assignment, context, key)
-            if not assignment.agent.policy.finishes_lost_runs:
-                self._stop([key], StopReason.LOST)  # a newer grant of the same run: the older one is void
-            attempt.task = self._loop.create_task(self._execute(attempt, assignment.task), context=self._context.copy())
-            self._attempts.setdefault(key, []).append(attempt)
+            for older in tuple(self._attempts.get(assignment.grant.run.key, ())):
+                if older.assignment is assignment:
+                    continue  # begun already, with those before it
+                if assignment.agent.policy.finishes_lost_runs:
+                    self._free_slot(older)
+                elif older.reason is None:
+                    self._interrupt(older, StopReason.LOST)
+        self._fill_slots()
+
+    def _fill_slots(self) -> None:
+        for slots in tuple(self._slots.values()):
+            for assignment in slots.fill():
+                context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
+                attempt = Attempt(assignment, slots, context, assignment.grant.run.key)
+                execution = self._execute(attempt, assignment.task)
+                attempt.task = self._loop.create_task(execution, context=self._context.copy())
+                self._attempts.setdefault(attempt.key, []).append(attempt)
+
+    def _free_slot(self, attempt: Attempt) -> None:
+        if attempt.has_slot:
+            attempt.has_slot = False
+            attempt.slots.free()
 
     def _stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
         for attempt in [attempt for key in keys for attempt in self._attempts.get(key, ())]:
             if attempt.reason is None:
                 self._interrupt(attempt, reason)
+        for slots in tuple(self._slots.values()):
+            for assignment in slots.take_back([each for each in slots.waiting() if each.grant.run.key in keys]):
+                self._report(Report(assignment.grant, Interrupted(is_requested=reason is StopReason.REQUESTED)))
 
-    def _interrupt(self, attempt: _Attempt, reason: StopReason) -> None:
+    def _stop_all(self) -> None:
+        waiting = [each.grant.run.key for slots in tuple(self._slots.values()) for each in slots.waiting()]
+        self._stop((*self._attempts, *waiting), StopReason.DRAINING)
+
+    def _interrupt(self, attempt: Attempt, reason: StopReason) -> None:
         attempt.reason = reason
         attempt.context.request_stop()
+        if reason is StopReason.LOST:
+            self._free_slot(attempt)
+            self._loop.call_soon(self._fill_slots)
         # A task that has not come to its handler yet sees the reason by itself; cancelled now, it would never report.
         if attempt.task is not None and attempt.is_cancellable:
             attempt.task.cancel()
         attempt.timers.append(self._loop.call_later(self._unstoppable_seconds, self._tell_unstoppable, attempt, reason))
 
-    def _tell_unstoppable(self, attempt: _Attempt, reason: StopReason) -> None:
+    def _tell_unstoppable(self, attempt: Attempt, reason: StopReason) -> None:
         run = attempt.assignment.grant.run
         self._telemetry.say(
             Level.WARNING,
-            f"agent {run.subscription.agent} does not stop task {run.task_id}, which {_UNSTOPPABLE[reason]}",
+            f"agent {run.subscription.agent} does not stop task {run.task_id}, which {GOES_ON[reason]}",
             task_id=run.task_id,
             agent=run.subscription.agent,
         )
 
-    async def _execute(self, attempt: _Attempt, task: Task) -> None:
+    async def _execute(self, attempt: Attempt, task: Task) -> None:
         grant = attempt.assignment.grant
         started = time.perf_counter()
         if attempt.assignment.agent.is_async:
@@ -165,19 +193,20 @@ class Executor(Workforce):
             under_way.remove(attempt)
             if not under_way:
                 del self._attempts[attempt.key]
+            self._free_slot(attempt)
         self._report(Report(grant, outcome, _seconds_since(started)))
 
-    def _limit(self, attempt: _Attempt) -> None:
+    def _limit(self, attempt: Attempt) -> None:
         """Let the time-out count from now, since the handler starts now."""
         limit = attempt.assignment.limit_seconds
         if limit is not None and attempt in self._attempts.get(attempt.key, ()):
             attempt.timers.append(self._loop.call_later(limit, self._time_out, attempt))
 
-    def _time_out(self, attempt: _Attempt) -> None:
+    def _time_out(self, attempt: Attempt) -> None:
         if attempt.reason is None:
             self._interrupt(attempt, StopReason.TIMED_OUT)
 
-    async def _attempt(self, attempt: _Attempt, task: Task) -> Outcome:
+    async def _attempt(self, attempt: Attempt, task: Task) -> Outcome:
         agent = attempt.assignment.agent
         try:
             if attempt.reason is not None:
@@ -203,11 +232,11 @@ class Executor(Workforce):
         return returned(value, self._codec, self._result_max_bytes)
 
     @staticmethod
-    def _is_torn_down(attempt: _Attempt) -> bool:
+    def _is_torn_down(attempt: Attempt) -> bool:
         task = asyncio.current_task()
         return attempt.reason is None and task is not None and task.cancelling() > 0
 
-    def _is_of_the_process(self, attempt: _Attempt, error: BaseException) -> bool:
+    def _is_of_the_process(self, attempt: Attempt, error: BaseException) -> bool:
         """Whether it says that the process or the loop ends. A handler that raises the like by itself has failed: given
         back uncounted, its task would end one worker after the other."""
         if isinstance(error, KeyboardInterrupt):
@@ -215,7 +244,7 @@ class Executor(Workforce):
         is_being_closed = self._loop.is_closed() or asyncio.current_task(self._loop) is not attempt.task
         return isinstance(error, GeneratorExit) and is_being_closed
 
-    async def _call(self, attempt: _Attempt, payload: object) -> Any:
+    async def _call(self, attempt: Attempt, payload: object) -> Any:
         agent = attempt.assignment.agent
         arguments = (payload, attempt.context) if agent.wants_context else (payload,)
         if agent.is_async:
@@ -244,7 +273,7 @@ class Executor(Workforce):
         attempt.is_cancellable = True
         return await value
 
-    def _in_thread(self, attempt: _Attempt, call: Callable[[], Any]) -> Future[Any]:
+    def _in_thread(self, attempt: Attempt, call: Callable[[], Any]) -> Future[Any]:
         try:
             return self._threads.submit(call)
         except RuntimeError as error:  # closed, or the system gives no threads: no fault of the agent's
@@ -262,6 +291,7 @@ class Executor(Workforce):
     def _flush(self) -> None:
         reports, self._reports = self._reports, []
         self._on_reports(reports)
+        self._fill_slots()
 
 
 def _seconds_since(started: float) -> float:

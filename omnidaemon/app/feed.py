@@ -25,10 +25,10 @@ TAIL_EVENTS = 2000
 
 PAGE_EVENTS = 500
 BACKSTOP_SECONDS = 0.25
-"""Publishing and starting ring no bell, since most who hear it have no use for them. It is what they cost here, too."""
+"""Publishing and starting are no news to a store: hardly anybody waits for them. It is what they cost here, too."""
 
 _PACE_SECONDS = 0.05
-"""A busy store rings all the time; the journal is read at most so often, unless there is more of it than a page."""
+"""A busy store has news all the time; the journal is read at most so often, unless there is more of it than a page."""
 
 _AWAY_SECONDS = 1.0
 _LINGER_SECONDS = 5.0
@@ -122,7 +122,7 @@ class JournalFeed:
         if self._reader is None and not self._closing.is_set():
             self._tail, self._start, self._head = [], position, position
             self._wanted_at = self._clock.now().steady
-            self._reader = asyncio.create_task(self._read(self._runs.wakeups()), name="omnidaemon-journal-feed")
+            self._reader = asyncio.create_task(self._read(self._runs.news()), name="omnidaemon-journal-feed")
 
     async def news(self, wait: _Wait) -> None:
         """Return once the reader has read something that the wait is for."""
@@ -155,7 +155,7 @@ class JournalFeed:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def _read(self, wakeups: Wakeups) -> None:
+    async def _read(self, news: Wakeups) -> None:
         checked_at = self._clock.now().steady
         error: BaseException | None = None
         try:
@@ -171,12 +171,12 @@ class JournalFeed:
                         self._begin_anew()
                 if len(page) < PAGE_EVENTS:
                     await self._clock.wait(self._closing, _PACE_SECONDS)
-                    await wakeups.wait(BACKSTOP_SECONDS)
+                    await news.wait(BACKSTOP_SECONDS)
         except Exception as failure:  # noqa: BLE001 - those who wait shall meet it, not nobody
             error = failure
         finally:
             self._reader, self._tail, self._start, self._head = None, [], 0, 0
-            wakeups.close()
+            news.close()
             self._wake(self._waiting, error)
 
     def _is_wanted(self) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
 
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
@@ -22,6 +23,8 @@ from omnidaemon.ports.run_store import RunStore
 from omnidaemon.ports.telemetry import Level, Telemetry
 
 _BATCH = 500
+_LARGE_BATCH = 20
+_COURTESY_TURNS = 8
 _HEADLINE_CHARACTERS = 200
 
 
@@ -53,8 +56,8 @@ class OutcomeFinishes:
         self._telemetry = telemetry
         self._tells_ends = tells_ends
         self._chance = chance
-        self._reports: list[Report] = []
-        self._to_release: list[Holding] = []
+        self._reports: dict[Report, None] = {}
+        self._to_release: list[tuple[float, Holding]] = []
         self._has_work = asyncio.Event()
 
     def dispatch(self, holdings: Sequence[Holding]) -> None:
@@ -80,8 +83,8 @@ class OutcomeFinishes:
 
     def report(self, reports: Sequence[Report]) -> None:
         """Take in what attempts came to. On the engine's loop."""
-        self._reports.extend(reports)
-        self._custody.returned([report.grant for report in reports])
+        self._reports |= dict.fromkeys(reports)
+        self._custody.returned([report.grant for report in reports], self._clock.now().steady)
         self._has_work.set()
 
     async def run(self) -> None:
@@ -90,11 +93,21 @@ class OutcomeFinishes:
             self._has_work.clear()
             await self._release_some()
             # Nothing is let go of before it is recorded: a loop that failed is begun anew and finds it here.
-            while batch := self._ready():
+            while self._reports:
+                if len(self._reports) >= _LARGE_BATCH:
+                    await self._let_intake_go_first()
+                if not (batch := self._ready()):
+                    break
                 await self._record(batch)
-                done = {report for report, _ in batch}
-                self._reports = [report for report in self._reports if report not in done]
+                for report, _ in batch:
+                    del self._reports[report]
             await self._has_work.wait()
+
+    async def _let_intake_go_first(self) -> None:
+        """Under load the next tasks may be on their way through the loop. The store begins them while these outcomes
+        are made ready, instead of waiting for one thing after the other."""
+        for _ in range(_COURTESY_TURNS):
+            await asyncio.sleep(0)
 
     def acks_settled(self) -> None:
         """Called when it is known of deliveries whether the bus has forgotten them: their outcomes may be recorded."""
@@ -213,14 +226,18 @@ class OutcomeFinishes:
         self._telemetry.say(
             Level.WARNING, f"task {task.task_id} waits for a newer version: {task.reason}", task_id=task.task_id
         )
-        self._to_release.append(holding)
+        self.give_back([holding], NEWER_SCHEMA_PAUSE_SECONDS)
+
+    def give_back(self, holdings: Iterable[Holding], delay_seconds: float = 0.0) -> None:
+        """Have these runs given back, due after the delay; their handlers do not run."""
+        self._to_release += ((delay_seconds, holding) for holding in holdings)
         self._has_work.set()
 
     async def _release_some(self) -> None:
-        holdings = tuple(self._to_release)
-        if holdings:
-            await self._release(holdings, NEWER_SCHEMA_PAUSE_SECONDS)
-            del self._to_release[: len(holdings)]
+        waiting = tuple(self._to_release)
+        for delay_seconds, alike in groupby(waiting, key=itemgetter(0)):
+            await self._release([holding for _, holding in alike], delay_seconds)
+        del self._to_release[: len(waiting)]
 
     async def release_all(self) -> int:
         """Stop every handler and give its run back at once, due for anybody; how many there were.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from omnidaemon.app.custody import Custody, Holding
@@ -70,6 +70,7 @@ class FreshIntake:
         self._bus = Persistence(clock, outages)
         self._room = asyncio.Event()
         self._asked: Collection[Subscription] = ()
+        self._ahead: Mapping[Subscription, int] = {}
         self._in_hand: Sequence[Delivery] = ()
         self._is_stopping = asyncio.Event()
         custody.on_freed(self.reconsider)
@@ -98,6 +99,7 @@ class FreshIntake:
                 await self._clock.wait(self._room, _WAIT_SECONDS)
                 continue
             self._asked = credits.keys()
+            self._ahead = {subscription: self._custody.ahead(subscription) for subscription in credits}
             deliveries = self._in_hand = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
             self._asked = ()
             await self._take_in_hand()
@@ -138,7 +140,7 @@ class FreshIntake:
         if not deliveries:
             return
         async with self._custody.taking:
-            free = {s: self._custody.free(s) if may_start else 0 for s in self._subscriptions}
+            free = {s: self._custody.free(s, self._ahead.get(s)) if may_start else 0 for s in self._subscriptions}
             stopped = {s for s in self._subscriptions if self._custody.is_stopped(s)}
             intakes = [self._intake(delivery, free, stopped) for delivery in deliveries]
             answers = await self._lane.call(partial(self._begin, intakes, deliveries))

@@ -11,9 +11,10 @@ from typing import Any
 import attrs
 
 from omnidaemon.app.agents import Agent
+from omnidaemon.app.ahead import AheadWatch
 from omnidaemon.app.bridge import Workforce
 from omnidaemon.app.claiming import DueClaims
-from omnidaemon.app.custody import Custody
+from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.finishing import OutcomeFinishes
 from omnidaemon.app.intake import FreshIntake
 from omnidaemon.app.lag import LagWatch
@@ -103,6 +104,13 @@ class Loops:
             telemetry=telemetry,
             tells_ends=options.tells_ends,
         )
+        self.ahead = AheadWatch(
+            custody=self.custody,
+            workforce=workforce,
+            clock=clock,
+            give_back=self.finishes.give_back,
+            subscriptions=tuple(agents),
+        )
         self.claims = DueClaims(
             runs=storage.runs,
             custody=self.custody,
@@ -110,7 +118,7 @@ class Loops:
             clock=clock,
             telemetry=telemetry,
             admission=self._admission,
-            dispatch=self.finishes.dispatch,
+            dispatch=self._dispatch,
             agents=tuple(agents.values()),
             leases=self._leases,
             hint=self._hint(),
@@ -146,6 +154,7 @@ class Loops:
             self._notifying,
             keep("renewals", self._renewals().run),
             keep("finishes", self.finishes.run),
+            keep("ahead", self.ahead.run),
             keep("presence", self.presence.run),
             keep("schedules", self._schedules().run),
             keep("retention", self._retention().run),
@@ -159,6 +168,7 @@ class Loops:
         self.claims.stop()
         if self.intake is not None:
             self.intake.stop()
+        self.ahead.stop()
 
     async def drained(self) -> None:
         """Return once nothing is taken any more and nothing is held."""
@@ -178,6 +188,10 @@ class Loops:
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
+    def _dispatch(self, holdings: Sequence[Holding]) -> None:
+        self.finishes.dispatch(holdings)
+        self.ahead.notice()
+
     def _intake(self, inbox: Inbox) -> FreshIntake:
         return FreshIntake(
             inbox=inbox,
@@ -189,7 +203,7 @@ class Loops:
             telemetry=self._telemetry,
             outages=self._outages,
             admission=self._admission,
-            dispatch=self.finishes.dispatch,
+            dispatch=self._dispatch,
             acks_settled=self.finishes.acks_settled,
             subscriptions=tuple(self._agents),
             when_stopped=lambda subscription: self._agents[subscription].profile.when_stopped,
@@ -233,8 +247,8 @@ class Loops:
             if await wakeups.wait(_HINT_BACKSTOP_SECONDS):
                 for hint in self._hints:
                     hint.set()
-                # The first is passed on at once. Under load each batch is one, for which five loops would wake: 3 to 7%
-                # of the worker's CPU.
+                # The first is passed on at once. Where each batch brings one, as with webhooks, or with a store that
+                # hints at every end, five loops would wake for each: 3 to 7% of the worker's CPU.
                 await asyncio.sleep(_HINT_PAUSE_SECONDS)
 
     def _hint(self) -> asyncio.Event:

@@ -163,7 +163,9 @@ class Queries:
     async def find(self, wanted: TaskFilter, cursor: str | None = None, limit: int = 100) -> ResultPage:
         """Results that match, a page at a time."""
         page = await self._storage.queries.find(wanted, cursor, limit)
-        return ResultPage(results=tuple(self.result_of(standing) for standing in page.standings), cursor=page.cursor)
+        decode = self._codec.decode_value
+        results = tuple([TaskResult.of(standing, None, decode) for standing in page.standings])
+        return ResultPage(results=results, cursor=page.cursor)
 
     async def webhooks(self, wanted: OutboxFilter, cursor: str | None = None, limit: int = 100) -> WebhookPage:
         """Webhooks and replies that match, a page at a time."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 
 import attrs
 
@@ -16,9 +18,10 @@ from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import value
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Changes:
     """Everything that one gate call writes; all of it or nothing.
 
@@ -49,6 +52,21 @@ class Changes:
             run.state is not RunState.RUNNING or run.is_cancel_requested for run in self.runs
         )
 
+    @property
+    def concerns_tasks(self) -> bool:
+        """Whether it changes more of a task than its runs."""
+        return bool(
+            self.cancel_marks or self.unscheduled or self.scheduled or self.forgotten or self.deleted or self.tombstones
+        )
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it gives workers something to do: a run is due, now or later, or shall be cancelled, a task came to
+        the schedules, or an end has to be told. An end by itself does not."""
+        return bool(self.notifications or self.scheduled or self.cancel_marks) or any(
+            run.due_at is not None or run.is_cancel_requested for run in self.runs
+        )
+
 
 def changes_of(
     moves: Iterable[tuple[Run | None, Run]],
@@ -61,28 +79,27 @@ def changes_of(
     events: list[JournalEvent] = []
     notifications: list[Notification] = []
     tallies: dict[Subscription, _Tally] = {}
-    for before, after in moves:
-        runs.append(after)
+    for alike in _stretches(moves):
+        before, after = alike[0]
+        ended = [run for _, run in alike]
+        runs += ended
         tally = tallies.get(after.subscription)
         if tally is None:
             tally = tallies[after.subscription] = _Tally()
         has_new_error = bool(after.errors) and _has_new_error(before, after)
-        tally.add(before, after, has_new_error=has_new_error)
+        tally.add(before, after, [run.seconds for run in ended], has_new_error=has_new_error)
         if after.return_address is not None and after.state.is_end and (before is None or not before.state.is_end):
-            notifications += notifications_of(after, at)
+            notifications += [each for run in ended for each in notifications_of(run, at)]
         kind = _event_kind(before, after)
         if kind is not None:
-            events.append(
+            topic, agent = after.subscription
+            attempt, detail = _attempt_of(kind, before, after), _detail(after, at, has_new_error=has_new_error)
+            events += [
                 JournalEvent(
-                    kind=kind,
-                    task_id=after.task_id,
-                    topic=after.subscription.topic,
-                    agent=after.subscription.agent,
-                    attempt=_attempt_of(kind, before, after),
-                    detail=_detail(after, at, has_new_error=has_new_error),
-                    at=at,
+                    kind=kind, task_id=run.task_id, topic=topic, agent=agent, attempt=attempt, detail=detail, at=at
                 )
-            )
+                for run in ended
+            ]
     return Changes(
         runs=tuple(runs),
         tasks=tuple(tasks),
@@ -90,6 +107,17 @@ def changes_of(
         events=tuple(events),
         notifications=tuple(notifications),
     )
+
+
+def _stretches(moves: Iterable[tuple[Run | None, Run]]) -> Iterator[list[tuple[Run | None, Run]]]:
+    """The moves in order, those from one model to another together: all but their tasks, times and results is the
+    same."""
+    return (list(alike) for _, alike in groupby(moves, key=_likeness))
+
+
+def _likeness(move: tuple[Run | None, Run]) -> object:
+    before, after = move
+    return object() if after.kin is None else (after.kin, before and before.kin)  # else it is like no other
 
 
 def _has_new_error(before: Run | None, after: Run) -> bool:
@@ -141,39 +169,38 @@ class _Tally:
     hundred."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = dict.fromkeys(
-            ("received", "processed", "failed", "skipped", "retried", "dead_lettered", "cancelled", "crashed"), 0
-        )
+        self._counts: dict[str, int] = defaultdict(int)
         self._timed = 0
         self._seconds = 0.0
         self._timings: dict[int, int] = {}
 
-    def add(self, before: Run | None, after: Run, *, has_new_error: bool) -> None:
+    def add(self, before: Run | None, after: Run, seconds: Sequence[float], *, has_new_error: bool) -> None:
+        """Runs that moved like this one, each of which took so long."""
         counts = self._counts
         if before is None:
-            counts["received"] += 1
+            counts["tasks_received"] += len(seconds)
         elif before.state is RunState.RUNNING and after.state is not RunState.RUNNING:
-            self._add_attempt(before, after, has_new_error=has_new_error)
+            self._add_attempts(before, after, seconds, has_new_error=has_new_error)
         if after.state.is_end and (before is None or not before.state.is_end):
-            counts[_COUNTED_ENDS[after.state]] += 1
+            counts[_COUNTED_ENDS[after.state]] += len(seconds)
 
-    def _add_attempt(self, before: Run, after: Run, *, has_new_error: bool) -> None:
+    def _add_attempts(self, before: Run, after: Run, seconds: Sequence[float], *, has_new_error: bool) -> None:
         if after.crashes > before.crashes:
-            self._counts["crashed"] += 1
+            self._counts["tasks_crashed"] += len(seconds)
             return
-        if after.seconds > 0.0:
-            bucket = timing_bucket(after.seconds)
+        timed = [each for each in seconds if each > 0.0]
+        for bucket in map(timing_bucket, timed):
             self._timings[bucket] = self._timings.get(bucket, 0) + 1
-            self._timed += 1
-            self._seconds += after.seconds
+        self._timed += len(timed)
+        self._seconds += sum(timed)
         if after.state is RunState.RETRYING:
-            self._counts["retried"] += 1
+            self._counts["tasks_retried"] += len(seconds)
         if has_new_error and after.errors[-1].kind is not ErrorKind.CRASH:
-            self._counts["failed"] += 1
+            self._counts["tasks_failed"] += len(seconds)
 
     def metrics(self) -> Metrics:
         return Metrics(
-            **{f"tasks_{name}": count for name, count in self._counts.items()},
+            **self._counts,
             attempts_timed=self._timed,
             seconds_sum=self._seconds,
             timings=tuple(sorted(self._timings.items())),
@@ -181,9 +208,9 @@ class _Tally:
 
 
 _COUNTED_ENDS = {
-    RunState.SUCCEEDED: "processed",
-    RunState.DEAD: "dead_lettered",
-    RunState.CANCELLED: "cancelled",
-    RunState.SKIPPED: "skipped",
+    RunState.SUCCEEDED: "tasks_processed",
+    RunState.DEAD: "tasks_dead_lettered",
+    RunState.CANCELLED: "tasks_cancelled",
+    RunState.SKIPPED: "tasks_skipped",
 }
 _END_EVENTS = {state: EventKind(state) for state in _COUNTED_ENDS}

@@ -17,6 +17,7 @@ from omnidaemon.domain.errors import StaleRequest
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.lapse_guard import LapseGuard
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.policy import End
 from omnidaemon.domain.requests import (
     ClaimLimit,
     EndRun,
@@ -29,12 +30,13 @@ from omnidaemon.domain.requests import (
     Request,
     StartRun,
 )
-from omnidaemon.domain.return_address import return_address
+from omnidaemon.domain.return_address import ReturnAddress, return_address
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
 
 Runs = Mapping[RunKey, Run]
+_Terms = tuple[Subscription, float, ReturnAddress | None]
 
 _LONGEST_PAUSE_SECONDS = 60.0
 
@@ -80,8 +82,9 @@ class Gates:
         moves: dict[RunKey, Run] = {}
         answers: list[Grant | None] = []
         asked = str(request)
-        likes: dict[tuple[Subscription, float], Run] = {}
+        likes: dict[_Terms, Run] = {}
         tasks: dict[str, Task | Unreadable] = {}
+        is_marked = bool(marks.cancelled or marks.tombstones)
         for intake in intakes:
             key = (intake.task.task_id, intake.subscription.agent)
             known = found.get(key) or moves.get(key)
@@ -89,10 +92,10 @@ class Gates:
                 is_mine = known.state is RunState.RUNNING and known.request == asked and key not in moves
                 answers.append(Grant(run=known, task=intake.task, at=now.at) if is_mine else None)
                 continue
-            if marks.is_buried(key):
+            if is_marked and marks.is_buried(key):
                 answers.append(None)
                 continue
-            if isinstance(intake, StartRun) and not marks.is_cancelled(key[0]):
+            if isinstance(intake, StartRun) and not (is_marked and marks.is_cancelled(key[0])):
                 run = moves[key] = self._started(request.incarnation, asked, intake, likes, now)
             else:
                 run = moves[key] = self._inserted(asked, intake, marks, now)
@@ -101,17 +104,17 @@ class Gates:
             answers.append(Grant(run=run, task=intake.task, at=now.at) if is_granted else None)
         return tuple(answers), changes_of(((None, run) for run in moves.values()), now.at, tasks.values())
 
-    def _started(
-        self, owner: str, asked: str, intake: StartRun, likes: dict[tuple[Subscription, float], Run], now: Instant
-    ) -> Run:
+    def _started(self, owner: str, asked: str, intake: StartRun, likes: dict[_Terms, Run], now: Instant) -> Run:
         """Granted at once. Within a batch nearly all is the same for the runs of an agent: the first is the model."""
-        task, terms = intake.task, (intake.subscription, intake.lease_seconds)
-        like = likes.get(terms)
-        if like is None:
-            fresh = _fresh(asked, intake, now)
-            run = likes[terms] = fresh.granted(owner=owner, request=asked, lease_seconds=intake.lease_seconds, now=now)
-            return run
-        return like.of(task.task_id, _queued_at(task, now), return_address(task))
+        task = intake.task
+        terms = (intake.subscription, intake.lease_seconds, return_address(task))
+        model = likes.get(terms)
+        if model is None:
+            granted = _fresh(asked, intake, now).granted(
+                owner=owner, request=asked, lease_seconds=intake.lease_seconds, now=now
+            )
+            model = likes[terms] = granted.model()
+        return model.of(task.task_id, _queued_at(task, now))
 
     def _inserted(self, asked: str, intake: Intake, marks: Marks, now: Instant) -> Run:
         fresh = _fresh(asked, intake, now)
@@ -213,23 +216,29 @@ class Gates:
         moves: dict[RunKey, tuple[Run, Run]] = {}
         answers: list[bool] = []
         asked = str(request)
+        likes: dict[tuple[object, ...], Run] = {}
         for finish in finishes:
             key = (finish.task_id, finish.agent)
             run = found.get(key)
             if run is not None and key not in moves and run.is_held_by(request.incarnation, finish.fence):
-                settled = run.settled(
-                    finish.decision,
-                    request=asked,
-                    seconds=finish.seconds,
-                    is_acked=finish.is_acked,
-                    now=now,
-                )
-                moves[key] = (run, settled)
+                moves[key] = (run, self._settled(run, finish, asked, likes, now))
                 answers.append(True)
             else:
                 # Asked again after a lost reply: the first time was recorded.
                 answers.append(run is not None and run.fence == finish.fence and run.request == asked)
         return tuple(answers), changes_of(moves.values(), now.at)
+
+    def _settled(self, run: Run, finish: Finish, asked: str, likes: dict[tuple[object, ...], Run], now: Instant) -> Run:
+        """What its attempt came to. Within a batch nearly all ends are the same but for their results, as above."""
+        decision = finish.decision
+        if run.kin is None or not isinstance(decision, End) or decision.error is not None:
+            return run.settled(decision, request=asked, seconds=finish.seconds, is_acked=finish.is_acked, now=now)
+        terms = (run.kin, finish.is_acked, decision.state, decision.counts_attempt)
+        model = likes.get(terms)
+        if model is None:
+            settled = run.settled(decision, request=asked, seconds=finish.seconds, is_acked=finish.is_acked, now=now)
+            model = likes[terms] = settled.model()
+        return model.of(run.task_id, run.queued_at, finish.seconds, decision.result)
 
     def release(
         self, request: Request, held: Sequence[Held], found: Runs, now: Instant, delay_seconds: float

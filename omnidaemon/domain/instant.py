@@ -50,6 +50,7 @@ def micros_or_none(at: datetime | None) -> int | None:
     return None if at is None else micros(at)
 
 
+@lru_cache(maxsize=1024)
 def moment_or_none(stored: int | None) -> datetime | None:
     """As `moment`, where there may be no time."""
     return None if stored is None else moment(stored)

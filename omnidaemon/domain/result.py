@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from operator import attrgetter
-
-import attrs
 
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.outcome import AttemptError
-from omnidaemon.domain.run import Run
+from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import STATUSES, RunState, Status
+from omnidaemon.domain.values import value
 
 
-@attrs.frozen(kw_only=True, str=False)
+@value(str=False)
 class TaskResult:
     """The state of a task, ended or not. `result` is the decoded value of a task that succeeded, else None.
     `next_attempt_at` is when what is scheduled or retrying may be begun, else None.
@@ -29,10 +27,10 @@ class TaskResult:
     topic: str
     agent: str | None
     status: Status
+    created_at: datetime
     result: object = None
     error: AttemptError | None = None
     attempts: int = 0
-    created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
     duration_seconds: float | None = None
@@ -70,8 +68,12 @@ class TaskResult:
 
         Raises `TaskNotFound` when an agent is named that has nothing to do with the task.
         """
+        if agent is None and (only_run := standing.only_run):
+            facts = _facts_of(only_run, standing.created_at, decode)
+            return cls(*facts, (cls(*facts),))
         everyone = [cls.of_run(run, standing.created_at, decode) for run in standing.runs]
-        everyone += [cls._unbegun(standing, name) for name in standing.pending_agents]
+        status = Status.SCHEDULED if standing.is_scheduled else Status.QUEUED
+        everyone += [cls._unbegun(standing, name, status) for name in standing.pending_agents]
         everyone.sort(key=lambda run: run.agent or "")
         if agent is not None:
             for run in everyone:
@@ -79,29 +81,14 @@ class TaskResult:
                     return run
             raise TaskNotFound(standing.task_id, agent)
         if len(everyone) == 1:
-            # Listings are made of these, and `attrs.evolve` is thrice as dear.
-            return cls(
-                **dict(zip(_FACTS, _facts_of(everyone[0]), strict=True)), status=standing.status, runs=(everyone[0],)
-            )
+            (unbegun,) = everyone
+            return cls._unbegun(standing, unbegun.agent, standing.status, (unbegun,))
         return cls._whole(standing, tuple(everyone))
 
     @classmethod
-    def of_run(cls, run: Run, created_at: datetime, decode: Callable[[bytes], object]) -> TaskResult:
+    def of_run(cls, run: RunStanding, created_at: datetime, decode: Callable[[bytes], object]) -> TaskResult:
         """The result of one agent's run of a task that was created then."""
-        return cls(
-            task_id=run.task_id,
-            topic=run.subscription.topic,
-            agent=run.subscription.agent,
-            status=STATUSES[run.state],
-            result=None if run.result is None else decode(run.result),
-            error=run.errors[-1] if run.errors and run.state not in _WITHOUT_ERROR else None,
-            attempts=run.attempts + run.crashes + (run.state is RunState.RUNNING),
-            created_at=created_at,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
-            duration_seconds=run.seconds if run.state.is_end and run.started_at else None,
-            next_attempt_at=run.due_at if run.state is RunState.RETRYING else None,
-        )
+        return cls(*_facts_of(run, created_at, decode))
 
     @classmethod
     def _whole(cls, standing: TaskStanding, runs: tuple[TaskResult, ...]) -> TaskResult:
@@ -126,18 +113,51 @@ class TaskResult:
         )
 
     @classmethod
-    def _unbegun(cls, standing: TaskStanding, agent: str) -> TaskResult:
+    def _unbegun(
+        cls, standing: TaskStanding, agent: str | None, status: Status, runs: tuple[TaskResult, ...] = ()
+    ) -> TaskResult:
         return cls(
-            task_id=standing.task_id,
-            topic=standing.topic,
-            agent=agent,
-            status=Status.SCHEDULED if standing.is_scheduled else Status.QUEUED,
-            created_at=standing.created_at,
+            standing.task_id,
+            standing.topic,
+            agent,
+            status,
+            standing.created_at,
             next_attempt_at=standing.scheduled_for,
+            runs=runs,
         )
 
 
-_FACTS = tuple(field.name for field in attrs.fields(TaskResult) if field.name not in {"status", "runs"})
-"""What a task has in common with its only run."""
-_facts_of = attrgetter(*_FACTS)
-_WITHOUT_ERROR = frozenset({RunState.SUCCEEDED})
+def _facts_of(run: RunStanding, created_at: datetime, decode: Callable[[bytes], object]) -> _Facts:
+    """What a run's result consists of, in the order of its fields. Nearly every task has one run, and then it is told
+    of the task too: a listing makes both by the thousand, by place in a fifth of the time that names take."""
+    state = run.state
+    return (
+        run.task_id,
+        run.subscription.topic,
+        run.subscription.agent,
+        STATUSES[state],
+        created_at,
+        None if run.result is None else decode(run.result),
+        run.errors[-1] if run.errors and state is not RunState.SUCCEEDED else None,
+        run.attempts + run.crashes + (state is RunState.RUNNING),
+        run.started_at,
+        run.finished_at,
+        run.seconds if state.is_end and run.started_at else None,
+        run.due_at if state is RunState.RETRYING else None,
+    )
+
+
+_Facts = tuple[
+    str,
+    str,
+    str,
+    Status,
+    datetime,
+    object,
+    AttemptError | None,
+    int,
+    datetime | None,
+    datetime | None,
+    float | None,
+    datetime | None,
+]

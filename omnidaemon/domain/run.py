@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, assert_never
+from functools import cached_property
+from typing import Any, ClassVar, assert_never
 
 import attrs
 
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.instant import Instant
-from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.policy import Counts, Decision, End, RetryAfter, Wait, is_last_chance
 from omnidaemon.domain.return_address import ReturnAddress
+from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.values import value
 
@@ -24,45 +25,37 @@ Fields = dict[str, Any]
 
 
 @value(kw_only=True, slots=False)
-class Run:
+class Run(RunStanding):
     """A run as the store keeps it. Every method that moves it returns a new value.
 
     `fence` grows at each grant and never goes back: who holds an older one can record nothing. `request` is the last
-    gate call that changed the run, so that the same call asked again gets the same answer. `attempts` are those that
-    counted, `crashes` the workers that died with it. `queued_at` is since when this life could have been begun.
-    `lease_until` is in seconds of the store's steady clock. `errors` holds one entry per failed attempt and crash of
-    this life. `answers` maps questions to JSON text. `is_acked` says that the bus is known to have forgotten the
-    delivery. `return_address` is who hears of its end.
+    gate call that changed the run, so that the same call asked again gets the same answer. `queued_at` is since when
+    this life could have been begun. `lease_until` is in seconds of the store's steady clock. `answers` maps questions
+    to JSON text. `is_acked` says that the bus is known to have forgotten the delivery. `return_address` is who hears of
+    its end.
     """
 
-    task_id: str
-    subscription: Subscription
-    state: RunState
     queued_at: datetime
     life: int = 1
     fence: int = 0
     owner: str | None = None
     request: str | None = None
-    attempts: int = 0
-    crashes: int = 0
-    due_at: datetime | None = None
     lease_until: float | None = None
     lease_seconds: float = 0.0
     is_cancel_requested: bool = False
     is_acked: bool = False
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    seconds: float = 0.0
-    result: bytes | None = None
-    errors: tuple[AttemptError, ...] = ()
     question: str | None = None
     default: bytes | None = None
     answers: tuple[tuple[str, bytes], ...] = ()
     return_address: ReturnAddress | None = None
 
+    kin: ClassVar[object] = None
+    """The same object for runs that were made after one model: they are equal in all but task, `queued_at`, `seconds`
+    and result, so that what follows from one of them need not be worked out for each. No other move hands it on."""
+
     # --- what it is -------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def key(self) -> RunKey:
         """What identifies the run."""
         return (self.task_id, self.subscription.agent)
@@ -123,9 +116,14 @@ class Run:
             }
         )
 
-    def of(self, task_id: str, queued_at: datetime, address: ReturnAddress | None) -> Run:
-        """As this one, for another task of its batch."""
-        return self._moved({"task_id": task_id, "queued_at": queued_at, "return_address": address})
+    def model(self) -> Run:
+        """As this one, for `of()`."""
+        return self._moved({}, object())
+
+    def of(self, task_id: str, queued_at: datetime, seconds: float = 0.0, result: bytes | None = None) -> Run:
+        """As this model, for a task of its batch."""
+        own: Fields = {"task_id": task_id, "queued_at": queued_at, "seconds": seconds, "result": result}
+        return self._moved(own | {"key": (task_id, self.subscription.agent)}, self.kin)
 
     def renewed(self, now: Instant) -> Run:
         """The same grant, with its whole lease before it."""
@@ -214,14 +212,15 @@ class Run:
             return _ended(RunState.CANCELLED, now)
         return {"state": state, "owner": None, "lease_until": None, "due_at": now.after(pause_seconds)}
 
-    def _moved(self, changes: Fields) -> Run:
+    def _moved(self, changes: Fields, kin: object = None) -> Run:
         """A copy with these fields changed.
 
         attrs.evolve() runs the constructor over all fields; copying the dict costs a tenth of that, on the hot path of
         every task. There is no converter or validator that it would pass by.
         """
         run = object.__new__(Run)
-        run.__dict__ = self.__dict__ | changes
+        fields = run.__dict__ = self.__dict__ | changes
+        fields["kin"] = kin
         return run
 
 

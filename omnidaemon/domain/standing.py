@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from omnidaemon.domain.run import Run
+from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.states import STATUSES, RunState, Status
 from omnidaemon.domain.values import value
 
 _UNENDED_FIRST = (RunState.RUNNING, RunState.WAITING, RunState.RETRYING, RunState.QUEUED)
 _GRAVEST_FIRST = (RunState.DEAD, RunState.CANCELLED, RunState.SKIPPED, RunState.SUCCEEDED)
+_RANKS = {state: rank for rank, state in enumerate((*_UNENDED_FIRST, *_GRAVEST_FIRST))}
 
 
-@value(kw_only=True)
+@value
 class TaskStanding:
     """A task's runs. `agents` are those that must end it: subscribed when it was published, less the removed.
 
     For a task that was published before its topic had any agent, they are the agents of the topic's first declaration.
     `is_cancelled`: cancelled as a whole, so that no agent may begin it. `scheduled_for`: when it is due to
     be published; once a worker has taken it to do so, that may be when another one does, should the first be dead. None
-    for what is published.
+    for what is published. Its arguments may go by their place, as those of a `RunStanding`.
     """
 
     task_id: str
     topic: str
     created_at: datetime
     agents: tuple[str, ...] = ()
-    runs: tuple[Run, ...] = ()
+    runs: tuple[RunStanding, ...] = ()
     is_cancelled: bool = False
     scheduled_for: datetime | None = None
 
@@ -34,6 +35,14 @@ class TaskStanding:
     def is_scheduled(self) -> bool:
         """Whether it has yet to be published."""
         return self.scheduled_for is not None
+
+    @property
+    def only_run(self) -> RunStanding | None:
+        """The run that is all there is of the task, since its agent is the only one; None for any other task."""
+        if len(self.runs) != 1:
+            return None
+        (run,) = self.runs
+        return run if not self.agents or self.agents == (run.subscription.agent,) else None
 
     @property
     def pending_agents(self) -> tuple[str, ...]:
@@ -59,13 +68,10 @@ class TaskStanding:
             return Status.SCHEDULED
         if not self.runs:
             return Status.CANCELLED if self.is_cancelled else Status.QUEUED
-        states = {run.state for run in self.runs}
-        for state in _UNENDED_FIRST:
-            if state in states:
-                return STATUSES[state]
-        if self.pending_agents and not self.is_cancelled:
+        state = min([run.state for run in self.runs], key=_RANKS.__getitem__)
+        if state.is_end and not self.is_cancelled and self.pending_agents:
             return Status.QUEUED
-        return next(STATUSES[state] for state in _GRAVEST_FIRST if state in states)
+        return STATUSES[state]
 
     def matches(self, *, status: Status | None = None, topic: str | None = None, agent: str | None = None) -> bool:
         """Whether a person who asks for these finds the task: one agent's part in it, when an agent is named."""

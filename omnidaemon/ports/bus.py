@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import TracebackType
@@ -73,13 +72,16 @@ def within(
 ) -> tuple[list[Delivery], list[Delivery]]:
     """Those that a receive() with these credits may return, and the rest, each in their order: for an inbox that has
     taken more from its server than was asked for."""
-    left = Counter(credits)
+    left = dict(credits)
     chosen: list[Delivery] = []
     spare: list[Delivery] = []
     for delivery in deliveries:
-        fits = left[delivery.subscription] > 0
-        left[delivery.subscription] -= fits
-        (chosen if fits else spare).append(delivery)
+        room = left.get(delivery.subscription, 0)
+        if room > 0:
+            left[delivery.subscription] = room - 1
+            chosen.append(delivery)
+        else:
+            spare.append(delivery)
     return chosen, spare
 
 

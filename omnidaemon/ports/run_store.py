@@ -20,7 +20,8 @@ class LeaseSpan:
 
 
 class Wakeups(ABC):
-    """A listener for hints that something in the store or on the bus may be of interest. Hints may be lost."""
+    """A listener for hints that something in the store or on the bus may be of interest. Hints may be lost, and come
+    without a reason."""
 
     @abstractmethod
     async def wait(self, seconds: float) -> bool:
@@ -53,18 +54,18 @@ class Endings(ABC):
 
 
 class UntoldEndings(Endings):
-    """Of a store whose hints tell of nothing in particular."""
+    """Of a store whose news tell of nothing in particular."""
 
-    def __init__(self, wakeups: Wakeups) -> None:
-        self._wakeups = wakeups
+    def __init__(self, news: Wakeups) -> None:
+        self._news = news
 
     async def wait(self, seconds: float) -> Sequence[Ended] | None:
         """None for a hint."""
-        return None if await self._wakeups.wait(seconds) else ()
+        return None if await self._news.wait(seconds) else ()
 
     def close(self) -> None:
         """Stop listening for hints."""
-        self._wakeups.close()
+        self._news.close()
 
 
 class AckingRunStore(ABC):
@@ -124,9 +125,20 @@ class RunStore(ABC):
 
     @abstractmethod
     def wakeups(self) -> Wakeups:
-        """A listener of the calling loop: hinted when runs come due, when runs end, and when desired states change."""
+        """A listener of the calling loop, for workers: hinted when there is something for them to do. A run is due, now
+        or later; a run shall be cancelled; an end has to be told; a task was delayed; desired states have changed.
+
+        An end by itself is none of that: where a store hints at it here all the same, each batch wakes every worker in
+        vain.
+        """
+
+    def news(self) -> Wakeups:
+        """A listener of the calling loop, for those who follow what happens: hinted when runs end, and at what
+        `Changes.is_news` names besides. Of a store with one kind of hints it is `wakeups()`, which then hints at ends
+        too."""
+        return self.wakeups()
 
     def endings(self, wanted: Container[str]) -> Endings:  # noqa: ARG002 - for stores that can tell
         """A listener of the calling loop for what ends of the tasks that are in `wanted` at that time. A store that can
         tell them spares those who wait a query for each hint, and the one for the result too."""
-        return UntoldEndings(self.wakeups())
+        return UntoldEndings(self.news())

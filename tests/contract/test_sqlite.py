@@ -7,7 +7,13 @@ from omnidaemon.adapters.sqlite import sqlite_bus, sqlite_storage
 from omnidaemon.ports.backend import BackendContext
 from omnidaemon.ports.bus import EventBus
 from omnidaemon.ports.storage import Storage
-from omnidaemon.testing.contracts import ErasableContract, EventBusContract, StorageContract
+from omnidaemon.testing.contracts import (
+    AckingRunStoreContract,
+    ErasableContract,
+    EventBusContract,
+    StorageContract,
+)
+from omnidaemon.testing.contracts.opening import AdapterContract
 
 
 class TestSqliteBus(EventBusContract):
@@ -24,7 +30,7 @@ class TestSqliteStorage(StorageContract):
         return sqlite_storage(context)
 
 
-class TestSqliteErasure(ErasableContract):
+class InOneFile(AdapterContract):
     codec = JsonCodec()
 
     def make_bus(self, context: BackendContext) -> EventBus:
@@ -32,3 +38,11 @@ class TestSqliteErasure(ErasableContract):
 
     def make_storage(self, context: BackendContext) -> Storage:
         return sqlite_storage(context)
+
+
+class TestSqliteStorageWithAcks(InOneFile, AckingRunStoreContract):
+    pass
+
+
+class TestSqliteErasure(InOneFile, ErasableContract):
+    pass

@@ -24,7 +24,7 @@ _PAYLOAD: Final = b'{"number": 1, "text": "' + b"x" * 276 + b'"}'
 
 
 class Cycle:
-    """Sends batches of a hundred."""
+    """Sends batches, of a hundred unless it is told otherwise."""
 
     def __init__(self, bus: EventBus, inbox: Inbox, storage: Storage, place: Place) -> None:
         self._bus = bus
@@ -36,18 +36,18 @@ class Cycle:
         self._handover = handover(inbox, bus.capabilities, storage)
         self._sent = 0
 
-    async def batch(self) -> None:
-        """A hundred tasks: published and logged, received, begun, acknowledged, finished."""
-        tasks = [self._task() for _ in range(BATCH)]
+    async def batch(self, count: int = BATCH) -> None:
+        """So many tasks: published and logged, received, begun, acknowledged, finished."""
+        tasks = [self._task() for _ in range(count)]
         if self._logging is None:
             receipts = await self._bus.publish(tasks)
             await self._storage.log.add(tasks)
         else:
             receipts = await self._logging.publish_logged(tasks)
-        assert len(receipts) == BATCH
+        assert len(receipts) == count
         deliveries = await self._inbox.receive({AGENT: BATCH}, 5.0)
         received = [delivery.task for delivery in deliveries if isinstance(delivery.task, Task)]
-        assert len(received) == BATCH
+        assert len(received) == count
         intakes = [self._worker.start_of(task, AGENT) for task in received]
         if self._handover is None:
             grants = await self._worker.begin(*intakes)
@@ -56,7 +56,7 @@ class Cycle:
             grants = await self._handover.begin(self._worker.request("begin"), intakes, deliveries)
         finishes = [outcome(grant, succeeded(b"1")) for grant in grants if grant is not None]
         assert all(await self._worker.finish(*finishes))
-        assert len(finishes) == BATCH
+        assert len(finishes) == count
 
     def _task(self) -> Task:
         self._sent += 1

@@ -15,10 +15,12 @@ _PACKAGE = str(Path(omnidaemon.__file__).parent)
 
 
 class CallCount:
-    """Counts for so many tasks; a resumed coroutine counts as a call. Of other threads, those that start within."""
+    """Counts for so many tasks; a resumed coroutine counts as a call. Of other threads, those that start within. `total`
+    are those of all code, not only of the package."""
 
     def __init__(self, tasks: int) -> None:
         self.by_place: Counter[str] = Counter()
+        self.total = 0
         self._tasks = tasks
 
     def __enter__(self) -> Self:
@@ -32,6 +34,7 @@ class CallCount:
 
     def _count(self, frame: FrameType, event: str, argument: object) -> None:
         if event == "call":
+            self.total += 1
             name = frame.f_code.co_filename
             if name.startswith(_PACKAGE):
                 self.by_place[name[len(_PACKAGE) + 1 : -3]] += 1

@@ -90,6 +90,9 @@ class MemoryRunStore(RunStore):
     def wakeups(self) -> BellListener:
         return self._space.bell.listen()
 
+    def news(self) -> BellListener:
+        return self._space.news.listen()
+
     def _touch(self, leases: LeaseSpan, now: Instant) -> None:
         guard = self._space.guard
         self._space.guard = guard.touched(now.steady, leases.shortest_seconds, leases.longest_seconds)

@@ -52,6 +52,7 @@ class MemorySpace:
         self.clock = clock
         self.gates = gates or Gates()
         self.bell = Bell(clock)
+        self.news = Bell(clock)
         self.bus = MemoryBusSpace(clock)
         self.runs: dict[RunKey, Run] = {}
         self.tasks: dict[str, LoggedTask] = {}
@@ -144,6 +145,8 @@ class MemorySpace:
         for notification in changes.notifications:
             self._tell(notification)
         if changes.is_news:
+            self.news.ring()
+        if changes.is_work:
             self.bell.ring()
 
     def _mark_and_schedule(self, changes: Changes) -> None:

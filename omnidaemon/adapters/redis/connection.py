@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-import hiredis
 import redis.asyncio as redis
 from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from omnidaemon.adapters.redis.faults import BACKEND, location_of, not_open, translated
-from omnidaemon.domain.errors import BackendUnusable, InvalidValue
+from omnidaemon.adapters.redis.faults import BACKEND, Translating, location_of, not_open
+from omnidaemon.adapters.redis.wire import Wire
+from omnidaemon.domain.errors import BackendUnusable
 from omnidaemon.ports.backend import BackendContext
 
 DEFAULT_URL: Final = "redis://127.0.0.1:6379/0"
@@ -62,8 +62,9 @@ class RedisConnection:
         self.url = url
         self.location = location_of(url)
         self.deadline_seconds = deadline_seconds
+        self._translating = Translating(self.location)
         self._client: redis.Redis | None = None
-        self._at_hand: list[redis.Connection] = []
+        self._at_hand: list[Wire] = []
 
     def scope_of(self, namespace: str) -> str:
         """What names this namespace on this server, with these rights, to whoever compares; a digest, since the address
@@ -91,15 +92,9 @@ class RedisConnection:
             with self.translating():
                 await client.aclose()
 
-    @contextmanager
-    def translating(self) -> Iterator[None]:
+    def translating(self) -> Translating:
         """Around any use of redis-py: its errors leave as those of the ports."""
-        try:
-            yield
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
-            raise translated(error, self.location) from error
-        except UnicodeEncodeError as error:
-            raise InvalidValue("a name or a text", error.object, "one that UTF-8 can carry") from error
+        return self._translating
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -113,12 +108,27 @@ class RedisConnection:
     async def script(self, script: Script, keys: Sequence[Any], args: Sequence[Any]) -> Any:
         """Run a script, in one round trip unless the server has yet to learn it."""
         client = self._opened()
+        ends_at = asyncio.get_running_loop().time() + self.deadline_seconds
         with self.translating():
-            async with asyncio.timeout(self.deadline_seconds):
-                try:
-                    return await self._exchange(client, ("EVALSHA", script.digest, len(keys), *keys, *args))
-                except exceptions.NoScriptError:
-                    return await self._exchange(client, ("EVAL", script.text, len(keys), *keys, *args))
+            wire = await self._taken(client, ends_at)
+            try:
+                return await script_called(wire, script, keys, args, ends_at)
+            finally:
+                if wire.is_open and client is self._client and len(self._at_hand) < _AT_HAND:
+                    self._at_hand.append(wire)
+                else:  # one that failed or was cancelled is closed by now: the pool makes it anew
+                    await client.connection_pool.release(await wire.given_back())
+
+    async def wire(self) -> Wire:
+        """A connection of the caller's own, for calls in a row, who has to close it. Wrap what is done with it in
+        `translating()`."""
+        connection: Any = self._opened().connection_pool.make_connection()
+        try:
+            await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return Wire(connection)
 
     async def info(self, section: str) -> Mapping[str, str]:
         """What the server tells of itself."""
@@ -151,36 +161,18 @@ class RedisConnection:
             with self.translating():
                 await client.aclose()
 
-    async def _exchange(self, client: redis.Redis, words: tuple[Any, ...]) -> Any:
-        """Send a command of many words and read its reply.
+    # The pool takes a lock, tells its telemetry and looks for news on the socket, each time. So a few connections stay
+    # at hand between scripts, as in use for the pool.
 
-        redis-py's asyncio connections pack each word in Python, which for a batch of a hundred tasks takes longer than
-        all the rest; this leaves it to hiredis. Both halves close the connection when they are cancelled.
-        """
-        packed = hiredis.pack_command(words)
-        connection = await self._taken(client)
-        try:
-            await connection.send_packed_command(packed)
-            return await connection.read_response()
-        finally:
-            # One that failed or was cancelled on the way is closed by now: the pool makes it anew.
-            if connection.is_connected and client is self._client and len(self._at_hand) < _AT_HAND:
-                self._at_hand.append(connection)
-            else:
-                await client.connection_pool.release(connection)
-
-    # The pool takes a lock, tells its telemetry and looks for news on the socket, each time: a quarter of what a call
-    # costs here. So a few connections stay at hand between scripts, as in use for the pool.
-
-    async def _taken(self, client: redis.Redis) -> redis.Connection:
-        while self._at_hand:
-            connection = self._at_hand.pop()
-            if _is_alive(connection):
-                return connection
-            await client.connection_pool.release(connection)
+    async def _taken(self, client: redis.Redis, ends_at: float) -> Wire:
         pool: Any = client.connection_pool
-        taken: redis.Connection = await pool.get_connection()
-        return taken
+        while self._at_hand:
+            wire = self._at_hand.pop()
+            if wire.is_open:
+                return wire
+            await pool.release(await wire.given_back())
+        async with asyncio.timeout_at(ends_at):
+            return Wire(await pool.get_connection())
 
     def _opened(self) -> Any:  # redis-py's commands are half typed, and none returns what its stub says
         if self._client is None:
@@ -212,12 +204,12 @@ class RedisConnection:
         return redis.Redis.from_pool(pool)
 
 
-def _is_alive(connection: redis.Connection) -> bool:
-    """Whether the server has neither hung up on it nor said anything unasked since it was used."""
-    reader: Any = connection._reader  # noqa: SLF001 - nothing public says so without a look at the socket
-    if not connection.is_connected or reader is None:
-        return False
-    return not reader.at_eof() and not reader._buffer  # noqa: SLF001 - as above
+async def script_called(wire: Wire, script: Script, keys: Sequence[Any], args: Sequence[Any], ends_at: float) -> Any:
+    """What a script answers, in one round trip unless the server has yet to learn it."""
+    try:
+        return await wire.call(("EVALSHA", script.digest, len(keys), *keys, *args), ends_at)
+    except exceptions.NoScriptError:
+        return await wire.call(("EVAL", script.text, len(keys), *keys, *args), ends_at)
 
 
 def _text(told: Any) -> str:

@@ -1,4 +1,5 @@
-"""Hints between processes: that there is something to look at; and to those who wait for results, what has ended."""
+"""Hints between processes: to workers, that there is something to do; to those who follow, that something has happened;
+and to those who wait for results, what has ended."""
 
 from __future__ import annotations
 
@@ -24,24 +25,26 @@ class Doorbell:
     def __init__(self, connection: RedisConnection, keys: Keys, clock: Clock, codec: Codec) -> None:
         self._clock = clock
         self._codec = codec
-        self._listeners: set[Listener] = set()
         self._waiting: set[ToldEndings] = set()
-        self._bell = Ear(connection, keys.bell, self._ring)
+        self._bell = _Hints(connection, keys.bell, clock)
+        self._news = _Hints(connection, keys.news, clock)
         self._ended = Ear(connection, keys.endings, self._tell)
 
     async def close(self) -> None:
         """Stop listening. Idempotent."""
         await self._bell.close()
+        await self._news.close()
         await self._ended.close()
-        self._ring(None)
         self._tell(None)
 
-    def listen(self) -> Listener:
-        """A listener for the running loop; close it after use. It is told to look once when its channel is heard."""
-        self._bell.start()
-        listener = Listener(self._listeners, self._clock)
-        self._listeners.add(listener)
-        return listener
+    def wakeups(self) -> Listener:
+        """A listener of the running loop for what workers have to do; close it after use. It is told to look once when
+        its channel is heard."""
+        return self._bell.listen()
+
+    def news(self) -> Listener:
+        """A listener for whatever happens to runs, likewise."""
+        return self._news.listen()
 
     def endings(self, wanted: Container[str]) -> ToldEndings:
         """A listener for what has ended, likewise."""
@@ -50,14 +53,33 @@ class Doorbell:
         self._waiting.add(endings)
         return endings
 
+    def _tell(self, message: bytes | None) -> None:
+        for endings in tuple(self._waiting):
+            endings.tell(message)
+
+
+class _Hints:
+    """A channel whose messages say nothing but "look", and who listens to it."""
+
+    def __init__(self, connection: RedisConnection, channel: str, clock: Clock) -> None:
+        self._clock = clock
+        self._listeners: set[Listener] = set()
+        self._ear = Ear(connection, channel, self._ring)
+
+    async def close(self) -> None:
+        await self._ear.close()
+        self._ring(None)
+
+    def listen(self) -> Listener:
+        self._ear.start()
+        listener = Listener(self._listeners, self._clock)
+        self._listeners.add(listener)
+        return listener
+
     def _ring(self, _message: bytes | None) -> None:
         # After a break something may have been missed, so everybody looks once more when it is over.
         for listener in tuple(self._listeners):
             listener.notify()
-
-    def _tell(self, message: bytes | None) -> None:
-        for endings in tuple(self._waiting):
-            endings.tell(message)
 
 
 class Listener(Wakeups):

@@ -6,12 +6,13 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Final
 from urllib.parse import urlsplit
 
 from redis import exceptions
 
-from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUnusable
+from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUnusable, InvalidValue
 
 BACKEND = "redis"
 
@@ -74,6 +75,24 @@ def translated(error: Exception, location: str) -> BackendError:
     if isinstance(error, _MAY_PASS) or str(error).startswith(_MAY_PASS_WORDS):
         return BackendUnavailable(BACKEND, location, reason, hint)
     return BackendUnusable(BACKEND, location, reason, hint)
+
+
+class Translating:
+    """Around any use of redis-py: its errors leave as those of the ports. One serves for all uses of a server."""
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, (exceptions.RedisError, OSError, TimeoutError)):
+            raise translated(error, self._location) from error
+        if isinstance(error, UnicodeEncodeError):
+            raise InvalidValue("a name or a text", error.object, "one that UTF-8 can carry") from error
 
 
 def _with_causes(error: BaseException | None) -> Iterator[BaseException]:

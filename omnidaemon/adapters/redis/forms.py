@@ -8,6 +8,7 @@ same for all that moved alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from omnidaemon.domain.names import Subscription, subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.domain.texts import storable
@@ -44,6 +46,7 @@ def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 _STATES: Final = {state.value: state for state in RunState}
+_STATES_AT: Final = {state.value.encode(): state for state in RunState}
 _Errors = tuple[AttemptError, ...]
 _Answers = tuple[tuple[str, bytes], ...]
 
@@ -182,6 +185,44 @@ def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec
     return Kept(run, head.decode() + "\n", int(revision))
 
 
+def run_standing_of(task_id: str, agent: str, record: bytes, codec: Codec) -> RunStanding:
+    """How the run of a record stands, without what only a worker needs of it."""
+    head, body, result = record.split(b"\n", 2)
+    (
+        _,
+        seconds,
+        topic,
+        _,
+        _,
+        attempts,
+        crashes,
+        due_at,
+        _,
+        _,
+        started_at,
+        finished_at,
+        errors,
+        _,
+        _,
+        _,
+        has_result,
+        _,
+    ) = orjson.loads(body)
+    return RunStanding(
+        task_id,
+        subscription(topic, agent),
+        _STATES_AT[head.partition(b"\t")[0]],
+        attempts,
+        crashes,
+        moment_or_none(due_at),
+        moment_or_none(started_at),
+        moment_or_none(finished_at),
+        seconds,
+        result if has_result else None,
+        () if errors is None else codec.load(errors.encode(), _Errors),
+    )
+
+
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +242,7 @@ def task_of(codec: Codec, task_id: str, topic: bytes, flaw: bytes, body: bytes) 
     return Unreadable(task_id=task_id, topic=topic.decode(), raw=body, reason=told["reason"], is_newer=told["is_newer"])
 
 
+@lru_cache(maxsize=1024)
 def named_in(stored: bytes | None) -> tuple[str, ...] | None:
     """The agents that were named for a task, less those whose run was deleted; None where none ever was."""
     if stored is None or stored == _NOBODY:

@@ -21,8 +21,13 @@ class Keys:
 
     @property
     def bell(self) -> str:
-        """The channel that is rung when something in the store may be of interest."""
+        """The channel that is rung when there is something for workers to do."""
         return self.of("bell")
+
+    @property
+    def news(self) -> str:
+        """The channel that is rung when something has happened to runs."""
+        return self.of("news")
 
     @property
     def endings(self) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Final
 
-from omnidaemon.adapters.redis.reading import read_standings
 from omnidaemon.adapters.redis.space import RedisSpace
+from omnidaemon.adapters.redis.standings import read_standings
 from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.ports.run_queries import Page, TaskFilter
@@ -32,11 +32,9 @@ class Listing:
         found: list[tuple[int, TaskStanding]] = []
         while indexes and len(found) <= limit:
             places, floor = await self._places(indexes, before, limit + 1)
-            known = await read_standings(self._space, places)
-            standings = [known[task_id] for task_id in places if task_id in known]
             found += [
                 (places[standing.task_id], standing)
-                for standing in standings
+                for standing in await read_standings(self._space, list(places))
                 if standing.matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent)
             ]
             if floor is None:

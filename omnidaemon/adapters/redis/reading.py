@@ -13,7 +13,6 @@ from omnidaemon.adapters.redis.view import View
 from omnidaemon.domain.instant import Instant, moment
 from omnidaemon.domain.record import TaskRecord, answerable
 from omnidaemon.domain.run import RunKey
-from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.task import Task, Unreadable
 
 _AT_ONCE: Final = 501
@@ -51,20 +50,6 @@ async def read(space: RedisSpace, task_ids: Iterable[str]) -> Reading:
         for row in rows:
             _take_in(space, reading, row)
     return reading
-
-
-async def read_standings(space: RedisSpace, task_ids: Iterable[str]) -> dict[str, TaskStanding]:
-    """How those of the tasks stand that are known; read as `read` does, and what they say is left undecoded."""
-    standings: dict[str, TaskStanding] = {}
-    async for _, rows in _steps(space, task_ids):
-        for row in rows:
-            task_id, fields = row[0].decode(), pairs(row[2])
-            standings[task_id] = TaskStanding(
-                task_id=task_id,
-                topic=fields[b"t"].decode(),
-                **_told(space, row, fields, _kept(space, task_id, row, fields)),
-            )
-    return standings
 
 
 async def _steps(space: RedisSpace, task_ids: Iterable[str]) -> AsyncIterator[tuple[Instant, Sequence[Any]]]:

@@ -119,7 +119,10 @@ class RedisRunStore(RunStore, AckingRunStore):
             self._forget((grant.task_id, grant.agent), grant.fence)
 
     def wakeups(self) -> Wakeups:
-        return self._space.doorbell.listen()
+        return self._space.doorbell.wakeups()
+
+    def news(self) -> Wakeups:
+        return self._space.doorbell.news()
 
     def endings(self, wanted: Container[str]) -> Endings:
         return self._space.doorbell.endings(wanted)

@@ -22,17 +22,25 @@ class ServerClock:
 
     def note(self, seconds: bytes, microseconds: bytes) -> Instant:
         """Learn from a reply; gives what it said."""
-        told = int(seconds) + int(microseconds) / 1e6
+        self.learn(seconds, microseconds)
+        return said(seconds, microseconds)
+
+    def learn(self, seconds: bytes, microseconds: bytes) -> None:
+        """As `note`, for whom the clock itself is enough."""
         here = time.monotonic()
-        offset = told - here
+        offset = int(seconds) + int(microseconds) / 1e6 - here
         believed = self._offset - _DRIFT * (here - self._noted_at)
         if offset >= believed or offset < believed - _SET_BACK_SECONDS:
             self._offset, self._noted_at = offset, here
-        return _instant(int(seconds) * 1_000_000 + int(microseconds))
 
     def now(self) -> Instant:
         """The estimate."""
         return _instant(round((time.monotonic() + self._offset) * 1e6))
+
+
+def said(seconds: bytes, microseconds: bytes) -> Instant:
+    """What the server's clock read, as a reply tells it."""
+    return _instant(int(seconds) * 1_000_000 + int(microseconds))
 
 
 def _instant(told: int) -> Instant:

@@ -13,7 +13,7 @@ from omnidaemon.adapters.redis.faults import BACKEND, MOST_ROUNDS
 from omnidaemon.adapters.redis.forms import SCHEMA, Kept, pairs, subscription_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
 from omnidaemon.adapters.redis.keys import Keys
-from omnidaemon.adapters.redis.server_clock import ServerClock
+from omnidaemon.adapters.redis.server_clock import ServerClock, said
 from omnidaemon.adapters.redis.view import View
 from omnidaemon.adapters.redis.writes import Writes
 from omnidaemon.domain.agent import AgentRecord
@@ -122,10 +122,10 @@ class RedisSpace:
         words = (*expected, *view.expectations(), "write", *lane, *writes.words)
         reply = await self.connection.script(packaged_script("apply"), (self.keys.prefix, *writes.keys), words)
         status, seconds, microseconds, changed = reply
-        written_at = self.clock.note(seconds, microseconds)
+        self.clock.learn(seconds, microseconds)
         if status == b"ok":
             if writes.touched is not None:
-                self.guard = writes.touched.heard(written_at)
+                self.guard = writes.touched.heard(said(seconds, microseconds))
             return True
         if status == b"lane" and request is not None:
             self.gates.admit(request, changed[0])

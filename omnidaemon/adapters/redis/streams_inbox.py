@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from omnidaemon.adapters.redis.acks import Acks, Token, acks_of
-from omnidaemon.adapters.redis.blocking_reader import BlockingReader, QueuesGone
+from omnidaemon.adapters.redis.blocking_reader import BlockingReader, Entries, QueuesGone
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.faults import BACKEND
 from omnidaemon.domain.agent import Start
@@ -77,17 +77,25 @@ class StreamsInbox(Inbox, AckableInbox):
 
     async def _next(self, credits: Mapping[Subscription, int], seconds: float) -> list[Delivery]:
         """What is spare, else what the server has. A call that is cancelled leaves what it took for the next one."""
-        if self._reading is None:
-            if deliveries := self._within(credits):
-                return deliveries
-            self._reading = asyncio.create_task(self._read(credits, seconds))
-            self._reading.add_done_callback(self._read_ended)
         try:
+            if self._reading is None:
+                if deliveries := self._within(credits):
+                    return deliveries
+                if self._may_just_wait(credits, seconds):
+                    await self._wait(credits, seconds)
+                    return self._within(credits)
+                self._reading = asyncio.create_task(self._read(credits, seconds))
+                self._reading.add_done_callback(self._read_ended)
             await asyncio.shield(self._reading)
         except asyncio.CancelledError:
             self._reader.wake()
             raise
         return self._within(credits)
+
+    def _may_just_wait(self, credits: Mapping[Subscription, int], seconds: float) -> bool:
+        """Whether there is nothing to do but to wait for fresh ones, which needs no task: it outlives its caller."""
+        is_calm = not (self._lost or self._retired or self._interruption.is_set())
+        return is_calm and seconds > 0 and _is_even(credits) and asyncio.get_running_loop().time() < self._tend_at
 
     def _read_ended(self, reading: asyncio.Task[None]) -> None:
         self._reading = None
@@ -126,6 +134,7 @@ class StreamsInbox(Inbox, AckableInbox):
         with contextlib.suppress(BackendUnavailable):
             if self._reading is not None:
                 await self._reading
+            await self._keep_all(self._reader.rest())
             held = list(self._held)
             for at in range(0, max(1, len(held)), _AT_ONCE):
                 words = [word for token in held[at : at + _AT_ONCE] for word in token]
@@ -137,6 +146,7 @@ class StreamsInbox(Inbox, AckableInbox):
 
     async def _read(self, credits: Mapping[Subscription, int], seconds: float) -> None:
         """Put what comes first into the spare."""
+        await self._keep_all(self._reader.rest())
         now = asyncio.get_running_loop().time()
         if self._lost:
             if now < self._restore_at:
@@ -155,17 +165,15 @@ class StreamsInbox(Inbox, AckableInbox):
         may_wait = seconds > 0 and not self._interruption.is_set()
         # A blocking read has one number for all of its queues: where the credits differ, it is only to be woken by.
         # Else it is all, and costs the server a third: what a script reads is made into values of Lua's and back.
-        if not may_wait or len(set(wanted.values())) > 1:
+        if not may_wait or not _is_even(wanted):
             await self._take(wanted)
             if self._has_some(wanted) or not may_wait or self._interruption.is_set():
                 return
-        try:
-            found = await self._reader.read([self._queues[s] for s in wanted], min(wanted.values()), seconds)
-        except QueuesGone:
-            self._tend_at = 0.0
-        else:
-            for queue, entries in found.items():
-                self._keep(self._subscription_of[queue], entries)
+        await self._wait(wanted, seconds)
+
+    async def _wait(self, wanted: Mapping[Subscription, int], seconds: float) -> None:
+        queues = [self._queues[s] for s in wanted]
+        await self._keep_all(self._reader.read(queues, min(wanted.values()), seconds))
 
     def _has_some(self, wanted: Mapping[Subscription, int]) -> bool:
         return any(delivery.subscription in wanted for delivery in self._spare)
@@ -177,6 +185,15 @@ class StreamsInbox(Inbox, AckableInbox):
                 self._tend_at = 0.0
             else:
                 self._keep(subscription, entries)
+
+    async def _keep_all(self, reading: Awaitable[Entries]) -> None:
+        try:
+            found = await reading
+        except QueuesGone:
+            self._tend_at = 0.0
+        else:
+            for queue, entries in found.items():
+                self._keep(self._subscription_of[queue], entries)
 
     def _keep(self, subscription: Subscription, entries: Sequence[tuple[bytes, list[bytes]]]) -> None:
         for entry_id, words in entries:
@@ -261,3 +278,8 @@ class StreamsInbox(Inbox, AckableInbox):
     def _let_go_of(self, tokens: Sequence[Token]) -> None:
         for token in tokens:
             self._held.pop(token, None)
+
+
+def _is_even(credits: Mapping[Subscription, int]) -> bool:
+    """Whether as many are wanted for each, and for some at all."""
+    return len(set(credits.values())) == 1 and min(credits.values()) > 0

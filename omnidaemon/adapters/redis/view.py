@@ -16,6 +16,7 @@ FRESH: Final = "001"
 
 _UNASKED: Final = "-"
 _UNMARKED: Final = (_UNASKED, FRESH)
+_NONE: Final = Marks()
 
 
 class View:
@@ -36,6 +37,8 @@ class View:
     def marks(self) -> Marks:
         """What forbids deliveries."""
         marked = [(key, marks) for key, marks in self._marks.items() if marks not in _UNMARKED]
+        if not marked:
+            return _NONE
         return Marks(
             cancelled={key[0] for key, marks in marked if marks[0] == "1"},
             tombstones={key for key, marks in marked if marks[1] == "1"},

@@ -9,11 +9,13 @@ from types import TracebackType
 from typing import Final, Self
 
 import apsw
+import attrs
 
 from omnidaemon.adapters.sqlite.database import Database
 from omnidaemon.adapters.sqlite.erasing import erase
 from omnidaemon.adapters.sqlite.faults import StoredOrNot
-from omnidaemon.adapters.sqlite.inbox import FREE, SqliteInbox, free_terms
+from omnidaemon.adapters.sqlite.holds import FREE, LIVE, hold_terms
+from omnidaemon.adapters.sqlite.inbox import SqliteInbox
 from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
@@ -26,9 +28,6 @@ from omnidaemon.ports.codec import Codec
 
 _AT_ONCE: Final = 1000
 """How many messages one transaction moves or drops: some ten milliseconds, for which everybody else waits."""
-
-_HELD_LOOKED_AT: Final = 10_000
-"""How far from its head a queue is searched for held messages: the oldest are taken first."""
 
 _ADVANCE: Final = """
     INSERT INTO counters (name, latest) VALUES ('messages', ?)
@@ -60,9 +59,8 @@ _DROP_FREE: Final = f"""
 """
 _DEPTHS: Final = "SELECT topic, agent, count(*) FROM bus_messages GROUP BY topic, agent"
 _HELD: Final = f"""
-    SELECT count(*) FROM (
-        SELECT held_until FROM bus_messages WHERE topic = :topic AND agent = :agent ORDER BY seq LIMIT {_HELD_LOOKED_AT}
-    ) WHERE NOT {FREE}
+    SELECT count(*) FROM bus_holds CROSS JOIN bus_messages USING (topic, agent)
+    WHERE topic = :topic AND agent = :agent AND seq BETWEEN first_seq AND last_seq AND {LIVE}
 """
 
 
@@ -75,6 +73,7 @@ class SqliteBus(EventBus, BusInspector, Erasable):
         self._database = database
         self._clock = clock
         self._codec = codec
+        self.capabilities = attrs.evolve(self.capabilities, transaction_scope=database.scope)
 
     async def declare(self, subscriptions: Mapping[Subscription, Start]) -> None:
         """What waited is moved in steps; should this process die meanwhile, the repeated call goes on with it."""
@@ -94,6 +93,7 @@ class SqliteBus(EventBus, BusInspector, Erasable):
 
         def begin(cursor: apsw.Cursor) -> int:
             cursor.execute("DELETE FROM bus_subscriptions WHERE topic = ? AND agent = ?", key)
+            cursor.execute("DELETE FROM bus_holds WHERE topic = ? AND agent = ?", key)
             return _latest(cursor)
 
         # Only what came before: it may be declared anew while this goes on.
@@ -147,7 +147,7 @@ class SqliteBus(EventBus, BusInspector, Erasable):
         latest, agents = await self._database.read(read)
         dropped = 0
         for agent in (*agents, ""):
-            terms = {"topic": topic, "agent": agent, "latest": latest, **free_terms(self._clock.now())}
+            terms = {"topic": topic, "agent": agent, "latest": latest, **hold_terms(self._clock.now())}
             step = _AT_ONCE
             while step == _AT_ONCE:
                 step = await self._database.write(partial(_changed, statement=_DROP_FREE, bindings=terms))
@@ -158,7 +158,7 @@ class SqliteBus(EventBus, BusInspector, Erasable):
         return SqliteInbox(self._database, self._clock, self._codec)
 
     async def depths(self) -> Sequence[Depth]:
-        terms = free_terms(self._clock.now())
+        terms = hold_terms(self._clock.now())
 
         def work(cursor: apsw.Cursor) -> list[Depth]:
             counts = dict.fromkeys(cursor.execute("SELECT topic, agent FROM bus_subscriptions"), 0)

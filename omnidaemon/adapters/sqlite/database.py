@@ -76,6 +76,11 @@ class Database:
         """The file."""
         return self._file.path
 
+    @property
+    def scope(self) -> str:
+        """The same for all objects of this file, as far as its name tells: what one transaction can reach."""
+        return f"sqlite:{self.path.absolute()}"
+
     async def open(self) -> None:
         """Open the file, or join those who have opened it; pair each call that succeeds with one of `close`.
 

@@ -6,20 +6,30 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from itertools import count
+from typing import Final, cast
 
 import apsw
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.holds import (
+    FREE,
+    Acks,
+    Hold,
+    Message,
+    Taken,
+    forget,
+    give_back,
+    hold_terms,
+    take,
+)
 from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.domain.errors import BackendUnavailable
-from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription, subscription
-from omnidaemon.ports.bus import Delivery, Inbox, within
+from omnidaemon.ports.bus import AckableInbox, Delivery, Inbox, within
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
 
-_HOLD_SECONDS: Final = 5.0
 _BACKSTOP_SECONDS: Final = 1.0
 """Rings may be lost, and nobody rings when a dead worker's hold ends."""
 
@@ -27,34 +37,17 @@ _VAIN_LOOKS: Final = 3
 _PAUSE_SECONDS: Final = 0.005
 """The bell rings for everything in the file. Whom it has called in vain so often looks no more than every few ms."""
 
-FREE: Final = "(held_until <= :now OR held_until > :farthest)"
-"""What nobody holds. A hold that reaches further than any can comes from before a reboot."""
-
 _WAITING: Final = f"""
     SELECT value ->> 0, value ->> 1 FROM json_each(:wanted) WHERE EXISTS (
         SELECT 1 FROM bus_messages WHERE topic = value ->> 0 AND agent = value ->> 1 AND {FREE} ORDER BY seq
     )
 """
-_TAKE: Final = f"""
-    UPDATE bus_messages SET holder = :holder, held_until = :farthest WHERE message_id IN (
-        SELECT message_id FROM bus_messages WHERE topic = :topic AND agent = :agent AND {FREE} ORDER BY seq LIMIT :most
-    ) RETURNING seq, message_id, task_id, body
-"""
-_ACK: Final = "DELETE FROM bus_messages WHERE message_id = ? AND seq = ? AND holder = ?"
-_GIVE_BACK: Final = """
-    UPDATE bus_messages SET holder = NULL, held_until = 0 WHERE message_id = ? AND seq = ? AND holder = ?
-"""
 
-Token = tuple[int, int]
-"""Row number and seq."""
+Token = tuple[Hold, int]
+"""Of a delivery: its hold, and its message's row number."""
 
 
-def free_terms(now: Instant) -> dict[str, Any]:
-    """The bindings of `FREE`."""
-    return {"now": now.steady, "farthest": now.steady + _HOLD_SECONDS}
-
-
-class SqliteInbox(Inbox):
+class SqliteInbox(Inbox, AckableInbox):
     """Looks by a read, so that an empty queue costs no write, and takes only when there is something; without a look
     while there was as much as was wanted."""
 
@@ -64,7 +57,9 @@ class SqliteInbox(Inbox):
         self._codec = codec
         self._name = secrets.token_hex(8)
         self._listener = database.doorbell.listen()
-        self._held: dict[Token, None] = {}
+        self._takes = count(1)
+        self._held: dict[Hold, set[int]] = {}
+        """What of each hold is neither acked nor given back."""
         self._spare: list[Delivery] = []
         self._taking: asyncio.Task[None] | None = None
         self._plentiful: set[Subscription] = set()
@@ -110,40 +105,53 @@ class SqliteInbox(Inbox):
         if not chosen:
             return
 
-        def work(cursor: apsw.Cursor) -> list[tuple[Subscription, list[Any]]]:
-            terms = {"holder": self._name, **free_terms(self._clock.now())}
-            return [
-                (s, cursor.execute(_TAKE, {**terms, "topic": s.topic, "agent": s.agent, "most": credits[s]}).fetchall())
-                for s in chosen
-            ]
+        holder = f"{self._name}-{next(self._takes)}"
+
+        def work(cursor: apsw.Cursor) -> list[tuple[Subscription, list[Taken]]]:
+            now = self._clock.now()
+            return [(s, list(take(cursor, s, credits[s], holder, now))) for s in chosen]
 
         taken = await self._database.write(work, durable=False)
-        self._plentiful = {s for s, rows in taken if len(rows) == credits[s]}
-        self._spare += [self._delivery(s, row) for s, rows in taken for row in sorted(rows)]
+        self._plentiful = set()
+        for owner, stretches in taken:
+            for hold, messages in stretches:
+                self._held[hold] = {message[0] for message in messages}
+                self._spare += [self._delivery(owner, hold, message) for message in messages]
+            if sum(len(messages) for _, messages in stretches) == credits[owner]:
+                self._plentiful.add(owner)
 
     async def _waiting(self, wanted: Sequence[Subscription]) -> list[Subscription]:
         """Those of the subscriptions for which there is something."""
-        look = {"wanted": as_array((s.topic, s.agent) for s in wanted), **free_terms(self._clock.now())}
+        look = {"wanted": as_array((s.topic, s.agent) for s in wanted), **hold_terms(self._clock.now())}
         found = await self._database.read(lambda cursor: cursor.execute(_WAITING, look).fetchall())
         return [subscription(topic, agent) for topic, agent in found]
 
-    def _delivery(self, owner: Subscription, row: tuple[int, int, str, bytes]) -> Delivery:
-        seq, message_id, task_id, body = row
-        token = (message_id, seq)
-        self._held[token] = None
+    def _delivery(self, owner: Subscription, hold: Hold, message: Message) -> Delivery:
+        message_id, _, task_id, body = message
         task = self._codec.decode_task(body, task_id=task_id, topic=owner.topic)
-        return Delivery(subscription=owner, task=task, token=token)
+        return Delivery(subscription=owner, task=task, token=(hold, message_id))
 
     def interrupt(self) -> None:
         self._is_interrupted = True
         self._listener.hear()
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
-        tokens: list[Any] = [delivery.token for delivery in deliveries]
-        rows = [(*token, self._name) for token in tokens]
-        await self._database.write(lambda cursor: cursor.executemany(_ACK, rows), durable=False)
-        for token in tokens:
-            self._held.pop(token, None)
+        acks = self.acks(deliveries)
+        await self._database.write(lambda cursor: forget(cursor, acks), durable=False)
+        self.acked(deliveries)
+
+    def acks(self, deliveries: Sequence[Delivery]) -> Sequence[Acks]:
+        return [
+            Acks(hold, message_ids, are_last=self._held.get(hold, set()) <= set(message_ids))
+            for hold, message_ids in _by_hold(deliveries).items()
+        ]
+
+    def acked(self, deliveries: Sequence[Delivery]) -> None:
+        for hold, message_ids in _by_hold(deliveries).items():
+            left = self._held.get(hold, set())
+            left.difference_update(message_ids)
+            if not left:
+                self._held.pop(hold, None)
 
     async def close(self) -> None:
         if self._is_closed:
@@ -154,6 +162,14 @@ class SqliteInbox(Inbox):
         with contextlib.suppress(BackendUnavailable):
             if self._taking is not None:
                 await self._taking
-            rows = [(*token, self._name) for token in self._held]
-            await self._database.write(lambda cursor: cursor.executemany(_GIVE_BACK, rows), durable=False, rings=True)
+            holds = tuple(self._held)
+            await self._database.write(lambda cursor: give_back(cursor, holds), durable=False, rings=True)
         self._held.clear()
+
+
+def _by_hold(deliveries: Sequence[Delivery]) -> dict[Hold, list[int]]:
+    message_ids: dict[Hold, list[int]] = {}
+    for delivery in deliveries:
+        hold, message_id = cast("Token", delivery.token)
+        message_ids.setdefault(hold, []).append(message_id)
+    return message_ids

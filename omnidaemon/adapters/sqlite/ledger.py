@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 import apsw
 
+from omnidaemon.adapters.sqlite.many_rows import for_many, write_many
+from omnidaemon.adapters.sqlite.moves import Place, add, alike, move
 from omnidaemon.adapters.sqlite.outbox_rows import ADD_NOTIFICATION, row_of
 from omnidaemon.adapters.sqlite.reading import COUNTS, Reading, as_array, names
-from omnidaemon.adapters.sqlite.rows import RUN_KEY, RUN_STATE, Row, flaw_of, row_of_event, state_of
+from omnidaemon.adapters.sqlite.rows import EVENT_LIKENESS, SHARED_OF_EVENT, Row, flaw_of, shared_of_event
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.gates import Gates, Marks
 from omnidaemon.domain.instant import Instant, micros
@@ -42,10 +45,6 @@ _ADD_TASK: Final = """
     INSERT INTO tasks (position, task_id, topic, created_at, is_logged, agents, unreadable, body)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-_ADD_RUN: Final = f"""
-    INSERT INTO runs (position, {", ".join((*RUN_KEY, *RUN_STATE))}) VALUES (?{", ?" * len((*RUN_KEY, *RUN_STATE))})
-"""
-_MOVE_RUN: Final = f"UPDATE runs SET {', '.join(f'{name} = ?' for name in RUN_STATE)} WHERE run_id = ?"
 _EXPECT: Final = "INSERT OR IGNORE INTO unbegun (topic, agent, position) VALUES (?, ?, ?)"
 _EXPECT_UNLESS_BEGUN: Final = """
     INSERT OR IGNORE INTO unbegun (topic, agent, position) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (
@@ -62,6 +61,10 @@ _EXPECT_NOBODY_MORE: Final = """
     )
 """
 _BEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position = ?"
+_BEGUN_BY: Final = """
+    DELETE FROM unbegun WHERE topic = ? AND agent = ?
+    AND position IN (SELECT position FROM runs WHERE run_id BETWEEN ? AND ?)
+"""
 _MARK: Final = "UPDATE tasks SET is_cancelled = ? WHERE task_id = ?"
 _DROP_RUN: Final = "DELETE FROM runs WHERE task_id = ? AND agent = ?"
 _DROP_RUNS: Final = "DELETE FROM runs WHERE task_id = ?"
@@ -87,7 +90,15 @@ _ADD_TIMINGS: Final = """
     INSERT INTO timings (topic, agent, bucket, attempts) VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts
 """
-_ADD_EVENT: Final = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_EVENTS: Final = for_many(
+    lambda given: (
+        f"""
+        {given} INSERT INTO journal (position, task_id, {", ".join(SHARED_OF_EVENT)})
+        SELECT position, task_id{", ?" * len(SHARED_OF_EVENT)} FROM given
+    """
+    ),
+    ("position", "task_id"),
+)
 
 
 class Ledger(Reading):
@@ -120,13 +131,30 @@ class Ledger(Reading):
                 tombstones.add((task_id, buried))
         return Marks(cancelled=cancelled, tombstones=tombstones)
 
+    def names_agents_of(self, task_ids: Collection[str]) -> bool:
+        """Whether all of these, whose marks were read, are logged with their agents."""
+        return all(self.named.get(task_id) is not None for task_id in task_ids)
+
+    def believe(self, kept: Mapping[RunKey, tuple[Run, Place]]) -> dict[RunKey, Run]:
+        """These runs, as if they had been read: where one is no longer so, `apply` raises `Refuted`."""
+        self.places.update((key, place) for key, (_, place) in kept.items())
+        return {key: run for key, (run, _) in kept.items()}
+
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def apply(self, changes: Changes) -> None:
         """Write what a gate decided."""
         self.add_tasks([(task, None) for task in changes.tasks if task.task_id not in self.positions], {})
-        self._put([run for run in changes.runs if run.key in self.run_ids])
-        self._add_runs([run for run in changes.runs if run.key not in self.run_ids])
+        self._write_runs(changes.runs, if_fresh=False)
+        self._apply_rest(changes)
+
+    def apply_if_fresh(self, changes: Changes) -> None:
+        """Write what begin() decided in the belief that each task is logged with its agents, and that it has no run and
+        nothing that forbids one; raises `Refuted` where that is not so."""
+        self._write_runs(changes.runs, if_fresh=True)
+        self._apply_rest(changes)
+
+    def _apply_rest(self, changes: Changes) -> None:
         self._add_metrics(changes.metrics)
         many = self.cursor.executemany
         many(_MARK, [(m, t) for t, m in changes.cancel_marks.items()])
@@ -144,10 +172,11 @@ class Ledger(Reading):
     def write_events(self, events: Sequence[JournalEvent]) -> None:
         """Append to the journal."""
         if events:
-            first = self._numbers("journal", len(events))
-            self.cursor.executemany(
-                _ADD_EVENT, [row_of_event(event, position) for position, event in enumerate(events, first)]
-            )
+            numbered = enumerate(events, self._numbers("journal", len(events)))
+            for _, group in groupby(numbered, lambda each: EVENT_LIKENESS(each[1])):
+                alike = list(group)
+                rows = [(position, event.task_id) for position, event in alike]
+                write_many(self.cursor, _ADD_EVENTS, rows, shared_of_event(alike[0][1]))
 
     def _tell(self, notifications: Sequence[Notification]) -> None:
         if notifications:
@@ -206,22 +235,29 @@ class Ledger(Reading):
         latest: int = self.value(_ADVANCE, (name, count))
         return latest - count + 1
 
-    def _put(self, runs: Sequence[Run]) -> None:
-        self.cursor.executemany(_MOVE_RUN, [(*state_of(run, self.codec), self.run_ids[run.key]) for run in runs])
+    def _write_runs(self, runs: Sequence[Run], *, if_fresh: bool) -> None:
+        for group in alike(run for run in runs if run.key in self.places):
+            self._move_runs(group)
+        added = [run for run in runs if run.key not in self.places]
+        for group in alike(added):
+            self._add_runs(group, if_fresh=if_fresh)
+        if not if_fresh:
+            self._expect_others([run for run in added if self.named.get(run.task_id) is None])
 
-    def _add_runs(self, runs: Sequence[Run]) -> None:
-        if not runs:
-            return
-        keys = [(run.task_id, run.subscription.agent, run.subscription.topic) for run in runs]
-        places = [self.positions[run.task_id] for run in runs]
-        self.cursor.executemany(
-            _ADD_RUN,
-            [(place, *key, *state_of(run, self.codec)) for place, key, run in zip(places, keys, runs, strict=True)],
-        )
-        self.cursor.executemany(
-            _BEGUN, [(topic, agent, place) for place, (_, agent, topic) in zip(places, keys, strict=True)]
-        )
-        self._expect_others([run for run in runs if self.named.get(run.task_id) is None])
+    def _move_runs(self, runs: Sequence[Run]) -> None:
+        places = [self.places[run.key] for run in runs]
+        move(self.cursor, runs, places, self.codec)
+        for run, (run_id, revision) in zip(runs, places, strict=True):
+            self.places[run.key] = (run_id, revision + 1)
+
+    def _add_runs(self, runs: Sequence[Run], *, if_fresh: bool) -> None:
+        first = self._numbers("runs", len(runs))
+        add(self.cursor, runs, first, self.codec, if_fresh=if_fresh)
+        subscription = runs[0].subscription
+        last = first + len(runs) - 1
+        self.cursor.execute(_BEGUN_BY, (subscription.topic, subscription.agent, first, last))
+        for run_id, run in enumerate(runs, first):
+            self.places[run.key] = (run_id, 0)
 
     def _expect_others(self, unnamed: Sequence[Run]) -> None:
         """Of a task for which no agents are named, the topic's first ones have to begin it, not only this one."""

@@ -8,6 +8,7 @@ from itertools import islice, product
 from typing import Final
 
 from omnidaemon.adapters.sqlite.reading import Reading
+from omnidaemon.adapters.sqlite.standings import standings
 from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.ports.run_queries import Page, TaskFilter
@@ -49,20 +50,24 @@ class Listing:
         return Page.of(list(islice(matching, limit + 1)), limit)
 
     def _matching(self, before: int, step: int) -> Iterator[tuple[int, TaskStanding]]:
-        wanted, reading = self._wanted, self._reading
-        walks = [self._walk(source, before) for source in self._sources()]
-        candidates = _without_repeats(heapq.merge(*walks, reverse=True))
+        wanted = self._wanted
+        sources = list(self._sources())
+        if len(sources) == 1:  # as without any filter
+            candidates = self._walk(sources[0], before, step)
+        else:
+            walks = [self._walk(source, before, _STEP) for source in sources]
+            candidates = _without_repeats(heapq.merge(*walks, reverse=True))
         while positions := list(islice(candidates, step)):
-            for standing in reading.standings(positions):
-                if standing.matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent):
-                    yield reading.positions[standing.task_id], standing
+            for found in standings(self._reading, positions):
+                if found[1].matches(status=wanted.status, topic=wanted.topic, agent=wanted.agent):
+                    yield found
 
-    def _walk(self, source: Source, before: int) -> Iterator[int]:
+    def _walk(self, source: Source, before: int, step: int) -> Iterator[int]:
         statement, bindings = source
-        while rows := self._reading.rows(statement, (*bindings, before, _STEP)):
+        while rows := self._reading.rows(statement, (*bindings, before, step)):
             for (before,) in rows:  # noqa: PLR1704 - the last one is where the next step starts
                 yield before
-            if len(rows) < _STEP:
+            if len(rows) < step:
                 return
 
     # --- where matching tasks may be found ----------------------------------------------------------------------------

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import apsw
 import attrs
 import orjson
 
+from omnidaemon.adapters.sqlite.moves import Place
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS, TASK_COLUMNS, Row, run_of, task_of
 from omnidaemon.domain.agent import AgentRecord
-from omnidaemon.domain.instant import moment
+from omnidaemon.domain.instant import moment, moment_or_none
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TaskRecord, answerable
 from omnidaemon.domain.run import Run, RunKey
-from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.codec import Codec
 
@@ -34,26 +35,17 @@ _RUNS_OF_TASKS: Final = f"""
 _TASKS: Final = f"""
     SELECT {TASK_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
 """
-_STANDING: Final = """
-    tasks.position, tasks.task_id, tasks.topic, tasks.created_at, tasks.agents, tasks.is_cancelled,
-    schedules.free_at
-"""
 _RECORDS: Final = f"""
-    SELECT {_STANDING}, {TASK_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
+    SELECT tasks.position, tasks.task_id, tasks.topic, tasks.created_at, tasks.agents, tasks.is_cancelled,
+        schedules.free_at, {TASK_COLUMNS}
+    FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.task_id = wanted.value
     LEFT JOIN schedules ON schedules.task_id = tasks.task_id
-"""
-_STANDINGS: Final = f"""
-    SELECT {_STANDING} FROM json_each(?) AS wanted CROSS JOIN tasks ON tasks.position = wanted.value
-    LEFT JOIN schedules ON schedules.task_id = tasks.task_id ORDER BY wanted.key
 """
 _AGENTS: Final = "SELECT topic, agent, record FROM agents ORDER BY topic, agent"
 _AGENTS_ON: Final = """
     SELECT topic, agent, record FROM json_each(?) AS wanted CROSS JOIN agents ON topic = wanted.value
     ORDER BY topic, agent
 """
-
-_OF_TASK: Final = slice(_STANDING.count(",") + 1, None)
-"""Where `TASK_COLUMNS` are in a row of `_RECORDS`."""
 
 COUNTS: Final = tuple(field.name for field in attrs.fields(Metrics) if field.name != "timings")
 """The columns of the table of metrics, besides its key."""
@@ -65,8 +57,8 @@ class Reading:
     def __init__(self, cursor: apsw.Cursor, codec: Codec) -> None:
         self.cursor = cursor
         self.codec = codec
-        self.run_ids: dict[RunKey, int] = {}
-        """The row numbers of the runs that were read here."""
+        self.places: dict[RunKey, Place] = {}
+        """Where the runs that were read here are."""
         self.positions: dict[str, int] = {}
         """The positions of the tasks that were read here."""
         self.named: dict[str, tuple[str, ...] | None] = {}
@@ -92,7 +84,7 @@ class Reading:
         runs: list[Run] = []
         for row in self.rows(statement, bindings):
             run = run_of(row, self.codec)
-            self.run_ids[row[1], row[2]] = row[0]
+            self.places[run.key] = row[:2]
             runs.append(run)
         return runs
 
@@ -103,45 +95,26 @@ class Reading:
     def records(self, task_ids: Iterable[str]) -> dict[str, TaskRecord]:
         """All that is known of these tasks."""
         rows = self.rows(_RECORDS, [as_array(task_ids)])
-        standings = self._standings(rows)
-        return {
-            standing.task_id: TaskRecord(
-                task=task_of(row[_OF_TASK], self.codec),
-                created_at=standing.created_at,
-                agents=standing.agents,
-                runs=standing.runs,
-                is_cancelled=standing.is_cancelled,
-                scheduled_for=standing.scheduled_for,
-            )
-            for row, standing in zip(rows, standings, strict=True)
-        }
-
-    def standings(self, positions: Iterable[int]) -> list[TaskStanding]:
-        """How the tasks at these positions stand, in this order."""
-        return self._standings(self.rows(_STANDINGS, [as_array(positions)]))
-
-    def _standings(self, rows: Sequence[Row]) -> list[TaskStanding]:
         if not rows:
-            return []
+            return {}
         runs: defaultdict[str, list[Run]] = defaultdict(list)
         for run in self.runs(_RUNS_OF_TASKS, [as_array(row[1] for row in rows)]):
             runs[run.task_id].append(run)
         known = self.agents(row[2] for row in rows)
-        return [self._standing(row, runs[row[1]], known) for row in rows]
+        return {row[1]: self._record(row, runs[row[1]], known) for row in rows}
 
-    def _standing(self, row: Row, runs: Sequence[Run], known: Mapping[Subscription, AgentRecord]) -> TaskStanding:
-        position, task_id, topic, created_at, stored, is_cancelled, scheduled_for, *_ = row
+    def _record(self, row: Row, runs: Sequence[Run], known: Mapping[Subscription, AgentRecord]) -> TaskRecord:
+        position, task_id, topic, created_at, stored, is_cancelled, scheduled_for, *task = row
         self.positions[task_id] = position
         named = self.named[task_id] = names(stored)
         created = moment(created_at)
-        return TaskStanding(
-            task_id=task_id,
-            topic=topic,
+        return TaskRecord(
+            task=task_of(task, self.codec),
             created_at=created,
             agents=answerable(named, topic, created, known),
             runs=tuple(runs),
             is_cancelled=bool(is_cancelled),
-            scheduled_for=None if scheduled_for is None else moment(scheduled_for),
+            scheduled_for=moment_or_none(scheduled_for),
         )
 
     # --- metrics and agents -------------------------------------------------------------------------------------------
@@ -178,6 +151,7 @@ def as_array(values: Iterable[object]) -> str:
         raise
 
 
+@lru_cache(maxsize=1024)
 def names(stored: str | None) -> tuple[str, ...] | None:
     """The names of a stored JSON array."""
     return None if stored is None else tuple(orjson.loads(stored))

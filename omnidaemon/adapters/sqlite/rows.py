@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 from omnidaemon.domain.instant import micros, micros_or_none, moment, moment_or_none
@@ -21,12 +22,11 @@ Row = Sequence[Any]
 
 # --- runs ---------------------------------------------------------------------------------------------------------
 
-RUN_KEY: Final = ("task_id", "agent", "topic")
-"""The columns of a run that never change."""
+OWN_STATE: Final = ("queued_at", "seconds", "result")
+"""The columns of a run that differ among those that move alike, in the order of `own_of`."""
 
-RUN_STATE: Final = (
+SHARED_STATE: Final = (
     "state",
-    "queued_at",
     "life",
     "fence",
     "owner",
@@ -40,29 +40,36 @@ RUN_STATE: Final = (
     "is_acked",
     "started_at",
     "finished_at",
-    "seconds",
-    "result",
     "errors",
     "question",
     "default_answer",
     "answers",
     "return_address",
 )
-"""The others, in the order of `state_of`."""
+"""The others that change, in the order of `shared_of`."""
 
-RUN_COLUMNS: Final = ", ".join(f"runs.{name}" for name in ("run_id", *RUN_KEY, *RUN_STATE))
-"""What `run_of` reads, after the row's number."""
+LIKENESS: Final = attrgetter("subscription", *(name.removesuffix("_answer") for name in SHARED_STATE))
+"""What runs that move alike have in common."""
 
-_STATES: Final = {state.value: state for state in RunState}
-_Errors = tuple[AttemptError, ...]
+RUN_COLUMNS: Final = ", ".join(
+    f"runs.{name}" for name in ("run_id", "revision", "task_id", "agent", "topic", *OWN_STATE, *SHARED_STATE)
+)
+"""What `run_of` reads, after the row's number and revision."""
+
+STATES: Final = {state.value: state for state in RunState}
+ERRORS = tuple[AttemptError, ...]
 _Answers = tuple[tuple[str, bytes], ...]
 
 
-def state_of(run: Run, codec: Codec) -> Row:
-    """The values of the columns `RUN_STATE`."""
+def own_of(run: Run) -> Row:
+    """The values of the columns `OWN_STATE`."""
+    return (micros(run.queued_at), run.seconds, run.result)
+
+
+def shared_of(run: Run, codec: Codec) -> Row:
+    """The values of the columns `SHARED_STATE`."""
     return (
         run.state,
-        micros(run.queued_at),
         run.life,
         run.fence,
         run.owner,
@@ -76,8 +83,6 @@ def state_of(run: Run, codec: Codec) -> Row:
         run.is_acked,
         micros_or_none(run.started_at),
         micros_or_none(run.finished_at),
-        run.seconds,
-        run.result,
         codec.dump(run.errors) if run.errors else None,
         None if run.question is None else storable(run.question),
         run.default,
@@ -89,12 +94,14 @@ def state_of(run: Run, codec: Codec) -> Row:
 def run_of(row: Row, codec: Codec) -> Run:
     """The run of a row of `RUN_COLUMNS`."""
     (
-        _,
+        *_,
         task_id,
         agent,
         topic,
-        state,
         queued_at,
+        seconds,
+        result,
+        state,
         life,
         fence,
         owner,
@@ -108,8 +115,6 @@ def run_of(row: Row, codec: Codec) -> Run:
         is_acked,
         started_at,
         finished_at,
-        seconds,
-        result,
         errors,
         question,
         default,
@@ -119,7 +124,7 @@ def run_of(row: Row, codec: Codec) -> Run:
     return Run(
         task_id=task_id,
         subscription=subscription(topic, agent),
-        state=_STATES[state],
+        state=STATES[state],
         queued_at=moment(queued_at),
         life=life,
         fence=fence,
@@ -136,7 +141,7 @@ def run_of(row: Row, codec: Codec) -> Run:
         finished_at=moment_or_none(finished_at),
         seconds=seconds,
         result=result,
-        errors=() if errors is None else codec.load(errors, _Errors),
+        errors=() if errors is None else codec.load(errors, ERRORS),
         question=question,
         default=default,
         answers=() if answers is None else codec.load(answers, _Answers),
@@ -169,25 +174,22 @@ def task_of(row: Row, codec: Codec) -> Task | Unreadable:
 
 # --- journal ------------------------------------------------------------------------------------------------------
 
-EVENT_COLUMNS: Final = "position, kind, task_id, topic, agent, attempt, detail, at"
-"""What `event_of` reads and `row_of_event` gives."""
+SHARED_OF_EVENT: Final = ("kind", "topic", "agent", "attempt", "detail", "at")
+"""The columns that are the same for events that are alike, in the order of `shared_of_event`."""
+
+EVENT_COLUMNS: Final = ", ".join(("position", "task_id", *SHARED_OF_EVENT))
+"""What `event_of` reads."""
+
+EVENT_LIKENESS: Final = attrgetter(*SHARED_OF_EVENT)
+"""All of an event but its task and its position."""
 
 
-def row_of_event(event: JournalEvent, position: int) -> Row:
-    """An event under its position."""
-    return (
-        position,
-        event.kind,
-        event.task_id,
-        event.topic,
-        event.agent,
-        event.attempt,
-        storable(event.detail),
-        micros(event.at),
-    )
+def shared_of_event(event: JournalEvent) -> Row:
+    """The values of the columns `SHARED_OF_EVENT`."""
+    return (event.kind, event.topic, event.agent, event.attempt, storable(event.detail), micros(event.at))
 
 
 def event_of(row: Row) -> JournalEvent:
     """The event of a row of `EVENT_COLUMNS`."""
-    position, kind, task_id, *rest = row
-    return JournalEvent.kept(position, task_id, (kind, *rest))
+    position, task_id, *shared = row
+    return JournalEvent.kept(position, task_id, shared)

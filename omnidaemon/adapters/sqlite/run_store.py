@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Final, cast
+
+import attrs
 
 from omnidaemon.adapters.sqlite.doorbell import Listener
+from omnidaemon.adapters.sqlite.held_runs import HeldRuns, Kept
+from omnidaemon.adapters.sqlite.holds import Acks, forget
 from omnidaemon.adapters.sqlite.leases import Leases
 from omnidaemon.adapters.sqlite.ledger import Ledger
+from omnidaemon.adapters.sqlite.moves import Place, Refuted
 from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS
 from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.domain.gates import Marks
 from omnidaemon.domain.instant import micros, moment
 from omnidaemon.domain.requests import (
     ClaimLimit,
     Claims,
+    EndRun,
     Finish,
     Grant,
     Held,
@@ -23,8 +31,8 @@ from omnidaemon.domain.requests import (
     Renewals,
     Request,
 )
-from omnidaemon.domain.run import Run
-from omnidaemon.ports.run_store import LeaseSpan, RunStore, Wakeups
+from omnidaemon.domain.run import Run, RunKey
+from omnidaemon.ports.run_store import AckingRunStore, LeaseSpan, RunStore, Wakeups
 
 # How many crashed runs are looked at beside the slots. Those at their last chance stay due until a worker is idle;
 # more of them than this would hide other crashed runs behind them, for as long.
@@ -50,33 +58,63 @@ _GRANTED_BY: Final = f"SELECT {RUN_COLUMNS} FROM runs WHERE state = 'running' AN
 _RENEW: Final = "UPDATE runs SET lease_until = ? WHERE run_id = ?"
 
 
-class SqliteRunStore(RunStore):
-    """Each gate: read, decide, write, in one transaction of the writer."""
+class SqliteRunStore(RunStore, AckingRunStore):
+    """Each gate: read, decide, write, in one transaction of the writer. What is nearly always so is not read, but
+    believed, and compared as it is written."""
 
     def __init__(self, space: SqliteSpace) -> None:
         self._space = space
+        self._held = HeldRuns()
+        self._finds_all_fresh = True
 
     async def begin(self, request: Request, intakes: Sequence[Intake]) -> Sequence[Grant | None]:
-        task_ids = {intake.task.task_id for intake in intakes}
+        return await self._begin(request, intakes, (), durable=True)
 
-        def work(ledger: Ledger) -> tuple[Sequence[Grant | None], bool]:
+    async def begin_acked(self, request: Request, intakes: Sequence[Intake], acks: object) -> Sequence[Grant | None]:
+        # What a power failure takes back of this it takes back whole: the bus hands it out once more. What ends here
+        # may have been seen by somebody, who would see something else then.
+        ends = any(isinstance(intake, EndRun) for intake in intakes)
+        return await self._begin(request, intakes, cast("Sequence[Acks]", acks), durable=ends)
+
+    async def _begin(
+        self, request: Request, intakes: Sequence[Intake], acks: Sequence[Acks], *, durable: bool
+    ) -> Sequence[Grant | None]:
+        """Nearly all deliveries are of tasks that are logged and have no run: that is believed until it was wrong, and
+        then looked up until it is so again."""
+
+        def believe(ledger: Ledger) -> _Begun:
             ledger.admit(request)
+            answers, changes = ledger.gates.begin(request, intakes, {}, Marks(), ledger.now)
+            ledger.apply_if_fresh(changes)
+            forget(ledger.cursor, acks)
+            return _Begun(answers, changes.is_news, ledger.places, are_fresh=True)
+
+        def look(ledger: Ledger) -> _Begun:
+            ledger.admit(request)
+            task_ids = {intake.task.task_id for intake in intakes}
             found = ledger.found((intake.task.task_id, intake.subscription.agent) for intake in intakes)
             marks = ledger.marks(task_ids)
+            are_fresh = not (found or marks.cancelled or marks.tombstones) and ledger.names_agents_of(task_ids)
             answers, changes = ledger.gates.begin(request, intakes, found, marks, ledger.now)
             ledger.apply(changes)
-            return answers, changes.is_news
+            forget(ledger.cursor, acks)
+            return _Begun(answers, changes.is_news, ledger.places, are_fresh=are_fresh)
 
-        answers, _ = await self._space.write(work, rings=_is_news)
-        return answers
+        try:
+            begun = await self._space.write(believe if self._finds_all_fresh else look, durable=durable, rings=_is_news)
+        except Refuted:
+            begun = await self._space.write(look, durable=durable, rings=_is_news)
+        self._finds_all_fresh = begun.are_fresh
+        self._held.remember((grant.run for grant in begun.answers if grant is not None), begun.places)
+        return begun.answers
 
     async def claim_due(
         self, request: Request, limits: Sequence[ClaimLimit], leases: LeaseSpan, *, is_idle: bool = False
     ) -> Claims:
-        def work(ledger: Ledger) -> tuple[Claims, bool]:
+        def work(ledger: Ledger) -> _Claimed:
             if ledger.admit(request):
                 runs = ledger.runs(_GRANTED_BY, (request.incarnation, str(request)))
-                return Claims(grants=_grants(ledger, runs), next_due_seconds=0.0), False
+                return _Claimed(Claims(grants=_grants(ledger, runs), next_due_seconds=0.0), ledger.places)
             held = Leases(ledger)
             guard = held.touch(leases)
             lapsed = held.lapse(guard)
@@ -86,30 +124,46 @@ class SqliteRunStore(RunStore):
             ledger.apply(changes)
             pause = ledger.gates.pause_seconds(_first_due(ledger, limits), held.firsts(), guard, ledger.now)
             claims = Claims(grants=_grants(ledger, granted), next_due_seconds=pause, has_last_chance=has_last_chance)
-            return claims, lapsed.is_news
+            return _Claimed(claims, ledger.places, is_news=lapsed.is_news)
 
-        claims, _ = await self._space.write(work, durable=False, rings=_is_news)
-        return claims
+        claimed = await self._space.write(work, durable=False, rings=_is_news)
+        self._held.remember((grant.run for grant in claimed.claims.grants), claimed.places)
+        return claimed.claims
 
     async def renew(self, owner: str, held: Sequence[Held], leases: LeaseSpan) -> Renewals:
-        def work(ledger: Ledger) -> Renewals:
+        def work(ledger: Ledger) -> tuple[Renewals, Sequence[Run], Mapping[RunKey, Place]]:
             Leases(ledger).touch(leases)
             found = ledger.found((grant.task_id, grant.agent) for grant in held)
             answer, renewed = ledger.gates.renew(owner, held, found, ledger.now)
-            ledger.cursor.executemany(_RENEW, [(run.lease_until, ledger.run_ids[run.key]) for run in renewed])
-            return answer
+            ledger.cursor.executemany(_RENEW, [(run.lease_until, ledger.places[run.key][0]) for run in renewed])
+            return answer, renewed, ledger.places
 
-        return await self._space.write(work, durable=False, is_urgent=True)
+        answer, renewed, places = await self._space.write(work, durable=False, is_urgent=True)
+        self._held.remember(renewed, places)
+        for grant in held:
+            if (grant.task_id, grant.agent) in answer.lost:
+                self._forget(grant)
+        return answer
 
     async def finish(self, request: Request, finishes: Sequence[Finish]) -> Sequence[bool]:
-        def work(ledger: Ledger) -> Sequence[bool]:
+        keys = {(finish.task_id, finish.agent) for finish in finishes}
+        believed = self._held.of(request.incarnation, finishes)
+
+        def work(ledger: Ledger, believed: Mapping[RunKey, Kept]) -> Sequence[bool]:
             ledger.admit(request)
-            found = ledger.found((finish.task_id, finish.agent) for finish in finishes)
+            found = ledger.found(keys - believed.keys()) if len(believed) < len(keys) else {}
+            found |= ledger.believe(believed)
             answers, changes = ledger.gates.finish(request, finishes, found, ledger.now)
             ledger.apply(changes)
             return answers
 
-        return await self._space.write(work, rings=True)
+        try:
+            answers = await self._space.write(partial(work, believed=believed), rings=True)
+        except Refuted:
+            answers = await self._space.write(partial(work, believed={}), rings=True)
+        for finish in finishes:
+            self._forget(finish)
+        return answers
 
     async def release(self, request: Request, held: Sequence[Held], delay_seconds: float = 0.0) -> None:
         def work(ledger: Ledger) -> None:
@@ -118,6 +172,11 @@ class SqliteRunStore(RunStore):
             ledger.apply(ledger.gates.release(request, held, found, ledger.now, delay_seconds))
 
         await self._space.write(work, rings=True)
+        for grant in held:
+            self._forget(grant)
+
+    def _forget(self, grant: Held | Finish) -> None:
+        self._held.forget((grant.task_id, grant.agent), grant.fence)
 
     def wakeups(self) -> Wakeups:
         return SqliteWakeups(self._space.database.doorbell.listen())
@@ -137,9 +196,28 @@ class SqliteWakeups(Wakeups):
         self._listener.hear()  # a wait under way returns
 
 
-def _is_news(outcome: tuple[object, bool]) -> bool:
+@attrs.frozen
+class _Begun:
+    """What begin() came to. `are_fresh`: all of it was as it nearly always is."""
+
+    answers: Sequence[Grant | None]
+    is_news: bool
+    places: Mapping[RunKey, Place]
+    are_fresh: bool = attrs.field(kw_only=True)
+
+
+@attrs.frozen
+class _Claimed:
+    """What claim_due() came to."""
+
+    claims: Claims
+    places: Mapping[RunKey, Place]
+    is_news: bool = attrs.field(default=False, kw_only=True)
+
+
+def _is_news(outcome: _Begun | _Claimed) -> bool:
     """Whether a call's changes are of interest to those who wait."""
-    return outcome[1]
+    return outcome.is_news
 
 
 def _due(ledger: Ledger, limit: ClaimLimit) -> list[Run]:

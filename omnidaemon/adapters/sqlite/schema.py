@@ -233,5 +233,28 @@ DROP INDEX runs_ended;
 CREATE INDEX runs_ended ON runs (finished_at) WHERE finished_at IS NOT NULL AND state <> 'dead';
 """
 
-MIGRATIONS: Final = (_BUS + _STORE, _OUTBOX, _CHEAPER_ENDS)
+_HOLDS: Final = """
+-- Who has received which stretch of a queue. What is in it and nobody else's is held until then; a message's own row is
+-- not touched for that.
+CREATE TABLE bus_holds (
+    topic TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    holder TEXT NOT NULL,
+    held_until REAL NOT NULL,
+    PRIMARY KEY (topic, agent, first_seq)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE bus_messages DROP COLUMN holder;
+ALTER TABLE bus_messages DROP COLUMN held_until;
+"""
+
+_REVISIONS: Final = """
+-- Who remembers a run changes it only where it is still at the same revision, instead of reading it again. So that no
+-- other run is ever taken for it, row numbers are given once from here on.
+ALTER TABLE runs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+INSERT INTO counters (name, latest) SELECT 'runs', ifnull(max(run_id), 0) FROM runs;
+"""
+
+MIGRATIONS: Final = (_BUS + _STORE, _OUTBOX, _CHEAPER_ENDS, _HOLDS, _REVISIONS)
 """What `Database` is opened with, whichever of bus and store is in the file."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+import attrs
+
 from omnidaemon.adapters.sqlite.erasing import erase
 from omnidaemon.adapters.sqlite.examination import examined
 from omnidaemon.adapters.sqlite.journal import SqliteJournal
@@ -29,6 +31,7 @@ class SqliteStorage(Storage, SelfExamination, Erasable):
 
     def __init__(self, space: SqliteSpace) -> None:
         self._space = space
+        self.capabilities = attrs.evolve(self.capabilities, transaction_scope=space.database.scope)
         self.runs = SqliteRunStore(space)
         self.log = SqliteTaskLog(space)
         self.commands = SqliteRunCommands(space)

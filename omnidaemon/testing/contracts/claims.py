@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -226,6 +227,37 @@ class ClaimContract(StorageOpening):
         await storage.commands.cancel("t3")
         await eventually(lambda: is_told("t3", RunState.CANCELLED))
         endings.close()
+
+    async def test_wakeups_hint_at_what_workers_have_to_do(
+        self, place: Place, storage: Storage, rival: ScriptedWorker
+    ) -> None:
+        """A retry, a cancellation of what runs, an end that has to be told, a delayed task."""
+        retried, told = [
+            await rival.begun(each, GREETER) for each in (place.task("t1"), place.task("t2", reply_to="r"))
+        ]
+        await rival.begun(place.task("t3"), GREETER)
+        wakeups = storage.runs.wakeups()
+        await eventually(lambda: wakeups.wait(0), lambda was_hinted: not was_hinted)
+        delayed = place.task("t4", due_at=place.now() + timedelta(seconds=60))
+        for change in (
+            rival.settle(retried, RetryAfter(seconds=60)),
+            rival.settle(told, succeeded()),
+            storage.commands.cancel("t3"),
+            storage.schedules.put([delayed]),
+        ):
+            await change
+            assert await asyncio.wait_for(wakeups.wait(60), 10)
+            await eventually(lambda: wakeups.wait(0), lambda was_hinted: not was_hinted)
+        wakeups.close()
+
+    async def test_news_hint_at_ends(self, place: Place, storage: Storage, rival: ScriptedWorker) -> None:
+        """Whoever follows what happens hears of them soon."""
+        grant = await rival.begun(place.task(), GREETER)
+        news = storage.runs.news()
+        await eventually(lambda: news.wait(0), lambda was_hinted: not was_hinted)
+        await rival.settle(grant, succeeded())
+        assert await asyncio.wait_for(news.wait(60), 10)
+        news.close()
 
     async def test_wakeups_hint_at_what_comes_due(self, place: Place, storage: Storage, rival: ScriptedWorker) -> None:
         """A listener hears soon when a worker elsewhere gives a run back, and its wait ends when it is closed."""

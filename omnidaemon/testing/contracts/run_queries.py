@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 
@@ -12,6 +13,7 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.policy import End, RetryAfter, Wait
 from omnidaemon.domain.requests import EndRun, HoldRun
+from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import RunState, Status
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.ports.storage import Storage
@@ -137,6 +139,31 @@ class RunQueriesContract(StorageOpening):
         third = await storage.queries.find(TaskFilter(), second.cursor, limit=2)
         assert [each.task_id for each in (*second.standings, *third.standings)] == ["t2", "t1", "t0"]
         assert third.cursor is None
+
+    async def test_find_tells_of_each_task_what_its_record_does(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """In whatever state it is, and whichever agents the tasks beside it have."""
+        await storage.registry.register([AgentProfile(subscription=LOGGER)])
+        await place.pass_time(0.01)
+        await storage.log.add([place.task("running"), place.task("dead"), place.task("unbegun"), place.task("marked")])
+        await storage.commands.cancel("marked")
+        await one_in_each_state(place, storage, worker)
+        agents = [Subscription("crowded", f"agent{number}") for number in range(50)]
+        for number in range(0, 50, 5):
+            task = place.task(f"crowded{number}", topic="crowded")
+            await worker.begin(*(worker.start_of(task, agent) for agent in agents[number : number + 7]))
+        standings = (await storage.queries.find(TaskFilter())).standings
+        records = await storage.queries.records([each.task_id for each in standings])
+        assert len(records) == 21
+        for each in standings:
+            record = records[each.task_id]
+            assert TaskResult.of(each, None, json.loads) == TaskResult.of(record, None, json.loads)
+            assert (each.agents, each.is_cancelled, each.scheduled_for) == (
+                record.agents,
+                record.is_cancelled,
+                record.scheduled_for,
+            )
 
     async def test_find_refuses_a_foreign_cursor(self, storage: Storage) -> None:
         """With a typed error."""

@@ -48,7 +48,7 @@ async def test_wakeups_come_back_after_a_restart(private_redis, place, storage, 
     private_redis.start()
     assert await wakeups.wait(10)  # for what may have been missed
     grant = await worker.begun(place.task(), GREETER)
-    await worker.settle(grant, succeeded())
+    await worker.release(grant)
     assert await wakeups.wait(10)
     wakeups.close()
 

@@ -117,7 +117,7 @@ async def test_a_key_costs_one_more(publisher, scripts):
 @pytest.mark.parametrize(
     ("how", "bound"),
     [
-        ("one by one", 66),
+        ("one by one", 74),
         ("gathered", 36),
         ("many", 20),
     ],

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
+from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.testing.contracts.opening import GREETER
+from omnidaemon.testing.patience import eventually
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
 
 
@@ -104,22 +107,26 @@ async def test_redelivered_batch_costs_one_more(place, worker, trips):
     assert len(trips) == 2
 
 
-async def test_a_cancelled_call_is_cancelled(place, storage):
-    """At whatever moment; redis-py may let it go on as if nothing had been asked, and whoever waits for its end waits
-    for ever."""
-    await storage.queries.counts()
+@pytest.mark.parametrize("call", ["counts", "find"])
+async def test_a_cancelled_call_is_cancelled(place, storage, call):
+    """At whatever moment, also of a page that is read in steps; redis-py may let it go on as if nothing had been asked,
+    and whoever waits for its end waits for ever."""
+    await storage.log.add(tasks(place, 300))
+    asked = {"counts": storage.queries.counts, "find": partial(storage.queries.find, TaskFilter(), None, 300)}[call]
+    await asked()
     for pauses in range(40):
-        call = asyncio.create_task(_counts_then_stays(storage))
+        asking = asyncio.create_task(_ask_then_stay(asked))
         for _ in range(pauses):
             await asyncio.sleep(0)
-        call.cancel()
-        await asyncio.wait([call], timeout=5)
-        assert call.cancelled(), pauses
+        asking.cancel()
+        await asyncio.wait([asking], timeout=5)
+        assert asking.cancelled(), pauses
+    assert len((await storage.queries.find(TaskFilter(), None, 300)).standings) == 300
 
 
-async def _counts_then_stays(storage):
+async def _ask_then_stay(asked):
     while True:
-        await storage.queries.counts()
+        await asked()
 
 
 async def test_logging_costs_one_round_trip(place, storage, trips):
@@ -139,3 +146,28 @@ async def test_a_listing_leaves_undecoded_what_tasks_say(place, storage, worker,
     assert len(trips) == 2
     with pytest.raises(AttributeError):
         await storage.queries.records(["t1"])
+
+
+async def test_a_batch_that_succeeds_calls_no_worker(place, storage, worker):
+    """Its own would be woken by each, and all others too. Those who follow what happens hear of it."""
+    grants = await worker.begin(*(worker.start_of(task, GREETER) for task in tasks(place, 100)))
+    wakeups, news = storage.runs.wakeups(), storage.runs.news()
+    for each in (wakeups, news):
+        await eventually(partial(each.wait, 0.1))  # its channel is heard
+    assert all(await worker.finish(*(outcome(grant, succeeded()) for grant in grants)))
+    assert await news.wait(10)
+    assert not await wakeups.wait(0.1)
+    wakeups.close()
+    news.close()
+
+
+async def test_a_listing_is_sent_no_more_than_it_shows(place, storage, worker):
+    """The runs of tasks that have other agents than those before them are found; what tasks say stays where it is."""
+    published = [place.task(f"t{number}", payload=b'"%s"' % (b"x" * 10_000)) for number in range(6)]
+    await storage.log.add(published)
+    for number, task in enumerate(published):
+        await worker.begin(worker.start_of(task, Subscription(task.topic, f"agent{number % 3}")))
+    reply = await storage._space.script("standings", "", *(task.task_id for task in published))
+    assert len(repr(reply)) < 10_000
+    standings = (await storage.queries.find(TaskFilter())).standings
+    assert [each.runs[0].subscription.agent for each in reversed(standings)] == [f"agent{n % 3}" for n in range(6)]

@@ -25,9 +25,18 @@ class Crew(Workforce):
     def __init__(self):
         self.assigned: list[Assignment] = []
         self.stopped: list[tuple[str, StopReason]] = []
+        self.waits: list[Assignment] = []
 
     def assign(self, assignments):
         self.assigned.extend(assignments)
+
+    def waiting(self, subscription):
+        return [each for each in self.waits if each.agent.subscription == subscription]
+
+    def take_back(self, assignments):
+        taken = [each for each in assignments if each in self.waits]
+        self.waits = [each for each in self.waits if each not in taken]
+        return taken
 
     def stop(self, keys, reason):
         self.stopped.extend((task_id, reason) for task_id, _ in keys)

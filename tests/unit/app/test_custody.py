@@ -82,11 +82,11 @@ def test_a_slot_is_free_once_its_handler_has_returned():
     """The next tasks are taken in while the store records the last ones. Another grant of the run is another thing."""
     custody = custody_of(greeter=2)
     first, second = take(custody, "t1", "t2")
-    custody.returned([first.grant, first.grant, grant("t2", fence=9), grant("t9")])
+    custody.returned([first.grant, first.grant, grant("t2", fence=9), grant("t9")], 1.0)
     assert (custody.free(GREETER), len(custody), custody.executing) == (1, 2, 1)
     custody.remove([first.key])
     assert (custody.free(GREETER), len(custody), custody.executing) == (1, 1, 1)
-    custody.returned([second.grant])
+    custody.returned([second.grant], 1.0)
     custody.add([grant("t2", fence=2)], 1.0, is_fresh=False)
     assert (custody.free(GREETER), len(custody)) == (1, 1)
 
@@ -95,7 +95,7 @@ def test_what_waits_to_be_recorded_cannot_grow():
     """Twice as many as there are slots: from then on each slot waits for the store."""
     custody = custody_of(greeter=2)
     for names in (("t1", "t2"), ("t3", "t4")):
-        custody.returned([holding.grant for holding in take(custody, *names)])
+        custody.returned([holding.grant for holding in take(custody, *names)], 1.0)
     assert (custody.free(GREETER), len(custody)) == (0, 4)
     custody.remove([("t1", "greeter")])
     assert custody.free(GREETER) == 1

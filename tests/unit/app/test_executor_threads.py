@@ -118,6 +118,7 @@ async def test_a_plain_handler_that_finds_the_threads_closed_is_given_back(bench
     """No attempt is burnt by a worker that is about to end."""
     calls: list[object] = []
     bench.executor.close()
+    await bench.turns()
     outcome = await bench.outcome_of(calls.append)
     assert (outcome, calls) == (Interrupted(is_requested=False), [])
     assert bench.says.having("no thread", "given back")

@@ -121,7 +121,7 @@ async def test_handlers_have_the_context_that_the_executor_was_made_in(is_async)
 
 async def test_reports_of_one_turn_of_the_loop_come_together(bench: ExecutorBench):
     """A hundred fast handlers cost one hop to the engine, not a hundred."""
-    agent = bench.assignment(agent_of(async_echo)).agent
+    agent = agent_of(async_echo, concurrency=100)
     bench.executor.assign([bench.assignment(agent, number) for number in range(100)])
     await bench.turns(6)
     assert [len(batch) for batch in bench.batches] == [100]

@@ -69,7 +69,7 @@ async def test_a_follower_gets_what_happens_from_now_on(shop: Workshop, follow):
     await write(shop, "c")
     await shop.pass_time(0.1, step=0.05)
     assert follower.task_ids == []
-    shop.space.bell.ring()
+    shop.space.news.ring()
     await shop.pass_time(0.1, step=0.05)
     assert follower.task_ids == ["a", "b", "c"]
 
@@ -129,7 +129,7 @@ async def test_a_store_that_rings_all_the_time_is_not_read_all_the_time(shop: Wo
     await follow()
     before = shop.ports["journal"].calls["read"]
     for _ in range(100):
-        shop.space.bell.ring()
+        shop.space.news.ring()
         await shop.pass_time(0.01, step=0.01)
     assert shop.ports["journal"].calls["read"] - before <= 21
 
@@ -246,7 +246,7 @@ async def test_a_journal_that_has_lost_its_data_is_followed_from_its_beginning(s
     shop.space.latest_event = 0
     await write(shop, "new")
     for _ in range(20):  # others keep the store busy
-        shop.space.bell.ring()
+        shop.space.news.ring()
         await shop.pass_time(0.05, step=0.05)
     newcomer = await follow(after=10)
     await write(shop, "newer")
@@ -274,10 +274,10 @@ async def test_the_reader_leaves_with_the_last_follower(shop: Workshop):
     """And comes back for the next, also when a lot has happened meanwhile: nobody reads what nobody asked for."""
     follower = Follower(shop.feed.follow())
     await shop.rest()
-    listeners = len(shop.space.bell._listeners)
+    listeners = len(shop.space.news._listeners)
     follower.task.cancel()
     await shop.pass_time(10.0)
-    assert len(shop.space.bell._listeners) == listeners - 1
+    assert len(shop.space.news._listeners) == listeners - 1
     await write(shop, "t", *(str(number) for number in range(MANY)))
     before = shop.ports["journal"].calls["read"]
     second = Follower(shop.feed.follow(after=0, task_id="t"))

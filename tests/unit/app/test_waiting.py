@@ -118,7 +118,7 @@ async def test_a_lost_hint_costs_a_second(shop: Workshop, handler: Gated):
     task_id = await shop.publish("x")
     waiting = wait(shop, task_id)
     await shop.rest()
-    shop.space.bell._listeners.clear()
+    shop.space.news._listeners.clear()
     handler.let_go.set()
     await shop.until(lambda: shop.state(task_id) == "succeeded")
     await shop.until(waiting.done, moving=0.25)
@@ -160,11 +160,11 @@ async def test_cancelling_a_wait_leaves_nothing_behind(shop: Workshop, handler: 
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     assert first.cancelled()
-    assert len(shop.space.bell._listeners) == 2  # the engine's and this one's
+    assert len(shop.space.news._listeners) == 1
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     assert second.cancelled()
-    assert len(shop.space.bell._listeners) == 1
+    assert not shop.space.news._listeners
     handler.let_go.set()
     assert (await shop.results.wait(task_id, 5.0, None)).status == "succeeded"
 
@@ -239,7 +239,7 @@ async def test_no_hint_is_missed_between_the_first_look_and_the_wait(shop: Works
     look = shop.ports["queries"].hold("records")
     waiting = wait(shop, task_id)
     await shop.rest()
-    assert len(shop.space.bell._listeners) == 2  # the engine's and this one's
+    assert len(shop.space.news._listeners) == 1
     look.set()
     handler.let_go.set()
     await asyncio.wait_for(waiting, 5)

@@ -8,6 +8,7 @@ import pytest
 from omnidaemon.domain.changes import Changes, changes_of
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.policy import End, RetryAfter, Wait
+from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.states import RunState
 from tests.unit.domain.samples import ERROR, GREETER, LOGGER, NOW, later, run
 
@@ -157,16 +158,27 @@ def test_batch_is_summed_per_agent():
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_news"),
+    ("changes", "is_news", "is_work"),
     [
-        (Changes(), False),
-        (Changes(runs=(RUNNING,)), False),
-        (Changes(runs=(RUNNING.cancelled(NOW),)), True),
-        (Changes(runs=(RUNNING, run())), True),
-        (Changes(runs=(run(S.SUCCEEDED),)), True),
-        (Changes(cancel_marks={"t1": True}), True),
+        (Changes(), False, False),
+        (Changes(runs=(RUNNING,)), False, False),
+        (Changes(runs=(RUNNING.cancelled(NOW),)), True, True),
+        (Changes(runs=(RUNNING, run())), True, True),
+        (Changes(runs=(settled(RetryAfter(seconds=9, error=ERROR)),)), True, True),
+        (Changes(runs=(settled(End(state=S.SUCCEEDED)),)), True, False),
+        (Changes(cancel_marks={"t1": True}), True, True),
+        (Changes(scheduled={"t1": NOW.at}), False, True),
     ],
 )
-def test_news_is_what_somebody_may_wait_for(changes, is_news):
-    """An end, a due time, a cancellation; a start wakes nobody."""
-    assert changes.is_news is is_news
+def test_news_is_what_somebody_may_wait_for_and_work_what_workers_do(changes, is_news, is_work):
+    """An end, a due time, a cancellation; a start wakes nobody, and an end no worker."""
+    assert (changes.is_news, changes.is_work) == (is_news, is_work)
+
+
+def test_an_end_that_has_to_be_told_is_work():
+    """For whoever tells it."""
+    address = ReturnAddress(created_at=NOW.at, reply_to="answers")
+    before = run(S.RUNNING, return_address=address)
+    changes = changes_of([(before, settled(End(state=S.SUCCEEDED), before))], NOW.at)
+    assert changes.notifications
+    assert changes.is_work

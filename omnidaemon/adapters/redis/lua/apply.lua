@@ -145,7 +145,7 @@ local function drop_settled(id, topic)
     end
 end
 
--- What those who wait for results are told with the bell: of each run that ended its task, its agent, the length of its
+-- What those who wait for results are told with the news: of each run that ended its task, its agent, the length of its
 -- record and that; what is long they read themselves. Of a task that is cancelled, its name. The parts are joined once:
 -- Lua hashes every text that it makes.
 local endings = {}
@@ -211,9 +211,9 @@ function write.runs()
         local is_end = old ~= new and ENDED[new]
         local many = count()
         for i = 1, many do
-            local id, queued, seconds, result = take(), take(), take(), take()
+            local id, own, result = take(), take(), take()
             local key, member = P .. 't:' .. id, agent .. '/' .. id
-            local record = head .. '[' .. queued .. ',' .. seconds .. ',' .. shared .. '\n' .. result
+            local record = head .. '[' .. own .. ',' .. shared .. '\n' .. result
             if noted[id] then
                 redis.call('HSET', key, field, record, 'j', with_noted(id, told_before[id], noted[id]))
                 noted[id] = nil
@@ -260,8 +260,11 @@ end
 
 function write.metrics()
     for _ = 1, count() do
-        local subscription, name, command, amount = take(), take(), take(), take()
-        redis.call(command, P .. 'metrics', subscription .. ':' .. name, amount)
+        local subscription = take()
+        for _ = 1, count() do
+            local name, command, amount = take(), take(), take()
+            redis.call(command, P .. 'metrics', subscription .. ':' .. name, amount)
+        end
         redis.call('ZADD', P .. 'pairs', 0, subscription)
     end
 end
@@ -395,8 +398,12 @@ function write.acks()
     end
 end
 
-function write.bell()
+function write.news()
     if #endings > 0 then redis.call('PUBLISH', P .. 'endings', table.concat(endings)) end
+    redis.call('PUBLISH', P .. 'news', '')
+end
+
+function write.bell()
     redis.call('PUBLISH', P .. 'bell', '')
 end
 

@@ -177,3 +177,17 @@ async def test_a_receiver_wakes_when_a_hold_ends(space, place):
     assert delivery.task.task_id == "t1"
     for inbox in (dead, other):
         await inbox.close()
+
+
+async def test_a_batch_that_succeeds_calls_no_worker(space, place):
+    """Those who follow what happens hear of it."""
+    storage = MemoryStorage(space)
+    await storage.log.add([place.task()])
+    worker = ScriptedWorker(storage.runs)
+    grant = await worker.begun(place.task(), GREETER)
+    wakeups, news = storage.runs.wakeups(), storage.runs.news()
+    await worker.settle(grant, succeeded())
+    assert await news.wait(10)
+    assert not await wakeups.wait(0)
+    wakeups.close()
+    news.close()

@@ -181,3 +181,51 @@ async def test_a_path_of_its_own(place, tmp_path):
     assert one._database is two._database
     async with one:
         assert (tmp_path / "own.db").exists()
+
+
+async def test_what_others_hold_is_passed_over_and_not_held_along(place, bus):
+    """A take that goes around the stretch of another holds two of its own: what the other gives back is free at
+    once."""
+    await bus.declare({GREETER: Start.NOW})
+    await bus.publish([place.task(f"t{number}") for number in range(6)])
+    first, second, third, fourth = [await bus.subscribe([GREETER]) for _ in range(4)]
+    assert await received(first, 2) == ["t0", "t1"]
+    assert await received(second, 2) == ["t2", "t3"]
+    await first.close()
+    around = await third.receive({GREETER: 10}, wait_seconds=0)
+    assert [delivery.task.task_id for delivery in around] == ["t0", "t1", "t4", "t5"]
+    await second.close()
+    assert await received(fourth) == ["t2", "t3"]
+    await third.ack(around)
+    await third.close()
+    await fourth.close()
+    assert await received(await bus.subscribe([GREETER])) == ["t2", "t3"]
+
+
+async def test_a_hold_goes_with_its_last_message(place, bus):
+    """However they are acked: what is left of one is held still, of one that is over no trace is kept."""
+    await bus.declare({GREETER: Start.NOW})
+    await bus.publish([place.task(f"t{number}") for number in range(3)])
+    inbox = await bus.subscribe([GREETER])
+    deliveries = await inbox.receive({GREETER: 3}, wait_seconds=0)
+    await inbox.ack(deliveries[1:2])
+    assert await received(await bus.subscribe([GREETER])) == []
+    assert [(depth.waiting, depth.held) for depth in await bus.depths()] == [(0, 2)]
+    await inbox.ack(deliveries)
+    assert await holds(bus) == 0
+    await inbox.close()
+
+
+async def test_a_retired_subscription_leaves_no_hold(place, bus):
+    """What comes under its name later is free."""
+    await bus.declare({GREETER: Start.NOW})
+    await bus.publish([place.task("t1")])
+    inbox = await bus.subscribe([GREETER])
+    await inbox.receive({GREETER: 1}, wait_seconds=0)
+    await bus.retire(GREETER)
+    assert await holds(bus) == 0
+    await inbox.close()
+
+
+async def holds(bus):
+    return await bus._database.read(lambda cursor: cursor.execute("SELECT count(*) FROM bus_holds").get)

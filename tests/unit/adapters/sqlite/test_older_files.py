@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
-from omnidaemon.adapters.sqlite import SqliteResultStore
+from omnidaemon.adapters.sqlite import SqliteEventBus, SqliteResultStore
 from omnidaemon.adapters.sqlite.database import Database
 from omnidaemon.adapters.sqlite.schema import MIGRATIONS
 from omnidaemon.domain.states import RunState
@@ -22,6 +22,11 @@ TASK = (
     "INSERT INTO tasks (position, task_id, topic, created_at, is_logged, body) VALUES (1, 't1', 'greet.user', 1, 1, ?)"
 )
 
+MESSAGE = """
+    INSERT INTO bus_messages (topic, agent, seq, task_id, holder, held_until, body)
+    VALUES ('greet.user', 'greeter', ?, ?, ?, 1e12, ?)
+"""
+
 
 async def test_a_run_of_the_first_version_goes_on(tmp_path):
     """It knows nobody to tell of its end, and ends as ever."""
@@ -38,3 +43,24 @@ async def test_a_run_of_the_first_version_goes_on(tmp_path):
         (run,) = (await storage.queries.records(["t1"]))["t1"].runs
         assert run.state is RunState.SUCCEEDED
         assert (await storage.outbox.find(OutboxFilter())).entries == ()
+
+
+async def test_what_waited_in_an_older_queue_is_handed_out(tmp_path):
+    """Also what somebody held as it was brought up to date: nobody knows any more who, and the store drops what it has
+    begun."""
+    place = Place(data_dir=tmp_path, codec=CODEC)
+    path = tmp_path / "omni.db"
+    async with Database(path, migrations=MIGRATIONS[:3]) as database:
+        bodies = [CODEC.encode_task(place.task(name)) for name in ("t1", "t2")]
+        rows = [(1, "t1", None, bodies[0]), (2, "t2", "somebody", bodies[1])]
+        await database.write(
+            lambda cursor: (
+                cursor.execute("INSERT INTO bus_subscriptions VALUES ('greet.user', 'greeter', 0)"),
+                cursor.executemany(MESSAGE, rows),
+            )
+        )
+    async with SqliteEventBus(path)(place.context()) as bus:
+        inbox = await bus.subscribe([GREETER])
+        deliveries = await inbox.receive({GREETER: 5}, wait_seconds=0)
+        assert [delivery.task.task_id for delivery in deliveries] == ["t1", "t2"]
+        await inbox.close()

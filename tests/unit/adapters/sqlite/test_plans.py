@@ -12,6 +12,7 @@ from omnidaemon.adapters.sqlite.schema import MIGRATIONS
 
 MODULES = (
     "bus",
+    "holds",
     "inbox",
     "journal",
     "leases",
@@ -19,6 +20,7 @@ MODULES = (
     "outbox",
     "outbox_rows",
     "listing",
+    "moves",
     "reading",
     "registry",
     "retention",
@@ -46,8 +48,14 @@ COUNTS = {("run_queries", "_COUNTS"), ("bus", "_DEPTHS")}
 def statements():
     for name in MODULES:
         module = importlib.import_module(f"omnidaemon.adapters.sqlite.{name}")
-        for key, text in vars(module).items():
-            if key.isupper() and isinstance(text, str) and re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT)\b", text):
+        for key, found in vars(module).items():
+            # Of those that exist for several numbers of rows, one.
+            text = found.get(1) if isinstance(found, dict) else found
+            if (
+                key.isupper()
+                and isinstance(text, str)
+                and re.match(r"\s*(WITH given|SELECT|UPDATE|DELETE|INSERT)\b", text)
+            ):
                 yield pytest.param(name, key, text, id=f"{name}.{key}")
 
 

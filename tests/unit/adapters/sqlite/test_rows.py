@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
-from omnidaemon.adapters.sqlite.rows import flaw_of, run_of, state_of, task_of
+from omnidaemon.adapters.sqlite.rows import flaw_of, own_of, run_of, shared_of, task_of
 from omnidaemon.domain.instant import micros, moment
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
@@ -51,7 +51,7 @@ FULL = Run(
 
 
 def row_of(run):
-    return (1, run.task_id, run.subscription.agent, run.subscription.topic, *state_of(run, CODEC))
+    return (1, 0, run.task_id, run.subscription.agent, run.subscription.topic, *own_of(run), *shared_of(run, CODEC))
 
 
 @pytest.mark.parametrize("run", [PLAIN, FULL], ids=["plain", "full"])

@@ -1,0 +1,201 @@
+"""Calls over one connection: a reply reaches the call that it answers, or nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+import redis.asyncio as redis
+from redis import exceptions
+
+from omnidaemon.adapters.redis.wire import Wire
+from omnidaemon.testing.patience import eventually
+
+
+class Handmade:
+    """A connection as redis-py leaves it: connected, with nothing on its way."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self._writer = writer
+
+    async def disconnect(self, *, nowait: bool = False) -> None:
+        self._writer.close()
+        if not nowait:
+            await self._writer.wait_closed()
+
+
+class Server:
+    """Hears what is sent, and says what the test wants."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.heard = b""
+        self.writer: asyncio.StreamWriter | None = None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        while data := await reader.read(1000):
+            self.heard += data
+        writer.close()
+
+    async def hears(self, words: bytes) -> None:
+        await until(lambda: words in self.heard)
+
+    def say(self, data: bytes) -> None:
+        assert self.writer is not None
+        self.writer.write(data)
+
+
+@pytest.fixture
+async def server():
+    server = Server()
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    yield server
+    listening.close()
+
+
+@pytest.fixture
+async def connection(server):
+    connection = Handmade(*await asyncio.open_connection("127.0.0.1", server.port))
+    yield connection
+    await connection.disconnect()
+
+
+@pytest.fixture
+async def wire(connection):
+    return Wire(cast("redis.Connection", connection))
+
+
+def soon(seconds=5.0):
+    return asyncio.get_running_loop().time() + seconds
+
+
+async def until(is_so):
+    async def look():
+        return is_so()
+
+    await eventually(look, pause_seconds=0)
+
+
+async def called(wire, server, word):
+    """A call that the server has heard."""
+    call = asyncio.ensure_future(wire.call((word,), soon()))
+    await server.hears(word.encode())
+    return call
+
+
+async def test_replies_come_in_pieces_and_errors_are_raised(wire, server):
+    """An error of the command leaves the connection open."""
+    call = await called(wire, server, "ONE")
+    server.say(b"*2\r\n:1\r\n")
+    await asyncio.sleep(0.01)
+    server.say(b"$3\r\nabc\r\n")
+    assert await call == [1, b"abc"]
+    call = await called(wire, server, "TWO")
+    server.say(b"-NOSCRIPT No matching script.\r\n")
+    with pytest.raises(exceptions.NoScriptError):
+        await call
+    assert wire.is_open
+    assert not wire.is_in_doubt
+
+
+async def test_what_makes_the_connection_useless_closes_it(wire, server):
+    """A server that is loading its data, as redis-py has it."""
+    call = await called(wire, server, "ONE")
+    server.say(b"-LOADING Redis is loading the dataset in memory\r\n")
+    with pytest.raises(exceptions.BusyLoadingError):
+        await call
+    assert not wire.is_open
+
+
+async def test_pushes_are_passed_over(wire, server):
+    """Nobody here has asked for any."""
+    call = await called(wire, server, "ONE")
+    server.say(b">2\r\n+invalidate\r\n_\r\n:1\r\n")
+    assert await call == 1
+
+
+@pytest.mark.parametrize("has_come", [False, True])
+async def test_a_call_that_is_cancelled_closes_the_connection(wire, server, has_come):
+    """Also when the reply comes at the same moment."""
+    call = await called(wire, server, "ONE")
+    if has_come:
+        server.say(b":1\r\n")
+        await until(lambda: not wire.is_waiting)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert not wire.is_open
+    assert wire.is_in_doubt
+
+
+async def test_each_call_has_its_own_time(wire, server):
+    """One timer serves them all: it neither ends a call too early nor forgets one."""
+    first = asyncio.ensure_future(wire.call(("ONE",), soon(0.2)))
+    await server.hears(b"ONE")
+    server.say(b":1\r\n")
+    assert await first == 1
+    second = asyncio.ensure_future(wire.call(("TWO",), soon(0.6)))
+    await asyncio.sleep(0.4)
+    server.say(b":2\r\n")
+    assert await second == 2
+    began = soon(0)
+    with pytest.raises(TimeoutError):
+        await wire.call(("THREE",), soon(0.1))
+    assert soon(0) - began < 0.4
+    assert not wire.is_open
+
+
+@pytest.mark.parametrize("is_waited_for", [False, True])
+async def test_a_server_that_hangs_up_is_noticed(wire, server, is_waited_for):
+    """By the call under way, or before the next one."""
+    call = await called(wire, server, "ONE") if is_waited_for else None
+    await asyncio.sleep(0.01)
+    server.writer.close()
+    if call is not None:
+        with pytest.raises(exceptions.ConnectionError):
+            await call
+    await until(lambda: not wire.is_open)
+
+
+@pytest.mark.parametrize("said", [b":1\r\n", b"what is this\r\n"])
+async def test_what_nobody_asked_for_ends_it(wire, server, said):
+    """It might be a late reply."""
+    await asyncio.sleep(0.01)
+    server.say(said)
+    await until(lambda: not wire.is_open)
+
+
+async def test_a_reply_waits_for_whoever_comes(wire, server):
+    """A call in two halves survives its caller."""
+    wire.send(("ONE",), soon())
+    caller = asyncio.ensure_future(wire.reply())
+    await server.hears(b"ONE")
+    caller.cancel()
+    await asyncio.wait([caller])
+    server.say(b":1\r\n")
+    await until(lambda: not wire.is_waiting)
+    assert wire.is_in_doubt
+    assert await wire.reply() == 1
+    assert wire.is_open
+
+
+async def test_given_back_it_is_as_before(wire, server, connection):
+    """redis-py goes on with its own reader."""
+    call = await called(wire, server, "ONE")
+    server.say(b":1\r\n")
+    assert await call == 1
+    assert await wire.given_back() is connection
+    server.say(b"+PONG\r\n")
+    assert await connection.reader.readline() == b"+PONG\r\n"
+
+
+async def test_closing_ends_it(wire, server):
+    """Once and for all; a second time does no harm."""
+    await wire.close()
+    await wire.close()
+    with pytest.raises(exceptions.ConnectionError):
+        await wire.call(("ONE",), soon())

@@ -12,8 +12,8 @@ from redis import exceptions
 
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.faults import MOST_ROUNDS, translated
-from omnidaemon.adapters.redis.pipeline import InDoubt, Pipeline, Wire
-from omnidaemon.adapters.redis.roster import TOO_MANY_ROUNDS, Roster
+from omnidaemon.adapters.redis.pipeline import InDoubt, Pipe, Pipeline
+from omnidaemon.adapters.redis.roster import Roster, too_many_rounds
 from omnidaemon.domain.errors import BackendError
 from omnidaemon.domain.instant import micros
 from omnidaemon.domain.task import Task
@@ -40,6 +40,11 @@ class PublishScript(ABC):
     def command(self, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> tuple[Any, ...]:
         """What runs it, by its digest for as long as the server knows that."""
         return (*(self._by_text if by_text else self._by_digest), *self._words(tasks, bodies))
+
+    @property
+    def terms(self) -> str:
+        """What it is told besides the tasks just now."""
+        return ""
 
     @abstractmethod
     def _words(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Any]: ...
@@ -71,6 +76,10 @@ class PublishLogged(PublishScript):
     def __init__(self, name: str, prefix: str, root: str, roster: Roster) -> None:
         super().__init__(name, (prefix, root))
         self._roster = roster
+
+    @property
+    def terms(self) -> str:
+        return self._roster.revision
 
     def _words(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Any]:
         words: list[Any] = []
@@ -105,6 +114,7 @@ class _Part:
     tasks: Sequence[Task]
     bodies: Sequence[bytes]
     answer: asyncio.Future[Any]
+    terms: str
 
 
 class Publishing:
@@ -120,9 +130,9 @@ class Publishing:
     def publish(self, tasks: Sequence[Task]) -> Coroutine[Any, Any, list[Receipt]]:
         """One receipt for each task. What one script takes is sent before anybody awaits them, while there is a
         connection."""
-        slices, wire = _slices(tasks), self._pipeline.wire
-        if len(slices) == 1 and wire is not None:
-            return self._settled(self._sent_over(wire, tasks, self._bodies(tasks), by_text=False))
+        slices, pipe = _slices(tasks), self._pipeline.pipe
+        if len(slices) == 1 and pipe is not None:
+            return self._settled(self._sent_over(pipe, tasks, self._bodies(tasks), by_text=False))
         return self._one_after_another(slices)
 
     async def close(self) -> None:
@@ -134,10 +144,10 @@ class Publishing:
         under_way: deque[_Part] = deque()
         try:
             for tasks in slices:
-                if len(under_way) == _MOST_UNDER_WAY:
+                # No part may be taken after one before it was refused. So parts under way together are told the same;
+                # and by the text, since a server that has forgotten the digest might learn it between two of them.
+                while under_way and (len(under_way) == _MOST_UNDER_WAY or under_way[0].terms != self._script.terms):
                     receipts += await self._receipts_in_turn(under_way)
-                # Had the server forgotten the digest, it might learn it again from somebody else between two parts: it
-                # would refuse the one and take the other, out of turn.
                 under_way.append(await self._sent(tasks, self._bodies(tasks), by_text=len(slices) > 1))
             while under_way:
                 receipts += await self._receipts_in_turn(under_way)
@@ -151,15 +161,16 @@ class Publishing:
 
     async def _sent(self, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> _Part:
         try:
-            wire = self._pipeline.wire or await self._pipeline.connected()
+            pipe = self._pipeline.pipe or await self._pipeline.connected()
         except BackendError as error:
             refusal: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             refusal.set_exception(error)
-            return _Part(tasks, bodies, refusal)
-        return self._sent_over(wire, tasks, bodies, by_text=by_text)
+            return _Part(tasks, bodies, refusal, self._script.terms)
+        return self._sent_over(pipe, tasks, bodies, by_text=by_text)
 
-    def _sent_over(self, wire: Wire, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> _Part:
-        return _Part(tasks, bodies, wire.send(self._script.command(tasks, bodies, by_text=by_text)))
+    def _sent_over(self, pipe: Pipe, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> _Part:
+        answer = pipe.send(self._script.command(tasks, bodies, by_text=by_text))
+        return _Part(tasks, bodies, answer, self._script.terms)
 
     async def _receipts_in_turn(self, under_way: deque[_Part]) -> list[Receipt]:
         """Those of the first part; also of the others, where they had to be sent anew."""
@@ -177,7 +188,7 @@ class Publishing:
             if (receipts := await self._receipts(part)) is not None:
                 return receipts
             part = await self._sent(part.tasks, part.bodies, by_text=True)
-        return _unconfirmed(part.tasks, Confirmation.FAILED, TOO_MANY_ROUNDS)
+        return _unconfirmed(part, Confirmation.FAILED, too_many_rounds(self._location))
 
     async def _receipts(self, part: _Part) -> list[Receipt] | None:
         """None for what the server has refused and may take if it is sent anew."""
@@ -186,11 +197,11 @@ class Publishing:
         except exceptions.NoScriptError:
             return None
         except InDoubt as doubt:
-            return _unconfirmed(part.tasks, Confirmation.UNKNOWN, str(doubt))
+            return _unconfirmed(part, Confirmation.UNKNOWN, translated(doubt.failure, self._location))
         except BackendError as error:
-            return _unconfirmed(part.tasks, Confirmation.FAILED, str(error))
+            return _unconfirmed(part, Confirmation.FAILED, error)
         except exceptions.RedisError as error:
-            return _unconfirmed(part.tasks, Confirmation.FAILED, str(translated(error, self._location)))
+            return _unconfirmed(part, Confirmation.FAILED, translated(error, self._location))
         if receivers is None:
             return None
         return [
@@ -213,5 +224,6 @@ def _slices(tasks: Sequence[Task]) -> list[Sequence[Task]]:
     return slices
 
 
-def _unconfirmed(tasks: Sequence[Task], confirmation: Confirmation, reason: str) -> list[Receipt]:
-    return [Receipt(task_id=task.task_id, confirmation=confirmation, reason=reason) for task in tasks]
+def _unconfirmed(part: _Part, confirmation: Confirmation, error: BackendError) -> list[Receipt]:
+    reason = str(error)
+    return [Receipt(task_id=task.task_id, confirmation=confirmation, reason=reason) for task in part.tasks]

@@ -113,8 +113,8 @@ class _Part:
 
     tasks: Sequence[Task]
     bodies: Sequence[bytes]
-    answer: asyncio.Future[Any]
     terms: str
+    answer: asyncio.Future[Any]
 
 
 class Publishing:
@@ -147,10 +147,10 @@ class Publishing:
                 # No part may be taken after one before it was refused. So parts under way together are told the same;
                 # and by the text, since a server that has forgotten the digest might learn it between two of them.
                 while under_way and (len(under_way) == _MOST_UNDER_WAY or under_way[0].terms != self._script.terms):
-                    receipts += await self._receipts_in_turn(under_way)
+                    receipts += await self._settled(under_way.popleft())
                 under_way.append(await self._sent(tasks, self._bodies(tasks), by_text=len(slices) > 1))
             while under_way:
-                receipts += await self._receipts_in_turn(under_way)
+                receipts += await self._settled(under_way.popleft())
         finally:
             for part in under_way:  # of a call that is cancelled
                 part.answer.cancel()
@@ -165,25 +165,15 @@ class Publishing:
         except BackendError as error:
             refusal: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             refusal.set_exception(error)
-            return _Part(tasks, bodies, refusal, self._script.terms)
+            return _Part(tasks, bodies, self._script.terms, refusal)
         return self._sent_over(pipe, tasks, bodies, by_text=by_text)
 
     def _sent_over(self, pipe: Pipe, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> _Part:
-        answer = pipe.send(self._script.command(tasks, bodies, by_text=by_text))
-        return _Part(tasks, bodies, answer, self._script.terms)
-
-    async def _receipts_in_turn(self, under_way: deque[_Part]) -> list[Receipt]:
-        """Those of the first part; also of the others, where they had to be sent anew."""
-        part = under_way.popleft()
-        if (receipts := await self._receipts(part)) is not None:
-            return receipts
-        # The others were refused for the same reason. None is sent anew before all of them are known to be.
-        parts = [part, *under_way]
-        await asyncio.wait([each.answer for each in parts])
-        under_way.clear()
-        return [receipt for each in parts for receipt in await self._settled(each)]
+        terms = self._script.terms
+        return _Part(tasks, bodies, terms, pipe.send(self._script.command(tasks, bodies, by_text=by_text)))
 
     async def _settled(self, part: _Part) -> list[Receipt]:
+        """The receipts of a part, which is sent anew for as long as it is refused."""
         for _ in range(MOST_ROUNDS):
             if (receipts := await self._receipts(part)) is not None:
                 return receipts

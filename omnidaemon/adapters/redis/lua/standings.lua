@@ -1,16 +1,16 @@
 -- How some tasks stand, without what they say. KEYS[1]: the namespace's prefix. ARGV: the agents' revision known, task
 -- ids. Answers {revision of the agents, the agents where the revision is another, the tasks in this order}: for some that
 -- follow one another {agents, {topic, created, agents named, "1" where it is cancelled as a whole, when it is due where it
--- is scheduled, the record of each of those agents' runs} for each task}. What there is not is nil.
+-- is scheduled, nil, the record of each of those agents' runs} for each task}. What there is not is nil.
 local P, call = KEYS[1], redis.call
 local MOST = 40
 local has_schedules = call('EXISTS', P .. 'schedules') == 1
 local revision = call('GET', P .. 'agents:revision') or '0'
 
 -- Which runs a task has is not known before all its fields are read, bodies too. But nearly always they are those of
--- tasks before it, and whether these were all is told by how many fields there are: three are not asked for.
-local FIRST = 6 -- of the runs
-local fields, tasks, answers = {'t', 'c', 'a', 'x', 'j'}, nil, {}
+-- tasks before it, and whether these were all is told by how many fields there are: two are not asked for.
+local FIRST = 7 -- of the runs
+local fields, tasks, answers = {'t', 'c', 'a', 'x', 'j', 'f'}, nil, {}
 
 local function ask_for_runs_of(key)
     local names, agents, asked = {}, {}, {}
@@ -35,7 +35,7 @@ end
 
 for at = 2, #ARGV do
     local key = P .. 't:' .. ARGV[at]
-    local values, count = nil, 3
+    local values, count = nil, 2
     if tasks then
         values = values_of(key)
         for i = 1, #values do
@@ -46,7 +46,7 @@ for at = 2, #ARGV do
         ask_for_runs_of(key)
         values = values_of(key)
     end
-    values[5] = has_schedules and call('ZSCORE', P .. 'schedules', ARGV[at])
+    values[5], values[6] = has_schedules and call('ZSCORE', P .. 'schedules', ARGV[at]), false
     tasks[#tasks + 1] = values
 end
 return {revision, revision == ARGV[1] and {} or call('HGETALL', P .. 'agents'), answers}

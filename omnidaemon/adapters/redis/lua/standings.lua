@@ -1,7 +1,7 @@
 -- How some tasks stand, without what they say. KEYS[1]: the namespace's prefix. ARGV: the agents' revision known, task
 -- ids. Answers {revision of the agents, the agents where the revision is another, the tasks in this order}: for some
 -- that follow one another {agents, {topic, created, agents named, "1" where it is cancelled as a whole, when it is due
--- where it is scheduled, the record of each of those agents' runs} for each task}. What there is not is nil.
+-- where it is scheduled, nil, the record of each of those agents' runs} for each task}. What there is not is nil.
 local P, call = KEYS[1], redis.call
 local has_schedules = call('EXISTS', P .. 'schedules') == 1
 local revision = call('GET', P .. 'agents:revision') or '0'
@@ -66,8 +66,7 @@ for at = 2, #ARGV do
         ask_for_runs_of(named_agents())
         values = values_of(key)
     end
-    table.remove(values, 6)
-    values[5] = has_schedules and call('ZSCORE', P .. 'schedules', ARGV[at])
+    values[5], values[6] = has_schedules and call('ZSCORE', P .. 'schedules', ARGV[at]), false
     tasks[#tasks + 1] = values
 end
 return {revision, revision == ARGV[1] and {} or call('HGETALL', P .. 'agents'), answers}

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from omnidaemon.adapters.sqlite.fifo import Fifo, ForeignFifos
+from omnidaemon.adapters.sqlite.fifo import FULL_BYTES, Fifo, ForeignFifos
 
 _FOR_EVERYBODY: Final = b"!"
 _FOR_FOLLOWERS: Final = b"."
@@ -199,7 +199,8 @@ class _Ear:
 
     def _hear_fifo(self) -> None:
         told = self.fifo.drain() if self.fifo is not None else b""
-        self._wake(Ring.EVERYBODY if _FOR_EVERYBODY in told else Ring.FOLLOWERS)
+        is_for_all = _FOR_EVERYBODY in told or len(told) >= FULL_BYTES
+        self._wake(Ring.EVERYBODY if is_for_all else Ring.FOLLOWERS)
 
     def _wake(self, ring: Ring) -> None:
         self._waking.discard(ring)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, Self
 
 _PREFIX: Final = "bell-"
-_CHUNK_BYTES: Final = 65_536
+FULL_BYTES: Final = 65_536
+"""What a FIFO holds most often; one that was full may lack what came last."""
 # A folder's time of change moves in steps (of up to 10 ms): a list made this soon after it may miss what came next.
 _SETTLED_NANOSECONDS: Final = 100_000_000
 
@@ -52,9 +53,9 @@ class Fifo:
         """Take out what the others have written; never waits."""
         told = b""
         with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(self.descriptor, _CHUNK_BYTES):
+            while chunk := os.read(self.descriptor, FULL_BYTES):
                 told += chunk
-                if len(chunk) < _CHUNK_BYTES:
+                if len(chunk) < FULL_BYTES:
                     break
         return told
 

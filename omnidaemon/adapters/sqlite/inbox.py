@@ -36,7 +36,7 @@ _BACKSTOP_SECONDS: Final = 1.0
 
 _VAIN_LOOKS: Final = 3
 _PAUSE_SECONDS: Final = 0.005
-"""The bell rings for everything in the file. Whom it has called in vain so often looks no more than every few ms."""
+"""The bell rings for all that anybody has to do. Whom it has called in vain so often looks but every few ms."""
 
 _WAITING: Final = f"""
     SELECT value ->> 0, value ->> 1 FROM json_each(:wanted) WHERE EXISTS (

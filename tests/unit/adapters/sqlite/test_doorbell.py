@@ -204,3 +204,12 @@ async def test_what_is_for_followers_wakes_nobody_else(doorbell, foreign):
             rung.ring()
             assert await worker.wait(LONG)
             assert await follower.wait(LONG)
+
+
+async def test_nothing_is_lost_behind_what_is_for_followers(doorbell, foreign):
+    """A FIFO that is full of it has no room for what is for everybody."""
+    with doorbell.listen() as worker:
+        for _ in range(70_000):
+            foreign.ring(Ring.FOLLOWERS)
+        foreign.ring()
+        assert await worker.wait(LONG)

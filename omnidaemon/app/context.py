@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Unpack
 
-from omnidaemon.app.publisher import PublishOptions
+from omnidaemon.app.drafts import PublishOptions
 from omnidaemon.domain.requests import Grant
 from omnidaemon.domain.task import Task
 

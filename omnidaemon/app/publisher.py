@@ -3,79 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
-from types import MappingProxyType
-from typing import TypedDict, cast
+from typing import NoReturn, cast
 
-import attrs
-
+from omnidaemon.app.drafts import Draft, is_plain, plain_task, task_of
 from omnidaemon.app.joined_publishing import MOST_TASKS, JoinedPublishing
 from omnidaemon.app.pairing import logging_bus
 from omnidaemon.domain.errors import (
     IdempotencyConflict,
-    InvalidName,
-    InvalidValue,
     NobodyListens,
     OmniDaemonError,
     PayloadTooLarge,
     PublishFailed,
 )
-from omnidaemon.domain.names import checked_name, is_name
 from omnidaemon.domain.task import Task
-from omnidaemon.domain.texts import LONGEST_TEXT, is_text
 from omnidaemon.domain.values import value
-from omnidaemon.domain.webhook_url import checked_webhook
 from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from omnidaemon.ports.clock import Clock, IdSource
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Level, Telemetry
 
-_LONGEST_DELAY = timedelta(seconds=1e10)
-"""Three centuries; what is longer is a slip, such as milliseconds."""
+_ENOUGH = 50
+"""Tasks of as many callers keep a server busy for as long as it takes to make those of as many others."""
 
 _key_of = attrgetter("idempotency_key")
 _due_at_of = attrgetter("due_at")
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_DELAY = "zero to 10,000,000,000 seconds"
-_TEXT = f"a text of at most {LONGEST_TEXT} characters that UTF-8 can carry"
-
-
-class PublishOptions(TypedDict, total=False):
-    """What may be said of a task beside its topic and payload."""
-
-    webhook: str | None
-    reply_to: str | None
-    delay: float | timedelta | None
-    due_at: datetime | None
-    idempotency_key: str | None
-    correlation_id: str | None
-    causation_id: str | None
-    headers: Mapping[str, str] | None
 
 
 @value(kw_only=True)
-class Draft:
-    """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another. Where
-    `webhook` and `reply_to` are None, keys of these names in an object that is the payload count. `hops` are those of
-    the task whose handler publishes it."""
-
-    topic: str
-    payload: object
-    webhook: str | None = None
-    reply_to: str | None = None
-    delay: float | timedelta | None = None
-    due_at: datetime | None = None
-    idempotency_key: str | None = None
-    correlation_id: str | None = None
-    causation_id: str | None = None
-    headers: Mapping[str, str] | None = None
-    hops: int = 0
-
-
-@attrs.frozen(kw_only=True)
 class Publication:
     """The task that a draft came to. `known_since`: when that was published, where the draft's idempotency key stood
     for it already; None of one that is new."""
@@ -101,7 +59,11 @@ class Publisher:
         self._bus = bus
         self._storage = storage
         logging = logging_bus(bus, storage.capabilities)
-        self._joined = JoinedPublishing(self._published_and_logged if logging is None else logging.publish_logged)
+        self._joined = (
+            JoinedPublishing(self._published_and_logged)
+            if logging is None
+            else JoinedPublishing(logging.publish_logged, enough=_ENOUGH)
+        )
         self._clock = clock
         self._ids = ids
         self._codec = codec
@@ -122,13 +84,18 @@ class Publisher:
     async def publish_one(self, draft: Draft) -> Publication:
         """As `publish()`, with whether the task was known before."""
         task = self._task(draft, self._ids.new_id(), self._clock.now().at)
-        if task.idempotency_key is None and task.due_at is None:
-            await self._publish_now([task])
-            return Publication(task_id=task.task_id)
         (chosen,) = await self._published([task])
         return Publication(
             task_id=chosen.task_id, known_since=None if chosen.task_id == task.task_id else chosen.created_at
         )
+
+    async def publish_plain(self, topic: str, payload: object) -> str:
+        """As `publish()`, for one of which nothing else is asked: its id."""
+        if not is_plain(payload):
+            return (await self.publish_one(Draft(topic=topic, payload=payload))).task_id
+        task = plain_task(topic, self._payload(payload), task_id=self._ids.new_id(), now=self._clock.now().at)
+        await self._publish_now([task])
+        return task.task_id
 
     async def publish_alike(
         self, tasks: Sequence[tuple[str, object]], *, webhook: str | None = None, reply_to: str | None = None
@@ -137,18 +104,11 @@ class Publisher:
         now = self._clock.now().at
         made: list[Task] = []
         for (topic, payload), task_id in zip(tasks, self._ids.new_ids(len(tasks)), strict=True):
-            if webhook is not None or reply_to is not None or _names_somebody(payload):
+            if webhook is None and reply_to is None and is_plain(payload):
+                made.append(plain_task(topic, self._payload(payload), task_id=task_id, now=now))
+            else:
                 draft = Draft(topic=topic, payload=payload, webhook=webhook, reply_to=reply_to)
-                task = self._task(draft, task_id, now)
-            else:  # of most; to make a draft of each would cost as much as the task
-                task = Task(
-                    task_id=task_id,
-                    payload=self._payload(payload),
-                    topic=checked_name("topic", topic),
-                    created_at=now,
-                    correlation_id=task_id,
-                )
-            made.append(task)
+                made.append(self._task(draft, task_id, now))
         if made:
             await self._publish_now(made)
         return [task.task_id for task in made]
@@ -197,16 +157,21 @@ class Publisher:
 
     async def _publish_now(self, tasks: Sequence[Task]) -> None:
         receipts = await self._joined.publish(tasks)
+        for receipt in receipts:
+            if receipt.confirmation is not Confirmation.CONFIRMED:
+                await self._fail(tasks, receipts)
+
+    async def _fail(self, tasks: Sequence[Task], receipts: Sequence[Receipt]) -> NoReturn:
+        """Raise for the first of the tasks that the bus has not confirmed."""
         failed = [receipt for receipt in receipts if receipt.confirmation is not Confirmation.CONFIRMED]
-        if failed:
-            # Nobody will ever begin what the bus refused: without this it would be queued for ever in the log. A keyed
-            # task is left alone: whoever else found its key may have published it, and a worker will in a minute.
-            keyed = {task.task_id for task in tasks if task.idempotency_key is not None}
-            refused = {r.task_id for r in failed if r.confirmation is Confirmation.FAILED} - keyed
-            await asyncio.gather(*map(self._storage.commands.delete, refused), return_exceptions=True)
-            first = failed[0]
-            failure = NobodyListens if first.receivers == 0 else PublishFailed
-            raise failure(first.task_id, first.reason, is_unknown=first.task_id not in refused)
+        # Nobody will ever begin what the bus refused: without this it would be queued for ever in the log. A keyed
+        # task is left alone: whoever else found its key may have published it, and a worker will in a minute.
+        keyed = {task.task_id for task in tasks if task.idempotency_key is not None}
+        refused = {r.task_id for r in failed if r.confirmation is Confirmation.FAILED} - keyed
+        await asyncio.gather(*map(self._storage.commands.delete, refused), return_exceptions=True)
+        first = failed[0]
+        failure = NobodyListens if first.receivers == 0 else PublishFailed
+        raise failure(first.task_id, first.reason, is_unknown=first.task_id not in refused)
 
     async def _published_and_logged(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
         """Hand the tasks to the bus and log them, at once. A failed log write is healed by begin()."""
@@ -235,95 +200,6 @@ class Publisher:
         if len(text) > self._payload_max_bytes:
             raise PayloadTooLarge(len(text), self._payload_max_bytes)
         return text
-
-
-def task_of(draft: Draft, payload: bytes, *, task_id: str, now: datetime) -> Task:
-    """The task that is asked for; `InvalidInput` for all that is wrong with it, whatever a caller may have passed."""
-    is_told = draft.webhook is not None or draft.reply_to is not None or _names_somebody(draft.payload)
-    return Task(
-        task_id=task_id,
-        topic=checked_name("topic", draft.topic),
-        payload=payload,
-        created_at=now,
-        due_at=None if draft.delay is None and draft.due_at is None else _due_at(draft, now),
-        headers=_NO_HEADERS if draft.headers is None else _headers(draft.headers),
-        webhook=_told(draft, "webhook", draft.webhook, checked_webhook) if is_told else None,
-        reply_to=_told(draft, "reply_to", draft.reply_to, _topic) if is_told else None,
-        hops=draft.hops,
-        correlation_id=task_id if draft.correlation_id is None else _text("correlation_id", draft.correlation_id),
-        causation_id=None if draft.causation_id is None else _text("causation_id", draft.causation_id),
-        idempotency_key=None if draft.idempotency_key is None else _text("idempotency_key", draft.idempotency_key),
-    )
-
-
-def _names_somebody(payload: object) -> bool:
-    """Whether a payload may say itself who hears of the end."""
-    return isinstance(payload, dict) and ("webhook" in payload or "reply_to" in payload)
-
-
-def _due_at(draft: Draft, now: datetime) -> datetime | None:
-    if draft.delay is not None and draft.due_at is not None:
-        raise InvalidValue("delay", draft.delay, "either delay or due_at, not both")
-    if draft.due_at is not None:
-        return _utc(draft.due_at)
-    if draft.delay is None:
-        return None
-    delay = draft.delay if isinstance(draft.delay, timedelta) else _seconds(draft.delay)
-    if not timedelta(0) <= delay <= _LONGEST_DELAY:
-        raise InvalidValue("delay", draft.delay, _DELAY)
-    return now + delay
-
-
-def _told(draft: Draft, key: str, given: str | None, checked: Callable[[str, object], str]) -> str | None:
-    """Who hears of the end: as given, else as an object that is the payload says; null there is nobody."""
-    if given is not None:
-        return checked(key, given)
-    payload = draft.payload
-    named = cast("dict[object, object]", payload).get(key) if isinstance(payload, dict) else None
-    return None if named is None else checked(f"{key} in the payload", named)
-
-
-def _topic(name: str, value: object) -> str:
-    if not is_name(value):
-        raise InvalidName(name, value)
-    return value
-
-
-def _utc(value: object) -> datetime:
-    if not isinstance(value, datetime) or value.utcoffset() is None:
-        raise InvalidValue("due_at", value, "a datetime with a time zone")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise InvalidValue("due_at", value, "a time before the year 10000") from None
-
-
-def _seconds(value: object) -> timedelta:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise InvalidValue("delay", value, "seconds or a timedelta")
-    try:
-        return timedelta(seconds=value)
-    except (ValueError, OverflowError):
-        raise InvalidValue("delay", value, _DELAY) from None
-
-
-def _headers(headers: object) -> Mapping[str, str]:
-    if not isinstance(headers, Mapping):
-        raise InvalidValue("headers", headers, "a mapping of names to texts")
-    checked: dict[str, str] = {}
-    for name, text in cast("Mapping[object, object]", headers).items():
-        checked_name("header", name)
-        if not is_text(text):
-            # Not shown: a header may be a secret.
-            raise InvalidValue(f"headers[{name!r}]", type(text).__name__, _TEXT)
-        checked[str(name)] = str(text)
-    return MappingProxyType(checked)
-
-
-def _text(name: str, value: object) -> str:
-    if value != "" and is_text(value):
-        return str(value)
-    raise InvalidValue(name, value, f"{_TEXT}, not an empty one")
 
 
 def _is_same_json(known: object, given: object) -> bool:

@@ -29,14 +29,19 @@ class Runtimes:
         finally:
             del self._lent[loop]
 
-    async def current(self) -> Runtime:
-        """The running loop's runtime, opened at the first call unless one was lent."""
+    def opened(self) -> Runtime | None:
+        """The running loop's runtime, None where that has yet to be opened."""
         loop = asyncio.get_running_loop()
         if (lent := self._lent.get(loop)) is not None:
             return lent
         opening = self._opening.get(loop)
-        if opening is not None and _is_opened(opening):
-            return opening.result()
+        return opening.result() if opening is not None and _is_opened(opening) else None
+
+    async def current(self) -> Runtime:
+        """The running loop's runtime, opened at the first call unless one was lent."""
+        if (runtime := self.opened()) is not None:
+            return runtime
+        loop = asyncio.get_running_loop()
         with self._lock:
             opening = self._opening.get(loop)
             if opening is None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Unpack
 
 from omnidaemon.app.control import Purged
-from omnidaemon.app.publisher import Draft, PublishOptions
+from omnidaemon.app.drafts import Draft, PublishOptions
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.app.steps import USUAL_TASKS
 from omnidaemon.bootstrap.container import Container
@@ -26,6 +26,8 @@ from omnidaemon.entrypoints.publication import PublishReceipt
 from omnidaemon.entrypoints.unheard import explained
 from omnidaemon.entrypoints.validation import check_events, known_task, outbox_filter, task_filter
 from omnidaemon.ports.bus import Depth
+
+_NO_OPTIONS = (None,) * 8
 
 
 class Client:
@@ -70,6 +72,10 @@ class Client:
         long as that is remembered; with another payload `IdempotencyConflict`. Raises `InvalidInput`, `PublishFailed`,
         `BackendUnavailable`.
         """
+        runtime = self._runtimes.opened() or await self.runtime()
+        options = (webhook, reply_to, delay, due_at, idempotency_key, correlation_id, causation_id, headers)
+        if options == _NO_OPTIONS:
+            return await runtime.publisher.publish_plain(topic, payload)
         draft = Draft(
             topic=topic,
             payload=payload,
@@ -82,7 +88,6 @@ class Client:
             causation_id=causation_id,
             headers=headers,
         )
-        runtime = await self._runtimes.current()
         return (await runtime.publisher.publish_one(draft)).task_id
 
     async def publish_tasks(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, Unpack
 
-from omnidaemon.app.publisher import PublishOptions
+from omnidaemon.app.drafts import PublishOptions
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.domain.agent import WorkerRecord
 from omnidaemon.domain.metrics import Metrics

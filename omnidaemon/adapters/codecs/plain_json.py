@@ -79,7 +79,9 @@ def described(value: object) -> str:
 
 def is_too_deep(text: bytes, value: object) -> bool:
     """Whether a value, just read from this text, nests deeper than `MAX_DEPTH`."""
-    # Most texts have fewer brackets than the limit altogether, which saves the walk.
+    # Most values hold no others, and most of the rest fewer brackets than the limit altogether: neither needs the walk.
+    if text.find(b"[", 1) < 0 and text.find(b"{", 1) < 0:
+        return False
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
     layer = [value]

@@ -122,13 +122,18 @@ class RedisConnection:
     async def wire(self) -> Wire:
         """A connection of the caller's own, for calls in a row, who has to close it. Wrap what is done with it in
         `translating()`."""
+        return Wire(await self.connection())
+
+    async def connection(self) -> redis.Connection:
+        """A connection of the caller's own, as redis-py makes it, likewise."""
         connection: Any = self._opened().connection_pool.make_connection()
         try:
             await connection.connect()
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        return Wire(connection)
+        made: redis.Connection = connection
+        return made
 
     async def info(self, section: str) -> Mapping[str, str]:
         """What the server tells of itself."""

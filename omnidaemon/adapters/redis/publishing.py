@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from redis import exceptions
 
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.faults import MOST_ROUNDS, translated
-from omnidaemon.adapters.redis.pipeline import InDoubt, Pipeline
-from omnidaemon.adapters.redis.roster import TOO_MANY_ROUNDS, Roster
+from omnidaemon.adapters.redis.pipeline import InDoubt, Pipe, Pipeline
+from omnidaemon.adapters.redis.roster import Roster, too_many_rounds
 from omnidaemon.domain.errors import BackendError
 from omnidaemon.domain.instant import micros
 from omnidaemon.domain.task import Task
@@ -40,6 +40,11 @@ class PublishScript(ABC):
     def command(self, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> tuple[Any, ...]:
         """What runs it, by its digest for as long as the server knows that."""
         return (*(self._by_text if by_text else self._by_digest), *self._words(tasks, bodies))
+
+    @property
+    def terms(self) -> str:
+        """What it is told besides the tasks just now."""
+        return ""
 
     @abstractmethod
     def _words(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Any]: ...
@@ -72,23 +77,29 @@ class PublishLogged(PublishScript):
         super().__init__(name, (prefix, root))
         self._roster = roster
 
+    @property
+    def terms(self) -> str:
+        return self._roster.revision
+
     def _words(self, tasks: Sequence[Task], bodies: Sequence[bytes]) -> list[Any]:
         words: list[Any] = []
+        topics: set[str] = set()
         topic, size_at = "", 0
         for task, body in zip(tasks, bodies, strict=True):
             if task.topic != topic:
                 topic, size_at = task.topic, len(words) + 1
+                topics.add(topic)
                 words += (topic, 0)
             words[size_at] += 1
             words += (task.task_id, micros(task.created_at), body)
-        return self._roster.words({task.topic for task in tasks}) + words
+        return [*self._roster.words(topics), *words]
 
     def receivers(self, tasks: Sequence[Task], answer: Any) -> Sequence[int] | None:
         told = self._roster.answer(answer)
         if told is None:
             return None
         counts: list[int] = []
-        topic, of_groups = "", iter(told)
+        topic, count, of_groups = "", 0, iter(told)
         for task in tasks:
             if task.topic != topic:
                 topic, count = task.topic, next(of_groups)
@@ -102,6 +113,7 @@ class _Part:
 
     tasks: Sequence[Task]
     bodies: Sequence[bytes]
+    terms: str
     answer: asyncio.Future[Any]
 
 
@@ -115,57 +127,58 @@ class Publishing:
         self._script = script
         self._pipeline = Pipeline(server)
 
-    async def publish(self, tasks: Sequence[Task]) -> list[Receipt]:
-        """One receipt for each task."""
-        receipts: list[Receipt] = []
-        under_way: deque[_Part] = deque()
-        slices = list(_slices(tasks))
-        try:
-            for some in slices:
-                if len(under_way) == _MOST_UNDER_WAY:
-                    receipts += await self._receipts_in_turn(under_way)
-                bodies = [self._codec.encode_task(task) for task in some]
-                # Had the server forgotten the digest, it might learn it again from somebody else between two parts: it
-                # would refuse the one and take the other, out of turn.
-                under_way.append(await self._sent(some, bodies, by_text=len(slices) > 1))
-            while under_way:
-                receipts += await self._receipts_in_turn(under_way)
-        finally:
-            for part in under_way:  # of a call that is cancelled
-                part.answer.cancel()
-        return receipts
+    def publish(self, tasks: Sequence[Task]) -> Coroutine[Any, Any, list[Receipt]]:
+        """One receipt for each task. What one script takes is sent before anybody awaits them, while there is a
+        connection."""
+        slices, pipe = _slices(tasks), self._pipeline.pipe
+        if len(slices) == 1 and pipe is not None:
+            return self._settled(self._sent_over(pipe, tasks, self._bodies(tasks), by_text=False))
+        return self._one_after_another(slices)
 
     async def close(self) -> None:
         """Let what is under way be sent, and close the connection."""
         await self._pipeline.close()
 
+    async def _one_after_another(self, slices: Sequence[Sequence[Task]]) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        under_way: deque[_Part] = deque()
+        try:
+            for tasks in slices:
+                # No part may be taken after one before it was refused. So parts under way together are told the same;
+                # and by the text, since a server that has forgotten the digest might learn it between two of them.
+                while under_way and (len(under_way) == _MOST_UNDER_WAY or under_way[0].terms != self._script.terms):
+                    receipts += await self._settled(under_way.popleft())
+                under_way.append(await self._sent(tasks, self._bodies(tasks), by_text=len(slices) > 1))
+            while under_way:
+                receipts += await self._settled(under_way.popleft())
+        finally:
+            for part in under_way:  # of a call that is cancelled
+                part.answer.cancel()
+        return receipts
+
+    def _bodies(self, tasks: Sequence[Task]) -> list[bytes]:
+        return [self._codec.encode_task(task) for task in tasks]
+
     async def _sent(self, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> _Part:
         try:
-            wire = self._pipeline.wire or await self._pipeline.connected()
+            pipe = self._pipeline.pipe or await self._pipeline.connected()
         except BackendError as error:
-            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            answer.set_exception(error)
-        else:
-            answer = wire.send(self._script.command(tasks, bodies, by_text=by_text))
-        return _Part(tasks, bodies, answer)
+            refusal: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            refusal.set_exception(error)
+            return _Part(tasks, bodies, self._script.terms, refusal)
+        return self._sent_over(pipe, tasks, bodies, by_text=by_text)
 
-    async def _receipts_in_turn(self, under_way: deque[_Part]) -> list[Receipt]:
-        """Those of the first part; also of the others, where they had to be sent anew."""
-        part = under_way.popleft()
-        if (receipts := await self._receipts(part)) is not None:
-            return receipts
-        # The others were refused for the same reason. None is sent anew before all of them are known to be.
-        parts = [part, *under_way]
-        await asyncio.wait([each.answer for each in parts])
-        under_way.clear()
-        return [receipt for each in parts for receipt in await self._settled(each)]
+    def _sent_over(self, pipe: Pipe, tasks: Sequence[Task], bodies: Sequence[bytes], *, by_text: bool) -> _Part:
+        terms = self._script.terms
+        return _Part(tasks, bodies, terms, pipe.send(self._script.command(tasks, bodies, by_text=by_text)))
 
     async def _settled(self, part: _Part) -> list[Receipt]:
+        """The receipts of a part, which is sent anew for as long as it is refused."""
         for _ in range(MOST_ROUNDS):
             if (receipts := await self._receipts(part)) is not None:
                 return receipts
             part = await self._sent(part.tasks, part.bodies, by_text=True)
-        return _unconfirmed(part.tasks, Confirmation.FAILED, TOO_MANY_ROUNDS)
+        return _unconfirmed(part, Confirmation.FAILED, too_many_rounds(self._location))
 
     async def _receipts(self, part: _Part) -> list[Receipt] | None:
         """None for what the server has refused and may take if it is sent anew."""
@@ -174,11 +187,11 @@ class Publishing:
         except exceptions.NoScriptError:
             return None
         except InDoubt as doubt:
-            return _unconfirmed(part.tasks, Confirmation.UNKNOWN, str(doubt))
+            return _unconfirmed(part, Confirmation.UNKNOWN, translated(doubt.failure, self._location))
         except BackendError as error:
-            return _unconfirmed(part.tasks, Confirmation.FAILED, str(error))
+            return _unconfirmed(part, Confirmation.FAILED, error)
         except exceptions.RedisError as error:
-            return _unconfirmed(part.tasks, Confirmation.FAILED, str(translated(error, self._location)))
+            return _unconfirmed(part, Confirmation.FAILED, translated(error, self._location))
         if receivers is None:
             return None
         return [
@@ -187,19 +200,20 @@ class Publishing:
         ]
 
 
-def _slices(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
+def _slices(tasks: Sequence[Task]) -> list[Sequence[Task]]:
     """In order, as few as are small enough each."""
-    some: list[Task] = []
-    size_bytes = 0
-    for task in tasks:
-        if some and (len(some) >= _MOST_TASKS or size_bytes + len(task.payload) > _MOST_BYTES):
-            yield some
-            some, size_bytes = [], 0
-        some.append(task)
+    slices: list[Sequence[Task]] = []
+    start = size_bytes = 0
+    for at, task in enumerate(tasks):
+        if at > start and (at - start >= _MOST_TASKS or size_bytes + len(task.payload) > _MOST_BYTES):
+            slices.append(tasks[start:at])
+            start, size_bytes = at, 0
         size_bytes += len(task.payload)
-    if some:
-        yield some
+    if tasks:
+        slices.append(tasks[start:])
+    return slices
 
 
-def _unconfirmed(tasks: Sequence[Task], confirmation: Confirmation, reason: str) -> list[Receipt]:
-    return [Receipt(task_id=task.task_id, confirmation=confirmation, reason=reason) for task in tasks]
+def _unconfirmed(part: _Part, confirmation: Confirmation, error: BackendError) -> list[Receipt]:
+    reason = str(error)
+    return [Receipt(task_id=task.task_id, confirmation=confirmation, reason=reason) for task in part.tasks]

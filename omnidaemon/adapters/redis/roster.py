@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from omnidaemon.adapters.redis.faults import BACKEND, MOST_ROUNDS
 from omnidaemon.domain.errors import BackendUnavailable
-
-TOO_MANY_ROUNDS: Final = f"in {MOST_ROUNDS} rounds, agents came or went before each arrived"
 
 Call = Callable[[list[Any]], Awaitable[Sequence[Any]]]
 """Runs a script that begins with a roster; what it answers."""
@@ -29,7 +27,12 @@ class Roster:
         for _ in range(MOST_ROUNDS):
             if (answer := self.answer(await call(self.words(named)))) is not None:
                 return answer
-        raise BackendUnavailable(BACKEND, self._location, TOO_MANY_ROUNDS)
+        raise too_many_rounds(self._location)
+
+    @property
+    def revision(self) -> str:
+        """Of the registry, as far as it is known."""
+        return self._revision
 
     def words(self, topics: Collection[str]) -> list[Any]:
         """The revision, how many topics, and for each its name and those of its agents."""
@@ -52,3 +55,8 @@ class Roster:
             agents[topic].append(agent)
         self._agents = {topic: ",".join(sorted(named)) for topic, named in agents.items()}
         self._revision = revision.decode()
+
+
+def too_many_rounds(location: str) -> BackendUnavailable:
+    """The error when the roster was outdated each time."""
+    return BackendUnavailable(BACKEND, location, f"in {MOST_ROUNDS} rounds, agents came or went before each arrived")

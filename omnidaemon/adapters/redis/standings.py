@@ -44,7 +44,7 @@ def _standings(space: RedisSpace, task_ids: Iterable[str], told: Sequence[Any]) 
     ids = iter(task_ids)
     for names, tasks in told:
         begun = [name.decode() for name in names]
-        for (name, created, named, mark, due, *records), task_id in zip(tasks, ids, strict=False):
+        for (name, created, named, mark, due, _, *records), task_id in zip(tasks, ids, strict=False):
             if name is None:
                 continue
             topic, created_at = name.decode(), moment(int(created))

@@ -12,6 +12,7 @@ from typing import Final, cast
 import apsw
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.holds import (
     FREE,
     Acks,
@@ -163,7 +164,7 @@ class SqliteInbox(Inbox, AckableInbox):
             if self._taking is not None:
                 await self._taking
             holds = tuple(self._held)
-            await self._database.write(lambda cursor: give_back(cursor, holds), durable=False, rings=True)
+            await self._database.write(lambda cursor: give_back(cursor, holds), durable=False, rings=Ring.EVERYBODY)
         self._held.clear()
 
 

@@ -8,7 +8,9 @@ from typing import Final
 
 import apsw
 
+from omnidaemon.adapters.sqlite import unbegun
 from omnidaemon.adapters.sqlite.entries import enter, outlive_runs, outlive_tasks, place, spill
+from omnidaemon.adapters.sqlite.many_rows import for_many, write_many
 from omnidaemon.adapters.sqlite.moves import Place, add, alike, move
 from omnidaemon.adapters.sqlite.outbox_rows import ADD_NOTIFICATION, row_of
 from omnidaemon.adapters.sqlite.reading import COUNTS, Reading, as_array, names
@@ -40,30 +42,11 @@ _MARKS: Final = """
     LEFT JOIN tasks ON tasks.task_id = wanted.value
     LEFT JOIN tombstones ON tombstones.task_id = wanted.value
 """
-_ADD_TASK: Final = """
-    INSERT INTO tasks (position, task_id, topic, created_at, is_logged, agents, unreadable, body, entry)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_EXPECT: Final = "INSERT OR IGNORE INTO unbegun (topic, agent, position) VALUES (?, ?, ?)"
-_EXPECT_UNLESS_BEGUN: Final = """
-    INSERT OR IGNORE INTO unbegun (topic, agent, position) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (
-        SELECT 1 FROM tasks JOIN runs USING (task_id) WHERE tasks.position = ?3 AND runs.agent = ?2
-    )
-"""
-_EXPECT_ANYBODY: Final = """
-    INSERT OR IGNORE INTO unbegun (topic, agent, position)
-    SELECT topic, '', position FROM tasks WHERE task_id = ? AND NOT is_cancelled
-"""
-_EXPECT_NOBODY_MORE: Final = """
-    DELETE FROM unbegun WHERE (topic, agent, position) = (
-        SELECT topic, '', position FROM tasks WHERE task_id = ? AND is_cancelled
-    )
-"""
-_BEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position = ?"
-_BEGUN_BY: Final = """
-    DELETE FROM unbegun WHERE topic = ? AND agent = ?
-    AND position IN (SELECT position FROM runs WHERE run_id BETWEEN ? AND ?)
-"""
+_TASK: Final = ("position", "task_id", "topic", "created_at", "is_logged", "agents", "unreadable", "body", "entry")
+_ADD_TASKS: Final = for_many(
+    lambda given: f"{given} INSERT INTO tasks ({', '.join(_TASK)}) SELECT * FROM given",
+    _TASK,
+)
 _MARK: Final = "UPDATE tasks SET is_cancelled = ? WHERE task_id = ?"
 _DROP_RUN: Final = "DELETE FROM runs WHERE task_id = ? AND agent = ?"
 _DROP_RUNS: Final = "DELETE FROM runs WHERE task_id = ?"
@@ -73,9 +56,6 @@ _DROP_SETTLED: Final = "DELETE FROM outbox WHERE task_id = ? AND settled_at IS N
 _SCHEDULE: Final = "INSERT OR IGNORE INTO schedules (task_id, free_at, position) VALUES (?, ?, ?)"
 _UNSCHEDULE: Final = "DELETE FROM schedules WHERE task_id = ?"
 _NAME_AGENTS: Final = "UPDATE tasks SET is_logged = 1, agents = ?, entry = ? WHERE position = ?"
-_EXPECT_NO_MORE: Final = """
-    DELETE FROM unbegun WHERE (topic, agent, position) = (SELECT topic, ?2, position FROM tasks WHERE task_id = ?1)
-"""
 _UNNAME_AGENT: Final = """
     UPDATE tasks SET agents = (SELECT json_group_array(value) FROM json_each(agents) WHERE value <> ?2)
     WHERE task_id = ?1 AND agents IS NOT NULL
@@ -148,10 +128,10 @@ class Ledger(Reading):
         self._add_metrics(changes.metrics)
         many = self.cursor.executemany
         many(_MARK, [(m, t) for t, m in changes.cancel_marks.items()])
-        many(_EXPECT_NOBODY_MORE, [(task_id,) for task_id in changes.cancel_marks])
+        unbegun.expect_nobody_more(self.cursor, changes.cancel_marks)
         many(_UNSCHEDULE, [(task_id,) for task_id in changes.unscheduled])
         self.schedule(changes.scheduled)
-        self.expect_anybody(changes.scheduled)
+        unbegun.expect_anybody(self.cursor, changes.scheduled)
         self._forget(changes.forgotten)
         self._delete(changes.deleted)
         until = micros(self.now.at + TOMBSTONE_LIFE)
@@ -199,19 +179,11 @@ class Ledger(Reading):
                     entries.get(task.task_id),
                 )
             )
-        self.cursor.executemany(_ADD_TASK, rows)
+        write_many(self.cursor, _ADD_TASKS, rows)
 
     def schedule(self, due: Mapping[str, datetime]) -> None:
         """Have these tasks, which are logged, published at their time; one that is scheduled keeps its own."""
         self.cursor.executemany(_SCHEDULE, [(t, micros(due_at), self.positions[t]) for t, due_at in due.items()])
-
-    def expect(self, expected: Iterable[tuple[str, str, int]]) -> None:
-        """Note for the listings that these agents have still to begin the tasks: topic, agent, position."""
-        self.cursor.executemany(_EXPECT, expected)
-
-    def expect_anybody(self, task_ids: Iterable[str]) -> None:
-        """Note for the listings that nobody in particular has to begin these tasks."""
-        self.cursor.executemany(_EXPECT_ANYBODY, [(task_id,) for task_id in task_ids])
 
     def name_agents(self, tasks: Sequence[tuple[str, int, int]], named: Mapping[str, Sequence[str]]) -> None:
         """Name the topic's agents for tasks (topic, position, journal entry) that begin() has logged before their
@@ -220,8 +192,8 @@ class Ledger(Reading):
             _NAME_AGENTS,
             [(as_array(named[topic]) if named[topic] else None, entry, position) for topic, position, entry in tasks],
         )
-        self.cursor.executemany(
-            _EXPECT_UNLESS_BEGUN, [(topic, agent, position) for topic, position, _ in tasks for agent in named[topic]]
+        unbegun.expect_unless_begun(
+            self.cursor, [(topic, agent, position) for topic, position, _ in tasks for agent in named[topic]]
         )
 
     def _numbers(self, name: str, count: int) -> int:
@@ -262,8 +234,7 @@ class Ledger(Reading):
     def _add_runs(self, runs: Sequence[Run], entries: Mapping[RunKey, str], *, if_fresh: bool) -> None:
         first, keys = self._numbers("runs", len(runs)), [run.key for run in runs]
         add(self.cursor, runs, [entries[key] for key in keys], first, self.codec, if_fresh=if_fresh)
-        subscription = runs[0].subscription
-        self.cursor.execute(_BEGUN_BY, (subscription.topic, subscription.agent, first, first + len(runs) - 1))
+        unbegun.begun(self.cursor, runs[0].subscription, first, first + len(runs) - 1)
         self.places.update((key, (run_id, 0)) for run_id, key in enumerate(keys, first))
 
     def _expect_others(self, unnamed: Sequence[Run]) -> None:
@@ -271,12 +242,12 @@ class Ledger(Reading):
         if not unnamed:
             return
         places = [(run.subscription.topic, self.positions[run.task_id]) for run in unnamed]
-        self.cursor.executemany(_BEGUN, [(topic, "", place) for topic, place in places])
+        unbegun.drop(self.cursor, [(topic, "", place) for topic, place in places])
         topics = {run.subscription.topic for run in unnamed}
         known = self.agents(topics)
         first = {topic: answerable(None, topic, self.now.at, known) for topic in topics}
-        self.cursor.executemany(
-            _EXPECT_UNLESS_BEGUN, [(topic, agent, place) for topic, place in places for agent in first[topic]]
+        unbegun.expect_unless_begun(
+            self.cursor, [(topic, agent, place) for topic, place in places for agent in first[topic]]
         )
 
     def _add_metrics(self, metrics: Mapping[Subscription, Metrics]) -> None:
@@ -289,7 +260,7 @@ class Ledger(Reading):
         many = self.cursor.executemany
         outlive_runs(self.cursor, keys)
         many(_DROP_RUN, keys)
-        many(_EXPECT_NO_MORE, keys)
+        unbegun.expect_no_more(self.cursor, keys)
         many(_UNNAME_AGENT, keys)
 
     def _delete(self, task_ids: Sequence[str]) -> None:
@@ -306,8 +277,8 @@ class Ledger(Reading):
     def _expect_nobody(self, task_ids: Sequence[str]) -> None:
         places = self.rows(_PLACES, [as_array(task_ids)])
         subscribed = self.agents(topic for topic, *_ in places)
-        gone: list[Row] = []
+        gone: list[unbegun.Line] = []
         for topic, position, named in places:
             agents = {"", *(names(named) or ()), *(s.agent for s in subscribed if s.topic == topic)}
             gone += [(topic, agent, position) for agent in agents]
-        self.cursor.executemany(_BEGUN, gone)
+        unbegun.drop(self.cursor, gone)

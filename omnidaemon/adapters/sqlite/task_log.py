@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
+from omnidaemon.adapters.sqlite import unbegun
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
 from omnidaemon.adapters.sqlite.rows import TASK_COLUMNS, task_of
@@ -55,9 +56,8 @@ def log(ledger: Ledger, tasks: Sequence[Task], kind: EventKind, bodies: Mapping[
     events = [JournalEvent(kind=kind, task_id=t.task_id, topic=t.topic, at=ledger.now.at) for t in (*fresh, *begun)]
     entries = {event.task_id: entry for event, entry in zip(events, ledger.enter(events), strict=True)}
     ledger.add_tasks([(task, named[task.topic]) for task in fresh], bodies, entries)
-    ledger.expect(
-        (task.topic, agent, ledger.positions[task.task_id]) for task in fresh for agent in named[task.topic] or ("",)
-    )
+    lines = [(t.topic, agent, ledger.positions[t.task_id]) for t in fresh for agent in named[t.topic] or ("",)]
+    unbegun.expect(ledger.cursor, lines)
     places = [(task.topic, ledger.positions[task.task_id], entries[task.task_id]) for task in begun]
     ledger.name_agents(places, named)
 

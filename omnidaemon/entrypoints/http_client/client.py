@@ -11,7 +11,7 @@ from typing import Any, Final, Unpack
 import orjson
 
 from omnidaemon.adapters.codecs.plain_json import payload_text
-from omnidaemon.app.publisher import Draft, PublishOptions, task_of
+from omnidaemon.app.drafts import Draft, PublishOptions, task_of
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.bootstrap.settings import Shown
 from omnidaemon.domain.agent import WorkerRecord

@@ -98,6 +98,13 @@ class IdSourceContract:
         made = [ids.new_id() for _ in range(10_000)]
         assert made == sorted(set(made))
 
+    def test_many_ids_at_once_are_in_order_too(self) -> None:
+        """As many as asked for, before and after others."""
+        ids = self.make_ids()
+        made = [ids.new_id(), *ids.new_ids(1000), ids.new_id(), *ids.new_ids(1), *ids.new_ids(0), ids.new_id()]
+        assert len(made) == 1004
+        assert made == sorted(set(made))
+
     def test_ids_are_unique_over_threads(self) -> None:
         """Four threads never get the same one."""
         ids = self.make_ids()

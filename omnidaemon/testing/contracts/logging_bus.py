@@ -121,6 +121,37 @@ class LoggingBusContract(BusOpening, StorageOpening):
         record = (await storage.queries.records(["t1"]))["t1"]
         assert (record.agents, record.runs) == (("greeter", "logger"), (grant.run,))
 
+    async def test_tasks_of_one_call_may_stand_differently(
+        self, place: Place, bus: EventBus, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """Logged already, begun already, new, and new twice: each is logged once, and published as often as asked."""
+        await subscribe(storage, bus, GREETER, LOGGER)
+        await place.pass_time(0.01)
+        tasks = {name: place.task(name) for name in ("new", "logged", "begun", "other")}
+        await storage.log.add([tasks["logged"]])
+        grant = await worker.begun(tasks["begun"], GREETER)
+        names = ["new", "logged", "begun", "new", "other"]
+        receipts = await publish_logged(bus, [tasks[name] for name in names])
+        assert [(receipt.task_id, receipt.confirmation.value) for receipt in receipts] == [
+            (name, "confirmed") for name in names
+        ]
+        records = await storage.queries.records(list(tasks))
+        assert {name: record.task for name, record in records.items()} == tasks
+        assert {name: record.pending_agents for name, record in records.items()} == {
+            name: ("logger",) if name == "begun" else ("greeter", "logger") for name in tasks
+        }
+        assert records["begun"].runs == (grant.run,)
+        for name in tasks:
+            told = [event.kind.value for event in await storage.journal.read(task_id=name)]
+            assert told.count("published") == 1
+        listed = [each.task_id for each in (await storage.queries.find(TaskFilter())).standings]
+        assert sorted(listed) == sorted(tasks)
+        queued = (await storage.queries.find(TaskFilter(agent="logger"))).standings
+        assert {each.task_id for each in queued} == set(tasks)
+        inbox = await bus.subscribe([LOGGER])
+        assert ids(await drain(inbox, LOGGER, 5)) == names
+        await inbox.close()
+
     async def test_many_keep_their_order(self, place: Place, bus: EventBus, storage: Storage) -> None:
         """Also where they are too many for one transaction."""
         await subscribe(storage, bus, GREETER)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from omnidaemon.adapters.redis import line, streams_inbox
+from omnidaemon.adapters.redis import pipeline, streams_inbox
 from omnidaemon.adapters.redis.streams_bus import redis_stream_bus
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
@@ -295,7 +295,7 @@ async def test_receipts_tell_what_may_have_arrived(place, server, monkeypatch, h
         assert told[-1] is Confirmation.FAILED
         await asyncio.to_thread(server.start)
         assert (await publish([place.task("t3")]))[0].confirmation is Confirmation.CONFIRMED
-        monkeypatch.setattr(line, "DEADLINE_SECONDS", 1.0)
+        monkeypatch.setattr(pipeline, "DEADLINE_SECONDS", 1.0)
         server.freeze()
         assert (await publish([place.task("t4")]))[0].confirmation is Confirmation.UNKNOWN
         server.thaw()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omnidaemon.app.publisher import Draft
+from omnidaemon.app.drafts import Draft
 from tests.servers.call_count import CallCount
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
 import pytest
 
@@ -131,3 +131,64 @@ async def test_nothing_is_called_for_those_who_have_all_left(gate: Gate, joined:
     await asyncio.gather(*callers, return_exceptions=True)
     await joined.publish(tasks("t4"))
     assert gate.calls == [["t1"], ["t4"]]
+
+
+# --- calls that begin before they are awaited -------------------------------------------------------------------------
+
+
+class EagerGate(Gate):
+    """A call is on its way once it is made, as over a line that is open."""
+
+    def publish(self, tasks: Sequence[Task]) -> Coroutine[object, object, Sequence[Receipt]]:
+        if self.failure is not None and len(self.calls) > 0:
+            raise self.failure
+        self.calls.append([task.task_id for task in tasks])
+        return self._told(tasks)
+
+    async def _told(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        await self.let_go.wait()
+        return [Receipt(task_id=task.task_id, confirmation=Confirmation.CONFIRMED) for task in tasks]
+
+
+@pytest.fixture
+def eager() -> EagerGate:
+    return EagerGate()
+
+
+async def test_so_many_as_are_enough_wait_for_no_reply(eager: EagerGate):
+    """They are on their way before the loop comes round again; but no more than three calls at once."""
+    joined = JoinedPublishing(eager.publish, enough=10)
+    callers = [asyncio.create_task(joined.publish(tasks(f"t{number}"))) for number in range(40)]
+    await asyncio.sleep(0)
+    assert [len(call) for call in eager.calls] == [1, 10, 10]
+    eager.let_go.set()
+    receipts = await asyncio.gather(*callers)
+    assert [len(call) for call in eager.calls] == [1, 10, 10, 19]
+    assert [receipt.task_id for (receipt,) in receipts] == [f"t{number}" for number in range(40)]
+    await joined.publish(tasks("alone"))
+    assert eager.calls[-1] == ["alone"]
+
+
+async def test_who_is_cancelled_among_them_takes_no_other_along(eager: EagerGate):
+    """Also the one with whom they were enough."""
+    joined = JoinedPublishing(eager.publish, enough=3)
+    callers = await begun(joined, "t0", "t1", "t2", "t3", "t4")
+    callers[3].cancel()
+    eager.let_go.set()
+    answers = await asyncio.gather(*callers, return_exceptions=True)
+    assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [n == 3 for n in range(5)]
+    assert eager.calls == [["t0"], ["t1", "t2", "t3"], ["t4"]]
+
+
+async def test_a_call_that_cannot_even_begin_is_told_to_all_of_it(eager: EagerGate):
+    """And one can publish again afterwards."""
+    joined = JoinedPublishing(eager.publish, enough=3)
+    eager.failure = BackendUnavailable("fake", "nowhere", "it is away")
+    callers = await begun(joined, "t0", "t1", "t2", "t3", "t4")
+    eager.let_go.set()
+    first, *others = await asyncio.gather(*callers, return_exceptions=True)
+    assert not isinstance(first, BaseException)
+    assert others == [eager.failure] * 4
+    eager.failure = None
+    await joined.publish(tasks("t5"))
+    assert eager.calls == [["t0"], ["t5"]]

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import attrs
 import pytest
 
-from omnidaemon.app.publisher import Draft, Publisher
+from omnidaemon.app.drafts import Draft
+from omnidaemon.app.publisher import Publisher
 from omnidaemon.domain.errors import (
     BackendUnavailable,
     IdempotencyConflict,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omnidaemon.app.publisher import Draft
+from omnidaemon.app.drafts import Draft
 from omnidaemon.domain.errors import InvalidInput, InvalidName
 from omnidaemon.domain.task import Task
 from tests.unit.app.workshop import TOPIC, Workshop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from omnidaemon.app.publisher import Draft
+from omnidaemon.app.drafts import Draft
 from omnidaemon.domain.outbox import OutboxStatus
 from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from tests.unit.app.faults import Faulty, broken

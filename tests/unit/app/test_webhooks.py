@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from omnidaemon.app.publisher import Draft
+from omnidaemon.app.drafts import Draft
 from omnidaemon.domain.webhook_policy import Answer
 from tests.unit.app.outbox import URL, all_settled, echo, entries, fails, statuses
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of

@@ -12,12 +12,13 @@ from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.memory import MemoryBus, MemorySpace, MemoryStorage
 from omnidaemon.app.agents import Agent, Handler
 from omnidaemon.app.control import Control
+from omnidaemon.app.drafts import Draft
 from omnidaemon.app.engine import Engine
 from omnidaemon.app.executor import Executor
 from omnidaemon.app.feed import JournalFeed
 from omnidaemon.app.loops import EngineOptions
 from omnidaemon.app.notifications import NotifyingTerms
-from omnidaemon.app.publisher import Draft, Publisher
+from omnidaemon.app.publisher import Publisher
 from omnidaemon.app.queries import Queries
 from omnidaemon.app.waiting import ResultWatch
 from omnidaemon.domain.agent import AgentProfile, WhenStopped

@@ -1,4 +1,5 @@
--- Bring tasks of one topic to the queue of each of its agents; how many these are. It needs `root`, that of the bus.
+-- Bring tasks of one topic to the queue of each of its agents; how many agents there are. It needs `root`, that of the
+-- bus.
 local streams_of = {}
 
 local function streams(topic)
@@ -16,8 +17,10 @@ local function streams(topic)
     return found
 end
 
-local function append(id, topic, body)
+local function append(topic, ids, bodies)
     local found = streams(topic)
-    for _, stream in ipairs(found) do redis.call('XADD', stream, '*', 'id', id, 'task', body) end
+    for _, stream in ipairs(found) do
+        for at, id in ipairs(ids) do redis.call('XADD', stream, '*', 'id', id, 'task', bodies[at]) end
+    end
     return found.agents
 end

@@ -101,7 +101,7 @@ local function log(groups, kind)
         if #ids > 0 then
             local before = entry('["' .. kind .. '","' .. topic .. ends, '["' .. table.concat(ids, '","') .. '"]', #ids)
             for at, id in ipairs(ids) do
-                local event = ' ' .. before + at
+                local event = string.format(' %d', before + at)
                 if begun[id] then
                     adopt(id, topic, positions[at], named, stored)
                     noted[id] = event

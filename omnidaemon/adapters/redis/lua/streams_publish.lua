@@ -3,5 +3,5 @@ local root = KEYS[1]
 --! append
 
 local receivers = {}
-for at = 1, #ARGV, 3 do receivers[#receivers + 1] = append(ARGV[at + 1], ARGV[at], ARGV[at + 2]) end
+for at = 1, #ARGV, 3 do receivers[#receivers + 1] = append(ARGV[at], {ARGV[at + 1]}, {ARGV[at + 2]}) end
 return receivers

@@ -25,8 +25,6 @@ while at < #ARGV do
 end
 log(groups, 'published')
 for index, group in ipairs(groups) do
-    local ids, bodies = group.ids, group.bodies
-    for each, id in ipairs(ids) do append(id, group.topic, bodies[each]) end
-    receivers[index] = streams(group.topic).agents
+    receivers[index] = append(group.topic, group.ids, group.bodies)
 end
 return {'ok', time[1], time[2], receivers}

@@ -10,58 +10,7 @@ import redis.asyncio as redis
 from redis import exceptions
 
 from omnidaemon.adapters.redis.wire import Wire
-from omnidaemon.testing.patience import eventually
-
-
-class Handmade:
-    """A connection as redis-py leaves it: connected, with nothing on its way."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self._writer = writer
-
-    async def disconnect(self, *, nowait: bool = False) -> None:
-        self._writer.close()
-        if not nowait:
-            await self._writer.wait_closed()
-
-
-class Server:
-    """Hears what is sent, and says what the test wants."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.heard = b""
-        self.writer: asyncio.StreamWriter | None = None
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writer = writer
-        while data := await reader.read(1000):
-            self.heard += data
-        writer.close()
-
-    async def hears(self, words: bytes) -> None:
-        await until(lambda: words in self.heard)
-
-    def say(self, data: bytes) -> None:
-        assert self.writer is not None
-        self.writer.write(data)
-
-
-@pytest.fixture
-async def server():
-    server = Server()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
-    yield server
-    listening.close()
-
-
-@pytest.fixture
-async def connection(server):
-    connection = Handmade(*await asyncio.open_connection("127.0.0.1", server.port))
-    yield connection
-    await connection.disconnect()
+from tests.unit.adapters.redis.handmade import until
 
 
 @pytest.fixture
@@ -71,13 +20,6 @@ async def wire(connection):
 
 def soon(seconds=5.0):
     return asyncio.get_running_loop().time() + seconds
-
-
-async def until(is_so):
-    async def look():
-        return is_so()
-
-    await eventually(look, pause_seconds=0)
 
 
 async def called(wire, server, word):

@@ -29,6 +29,7 @@ MODULES = (
     "run_store",
     "schedules",
     "task_log",
+    "unbegun",
 )
 MAY_BE_MANY = (
     "outbox",

@@ -220,7 +220,10 @@ class Ledger(Reading):
         for event, position in zip(changes.events, standing, strict=True):
             if found.setdefault((event.task_id, event.agent), position) != position:
                 others.append((event.task_id, position))
-        entries = {run.key: f",{found.pop(run.key)}" if run.key in found else "" for run in changes.runs}
+        entries: dict[RunKey, str] = {}
+        for run in changes.runs:
+            entry = found.pop(run.key, None)
+            entries[run.key] = "" if entry is None else f",{entry}"
         place(self.cursor, (*others, *((task_id, position) for (task_id, _), position in found.items())))
         return entries
 

@@ -56,7 +56,7 @@ def alike(runs: Iterable[Run]) -> Iterable[list[Run]]:
     """The runs in groups that differ by nothing but their tasks and `OWN_STATE`."""
     groups: dict[object, list[Run]] = {}
     for run in runs:
-        groups.setdefault(LIKENESS(run), []).append(run)
+        groups.setdefault(LIKENESS(run) if run.kin is None else run.kin, []).append(run)
     return groups.values()
 
 

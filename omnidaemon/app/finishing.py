@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
@@ -116,8 +116,14 @@ class OutcomeFinishes:
     def _ready(self) -> list[tuple[Report, Holding | None]]:
         """The next batch, each with the grant in custody, if there is one. An outcome waits for the ack that is under
         way, which takes a moment: recorded without it, the run would look as if its delivery might still come again."""
-        holdings = ((report, self._custody.get(report.grant.run.key)) for report in self._reports)
-        return list(islice((each for each in holdings if not (each[1] and each[1].awaits_ack)), _BATCH))
+        batch: list[tuple[Report, Holding | None]] = []
+        for report in self._reports:
+            holding = self._custody.get(report.grant.run.key)
+            if holding is None or not holding.awaits_ack:
+                batch.append((report, holding))
+                if len(batch) == _BATCH:
+                    break
+        return batch
 
     async def _record(self, reports: Sequence[tuple[Report, Holding | None]]) -> None:
         now = self._clock.now().steady
@@ -171,7 +177,7 @@ class OutcomeFinishes:
                 )
         if self._tells_ends:
             self._tell_ends([finish for finish, is_recorded in zip(finishes, recorded, strict=True) if is_recorded])
-        self._custody.remove(holding.key for holding in holdings if self._custody.get(holding.key) is holding)
+        self._custody.remove([holding.key for holding in holdings if self._custody.get(holding.key) is holding])
 
     async def _finish_apart(self, current: Sequence[tuple[Holding, Finish]], error: Exception) -> None:
         """Record one at a time; the one that cannot be is ended with an error that says so."""

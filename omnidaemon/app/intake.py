@@ -142,7 +142,8 @@ class FreshIntake:
         async with self._custody.taking:
             free = {s: self._custody.free(s, self._ahead.get(s)) if may_start else 0 for s in self._subscriptions}
             stopped = {s for s in self._subscriptions if self._custody.is_stopped(s)}
-            intakes = [self._intake(delivery, free, stopped) for delivery in deliveries]
+            leases = {s: self._custody.lease_seconds(s) for s in self._subscriptions}
+            intakes = [self._intake(delivery, free, stopped, leases) for delivery in deliveries]
             answers = await self._lane.call(partial(self._begin, intakes, deliveries))
             grants = [grant for grant in answers if grant is not None]
             holdings = self._custody.add(grants, self._clock.now().steady, is_fresh=True)
@@ -183,7 +184,13 @@ class FreshIntake:
             return False
         return True
 
-    def _intake(self, delivery: Delivery, free: dict[Subscription, int], stopped: Collection[Subscription]) -> Intake:
+    def _intake(
+        self,
+        delivery: Delivery,
+        free: dict[Subscription, int],
+        stopped: Collection[Subscription],
+        leases: Mapping[Subscription, float],
+    ) -> Intake:
         subscription, task = delivery.subscription, delivery.task
         if isinstance(task, Unreadable):
             if task.is_newer:
@@ -196,5 +203,4 @@ class FreshIntake:
         if free[subscription] <= 0:
             return HoldRun(task=task, subscription=subscription)
         free[subscription] -= 1
-        lease = self._custody.lease_seconds(subscription)
-        return StartRun(task=task, subscription=subscription, lease_seconds=lease)
+        return StartRun(task=task, subscription=subscription, lease_seconds=leases[subscription])

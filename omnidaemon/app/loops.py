@@ -249,7 +249,7 @@ class Loops:
                     hint.set()
                 # The first is passed on at once. Where each batch brings one, as with webhooks, or with a store that
                 # hints at every end, five loops would wake for each: 3 to 7% of the worker's CPU.
-                await asyncio.sleep(_HINT_PAUSE_SECONDS)
+                await self._clock.wait(asyncio.Event(), _HINT_PAUSE_SECONDS)
 
     def _hint(self) -> asyncio.Event:
         hint = asyncio.Event()

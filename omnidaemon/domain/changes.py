@@ -31,6 +31,7 @@ class Changes:
     what the outbox has settled of them; `forgotten` runs go alone, and their
     agents need not end the task any more. `tombstones` are runs, or with agent "" whole tasks, that a late delivery
     must not bring back. `notifications` are put into the outbox, each where its id is absent.
+    `models` are one of each kind of `runs`, where that is known.
     """
 
     runs: tuple[Run, ...] = ()
@@ -44,13 +45,19 @@ class Changes:
     forgotten: tuple[RunKey, ...] = ()
     tombstones: tuple[RunKey, ...] = ()
     notifications: tuple[Notification, ...] = ()
+    models: tuple[Run, ...] = ()
 
     @property
     def is_news(self) -> bool:
         """Whether somebody may wait for just this: a run ended, came due or shall be cancelled."""
-        return bool(self.cancel_marks) or any(
-            run.state is not RunState.RUNNING or run.is_cancel_requested for run in self.runs
-        )
+        return bool(self.cancel_marks) or any(map(_is_news, self.models or self.runs))
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it gives workers something to do: a run is due, now or later, or shall be cancelled, a task came to
+        the schedules, or an end has to be told. An end by itself does not."""
+        is_told = bool(self.notifications or self.scheduled or self.cancel_marks)
+        return is_told or any(map(_is_work, self.models or self.runs))
 
     @property
     def concerns_tasks(self) -> bool:
@@ -59,13 +66,13 @@ class Changes:
             self.cancel_marks or self.unscheduled or self.scheduled or self.forgotten or self.deleted or self.tombstones
         )
 
-    @property
-    def is_work(self) -> bool:
-        """Whether it gives workers something to do: a run is due, now or later, or shall be cancelled, a task came to
-        the schedules, or an end has to be told. An end by itself does not."""
-        return bool(self.notifications or self.scheduled or self.cancel_marks) or any(
-            run.due_at is not None or run.is_cancel_requested for run in self.runs
-        )
+
+def _is_news(run: Run) -> bool:
+    return run.state is not RunState.RUNNING or run.is_cancel_requested
+
+
+def _is_work(run: Run) -> bool:
+    return run.due_at is not None or run.is_cancel_requested
 
 
 def changes_of(
@@ -79,10 +86,12 @@ def changes_of(
     events: list[JournalEvent] = []
     notifications: list[Notification] = []
     tallies: dict[Subscription, _Tally] = {}
+    models: list[Run] = []
     for alike in _stretches(moves):
         before, after = alike[0]
         ended = [run for _, run in alike]
         runs += ended
+        models.append(after)
         tally = tallies.get(after.subscription)
         if tally is None:
             tally = tallies[after.subscription] = _Tally()
@@ -106,6 +115,7 @@ def changes_of(
         metrics={subscription: tally.metrics() for subscription, tally in tallies.items()},
         events=tuple(events),
         notifications=tuple(notifications),
+        models=tuple(models),
     )
 
 

@@ -192,7 +192,7 @@ counts as the one that was subscribed at publication."""
 
 
 def answerable(
-    named: Iterable[str] | None, topic: str, created_at: datetime, known: Mapping[Subscription, AgentRecord]
+    named: tuple[str, ...] | None, topic: str, created_at: datetime, known: Mapping[Subscription, AgentRecord]
 ) -> tuple[str, ...]:
     """The agents that must end a task: of those named at its publication, the ones that have not been removed since.
 
@@ -205,7 +205,7 @@ def answerable(
             record = known.get(subscription(topic, name))
             if record is not None and record.registered_at <= latest:
                 staying.append(name)
-        return tuple(staying)
+        return named if len(staying) == len(named) else tuple(staying)
     return tuple(sorted(s.agent for s, record in known.items() if s.topic == topic and record.start is Start.BACKLOG))
 
 

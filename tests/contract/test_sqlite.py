@@ -11,6 +11,7 @@ from omnidaemon.testing.contracts import (
     AckingRunStoreContract,
     ErasableContract,
     EventBusContract,
+    LoggingBusContract,
     StorageContract,
 )
 from omnidaemon.testing.contracts.opening import AdapterContract
@@ -38,6 +39,10 @@ class InOneFile(AdapterContract):
 
     def make_storage(self, context: BackendContext) -> Storage:
         return sqlite_storage(context)
+
+
+class TestSqliteBusWithLog(InOneFile, LoggingBusContract):
+    pass
 
 
 class TestSqliteStorageWithAcks(InOneFile, AckingRunStoreContract):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -103,10 +104,13 @@ class SqliteCounter:
 
     def _note(self, event: dict[str, Any]) -> None:
         status = event["stmt_status"]
-        sql = " ".join(event["sql"].split())
+        sql = _ROWS.sub("", " ".join(event["sql"].split()))
         steps, scans = status["SQLITE_STMTSTATUS_VM_STEP"], status["SQLITE_STMTSTATUS_FULLSCAN_STEP"]
         self.seen.append(Statement(sql, steps, scans))
 
+
+_ROWS: Final = re.compile(r"(?:\([?, ]+\), )+(?=\()")
+"""All rows but the last of those that a statement takes at once: what it does is told without them."""
 
 FRAME: Final = {"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA"}
 """What statements begin with that only open and close transactions."""

@@ -15,8 +15,8 @@ _PACKAGE = str(Path(omnidaemon.__file__).parent)
 
 
 class CallCount:
-    """Counts for so many tasks; a resumed coroutine counts as a call. Of other threads, those that start within. `total`
-    are those of all code, not only of the package."""
+    """Counts for so many tasks; a resumed coroutine counts as a call. Of other threads, those that start within.
+    `total` are those of all code, not only of the package."""
 
     def __init__(self, tasks: int) -> None:
         self.by_place: Counter[str] = Counter()

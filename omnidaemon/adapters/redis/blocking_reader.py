@@ -34,10 +34,11 @@ class BlockingReader:
         self._words = ("XREADGROUP", "GROUP", group, consumer)
         self._wire: Wire | None = None
         self._client_id: int | None = None
-        self._turn = asyncio.Lock()
         self._reads = 0
         self._woken = 0
         self._is_reading = False
+        self._is_awaited = False
+        self._returned: asyncio.Event | None = None
         self._waking: asyncio.Task[None] | None = None
 
     @property
@@ -48,27 +49,27 @@ class BlockingReader:
     async def read(self, queues: Sequence[str], count: int, seconds: float) -> Entries:
         """The entries of each queue that has any, up to `count` of each; none after some time, at most a second. What a
         read that is under way brings comes first, instead."""
-        async with self._turn:
+        self._is_awaited = True
+        try:
             with self._server.translating():
-                return await self._read(queues, count, seconds)
+                wire = self._wire
+                if wire is None or not self.is_under_way:
+                    self._reads += 1
+                    self._is_reading = True
+                    wire = await self._begun(queues, count, max(1, int(min(seconds, _LONGEST_BLOCK_SECONDS) * 1000)))
+                return await _entries_of(wire)
+        finally:
+            self._is_awaited = False
+            self._is_reading = self.is_under_way
+            if self._returned is not None:
+                self._returned.set()
 
     async def rest(self) -> Entries:
-        """What a read that is under way brings."""
-        async with self._turn:
-            with self._server.translating():
-                return await self._brought(self._wire) if self._wire is not None and self.is_under_way else {}
-
-    async def _read(self, queues: Sequence[str], count: int, seconds: float) -> Entries:
-        wire = self._wire
-        if wire is None or not self.is_under_way:
-            self._reads += 1
-            self._is_reading = True
-            try:
-                wire = await self._begun(queues, count, max(1, int(min(seconds, _LONGEST_BLOCK_SECONDS) * 1000)))
-            except BaseException:
-                self._is_reading = False
-                raise
-        return await self._brought(wire)
+        """What a read that is under way brings; nothing, where its caller has it."""
+        if self._is_awaited:
+            self._returned = asyncio.Event()
+            await self._returned.wait()
+        return await self.read((), 0, 0) if self.is_under_way else {}
 
     async def _begun(self, queues: Sequence[str], count: int, block: int) -> Wire:
         ends_at = asyncio.get_running_loop().time() + DEADLINE_SECONDS
@@ -79,16 +80,6 @@ class BlockingReader:
         streams = (*queues, *[">"] * len(queues))
         wire.send((*self._words, "COUNT", count, "BLOCK", block, "STREAMS", *streams), ends_at)
         return wire
-
-    async def _brought(self, wire: Wire) -> Entries:
-        try:
-            return dict(await wire.reply() or ())
-        except exceptions.ResponseError as error:
-            if str(error).startswith(_GONE):
-                raise QueuesGone from error
-            raise
-        finally:
-            self._is_reading = self.is_under_way
 
     async def _connected(self, ends_at: float) -> Wire:
         await self._disconnect()
@@ -128,3 +119,12 @@ class BlockingReader:
         wire, self._wire, self._client_id = self._wire, None, None
         if wire is not None:
             await wire.close()
+
+
+async def _entries_of(wire: Wire) -> Entries:
+    try:
+        return dict(await wire.reply() or ())
+    except exceptions.ResponseError as error:
+        if str(error).startswith(_GONE):
+            raise QueuesGone from error
+        raise

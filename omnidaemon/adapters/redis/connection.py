@@ -109,7 +109,7 @@ class RedisConnection:
         """Run a script, in one round trip unless the server has yet to learn it."""
         client = self._opened()
         ends_at = asyncio.get_running_loop().time() + self.deadline_seconds
-        with self.translating():
+        with self._translating:
             wire = await self._taken(client, ends_at)
             try:
                 return await script_called(wire, script, keys, args, ends_at)

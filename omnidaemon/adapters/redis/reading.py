@@ -16,7 +16,7 @@ from omnidaemon.domain.run import RunKey
 from omnidaemon.domain.task import Task, Unreadable
 
 _AT_ONCE: Final = 501
-"""Two steps for the largest page of a listing, and the task by which it knows that there is more."""
+"""Some milliseconds of the server, for which everybody else waits."""
 
 
 @attrs.define

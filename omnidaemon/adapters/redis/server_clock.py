@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from omnidaemon.domain.instant import Instant, moment
+from omnidaemon.domain.instant import Instant, instant_of
 
 _SET_BACK_SECONDS: Final = 1.0
 _DRIFT: Final = 1e-4
@@ -35,13 +35,9 @@ class ServerClock:
 
     def now(self) -> Instant:
         """The estimate."""
-        return _instant(round((time.monotonic() + self._offset) * 1e6))
+        return instant_of(round((time.monotonic() + self._offset) * 1e6))
 
 
 def said(seconds: bytes, microseconds: bytes) -> Instant:
     """What the server's clock read, as a reply tells it."""
-    return _instant(int(seconds) * 1_000_000 + int(microseconds))
-
-
-def _instant(told: int) -> Instant:
-    return Instant(moment(told), told / 1e6)
+    return instant_of(int(seconds) * 1_000_000 + int(microseconds))

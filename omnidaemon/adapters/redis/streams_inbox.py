@@ -103,6 +103,8 @@ class StreamsInbox(Inbox, AckableInbox):
             reading.exception()  # also when nobody waits for it any more
 
     def _within(self, credits: Mapping[Subscription, int]) -> list[Delivery]:
+        if not self._spare:
+            return []
         chosen, self._spare = within(credits, self._spare)
         return chosen
 

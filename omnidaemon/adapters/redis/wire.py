@@ -68,11 +68,12 @@ class Wire(Takeover):
         return reply
 
     def _take(self, reply: Any) -> None:
-        if not self.is_waiting:
-            self._fail(exceptions.ConnectionError("The server said something unasked."))
-        else:
+        if self.is_waiting:
             self._reply = reply
             self._wake()
+            if not self._reader.has_data():
+                return
+        self._fail(exceptions.ConnectionError("The server said something unasked."))
 
     def _first_end(self) -> float | None:
         return self._ends_at if self.is_waiting else None

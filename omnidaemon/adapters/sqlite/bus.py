@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -12,17 +12,32 @@ import apsw
 import attrs
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.erasing import erase
 from omnidaemon.adapters.sqlite.faults import StoredOrNot
 from omnidaemon.adapters.sqlite.holds import FREE, LIVE, hold_terms
 from omnidaemon.adapters.sqlite.inbox import SqliteInbox
+from omnidaemon.adapters.sqlite.ledger import Ledger
+from omnidaemon.adapters.sqlite.many_rows import for_many, write_many
 from omnidaemon.adapters.sqlite.reading import as_array
+from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.adapters.sqlite.task_log import log
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
+from omnidaemon.domain.journal import EventKind
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.backend import Erasable
-from omnidaemon.ports.bus import BusCapabilities, BusInspector, Confirmation, Depth, EventBus, Inbox, Receipt
+from omnidaemon.ports.bus import (
+    BusCapabilities,
+    BusInspector,
+    Confirmation,
+    Depth,
+    EventBus,
+    Inbox,
+    LoggingBus,
+    Receipt,
+)
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
 
@@ -34,7 +49,10 @@ _ADVANCE: Final = """
     ON CONFLICT DO UPDATE SET latest = latest + excluded.latest RETURNING latest
 """
 _LATEST: Final = "SELECT ifnull(max(latest), 0) FROM counters WHERE name = 'messages'"
-_ADD: Final = "INSERT INTO bus_messages (topic, agent, seq, task_id, body) VALUES (?, ?, ?, ?, ?)"
+_ADD: Final = for_many(
+    lambda given: f"{given} INSERT INTO bus_messages (topic, agent, seq, task_id, body) SELECT * FROM given",
+    ("topic", "agent", "seq", "task_id", "body"),
+)
 _SUBSCRIBERS: Final = "SELECT topic, agent FROM json_each(?) CROSS JOIN bus_subscriptions ON topic = value"
 _AWAITING: Final = "SELECT agent FROM bus_subscriptions WHERE topic = ? AND awaits_backlog = 1"
 _COPY: Final = f"""
@@ -64,7 +82,7 @@ _HELD: Final = f"""
 """
 
 
-class SqliteBus(EventBus, BusInspector, Erasable):
+class SqliteBus(EventBus, LoggingBus, BusInspector, Erasable):
     """Durable on commit, for any number of processes of one machine."""
 
     capabilities = BusCapabilities(name="sqlite", is_host_local=True)
@@ -73,6 +91,7 @@ class SqliteBus(EventBus, BusInspector, Erasable):
         self._database = database
         self._clock = clock
         self._codec = codec
+        self._space = SqliteSpace(database, clock, codec)
         self.capabilities = attrs.evolve(self.capabilities, transaction_scope=database.scope)
 
     async def declare(self, subscriptions: Mapping[Subscription, Start]) -> None:
@@ -102,29 +121,29 @@ class SqliteBus(EventBus, BusInspector, Erasable):
 
     async def _repeat(self, step: Callable[[apsw.Cursor], bool]) -> None:
         """Take a step in a transaction of its own until it says that it was the last."""
-        while not await self._database.write(step, rings=True):
+        while not await self._database.write(step, rings=Ring.EVERYBODY):
             pass
 
     async def publish(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
         bodies = [self._codec.encode_task(task) for task in tasks]
+        work = partial(_hand_out, tasks=tasks, bodies=bodies)
+        return await self._receipts(tasks, self._database.write(work, rings=Ring.EVERYBODY))
 
-        def work(cursor: apsw.Cursor) -> dict[str, list[str]]:
-            subscribers: defaultdict[str, list[str]] = defaultdict(list)
-            for topic, agent in cursor.execute(_SUBSCRIBERS, [as_array({task.topic for task in tasks})]):
-                subscribers[topic].append(agent)
-            latest: int = cursor.execute(_ADVANCE, (len(tasks),)).get
-            cursor.executemany(
-                _ADD,
-                [
-                    (task.topic, agent, seq, task.task_id, body)
-                    for seq, task, body in zip(range(latest - len(tasks) + 1, latest + 1), tasks, bodies, strict=True)
-                    for agent in subscribers.get(task.topic, ("",))
-                ],
-            )
-            return subscribers
+    async def publish_logged(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        bodies = [self._codec.encode_task(task) for task in tasks]
+        logged = {task.task_id: body for task, body in zip(reversed(tasks), reversed(bodies), strict=True)}
 
+        def work(ledger: Ledger) -> Mapping[str, Sequence[str]]:
+            log(ledger, tasks, EventKind.PUBLISHED, logged)
+            return _hand_out(ledger.cursor, tasks, bodies)
+
+        return await self._receipts(tasks, self._space.write(work, rings=Ring.EVERYBODY))
+
+    async def _receipts(
+        self, tasks: Sequence[Task], handing_out: Awaitable[Mapping[str, Sequence[str]]]
+    ) -> Sequence[Receipt]:
         try:
-            subscribers = await self._database.write(work, rings=True)
+            subscribers = await handing_out
         except BackendUnavailable as error:
             # Of all else the database says so only if it has not stored it.
             said = Confirmation.UNKNOWN if isinstance(error, StoredOrNot) else Confirmation.FAILED
@@ -144,13 +163,17 @@ class SqliteBus(EventBus, BusInspector, Erasable):
         def read(cursor: apsw.Cursor) -> tuple[int, list[str]]:
             return _latest(cursor), [row[1] for row in cursor.execute(_SUBSCRIBERS, [as_array([topic])])]
 
+        def drop(cursor: apsw.Cursor, agent: str) -> int:
+            # By the clock of just now: who has received something a moment ago holds it.
+            terms = {"topic": topic, "agent": agent, "latest": latest, **hold_terms(self._clock.now())}
+            return _changed(cursor, _DROP_FREE, terms)
+
         latest, agents = await self._database.read(read)
         dropped = 0
         for agent in (*agents, ""):
-            terms = {"topic": topic, "agent": agent, "latest": latest, **hold_terms(self._clock.now())}
             step = _AT_ONCE
             while step == _AT_ONCE:
-                step = await self._database.write(partial(_changed, statement=_DROP_FREE, bindings=terms))
+                step = await self._database.write(partial(drop, agent=agent))
                 dropped += step
         return dropped
 
@@ -180,6 +203,22 @@ class SqliteBus(EventBus, BusInspector, Erasable):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._database.close()
+
+
+def _hand_out(cursor: apsw.Cursor, tasks: Sequence[Task], bodies: Sequence[bytes]) -> Mapping[str, Sequence[str]]:
+    """Put these into the queues of their topics' agents; who they are."""
+    subscribers: defaultdict[str, list[str]] = defaultdict(list)
+    for topic, agent in cursor.execute(_SUBSCRIBERS, [as_array({task.topic for task in tasks})]):
+        subscribers[topic].append(agent)
+    latest: int = cursor.execute(_ADVANCE, (len(tasks),)).get
+    numbered = zip(range(latest - len(tasks) + 1, latest + 1), tasks, bodies, strict=True)
+    rows = [
+        (task.topic, agent, seq, task.task_id, body)
+        for seq, task, body in numbered
+        for agent in subscribers.get(task.topic, ("",))
+    ]
+    write_many(cursor, _ADD, rows)
+    return subscribers
 
 
 def _declare(cursor: apsw.Cursor, subscriptions: Mapping[Subscription, Start]) -> bool:

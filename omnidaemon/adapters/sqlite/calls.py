@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 import attrs
 
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.faults import not_open
 
 
@@ -25,16 +26,18 @@ class Call:
     work: Callable[[apsw.Cursor], Any]
     is_durable: bool
     is_urgent: bool
-    rings: bool | Callable[[Any], bool]
+    rings: Ring | Callable[[Any], Ring]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
 
     @property
-    def has_news(self) -> bool:
-        """Whether those who listen shall hear of it, now that it is committed."""
-        return self.error is None and (self.rings if isinstance(self.rings, bool) else self.rings(self.result))
+    def ring(self) -> Ring:
+        """Who shall hear of it, now that it is committed."""
+        if self.error is not None:
+            return Ring.NOBODY
+        return self.rings if isinstance(self.rings, Ring) else self.rings(self.result)
 
 
 class PendingCalls:

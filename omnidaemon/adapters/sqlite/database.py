@@ -16,7 +16,7 @@ import attrs
 
 from omnidaemon.adapters.sqlite.calls import Call
 from omnidaemon.adapters.sqlite.connections import DatabaseFile
-from omnidaemon.adapters.sqlite.doorbell import Doorbell
+from omnidaemon.adapters.sqlite.doorbell import Doorbell, Ring
 from omnidaemon.adapters.sqlite.faults import forked, not_open
 from omnidaemon.adapters.sqlite.migrations import APPLICATION_ID
 from omnidaemon.adapters.sqlite.readers import Readers
@@ -119,7 +119,7 @@ class Database:
         *,
         durable: bool = True,
         is_urgent: bool = False,
-        rings: bool | Callable[[T], bool] = False,
+        rings: Ring | Callable[[T], Ring] = Ring.NOBODY,
     ) -> T:
         """Run `work` in the writer's transaction and return its result once that is committed.
 
@@ -135,7 +135,7 @@ class Database:
             durable: Commit so that it survives a power failure. A batch without any such call is committed faster, and
                 survives the death of the process only; the next durable one makes it durable as well.
             is_urgent: Go before all calls that aren't.
-            rings: Ring the doorbell after the commit, or only if this says so of the result.
+            rings: Who shall hear the doorbell after the commit, or what says so of the result.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

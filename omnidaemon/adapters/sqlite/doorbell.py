@@ -6,11 +6,24 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
-from omnidaemon.adapters.sqlite.fifo import Fifo, ForeignFifos
+from omnidaemon.adapters.sqlite.fifo import FULL_BYTES, Fifo, ForeignFifos
+
+_FOR_EVERYBODY: Final = b"!"
+_FOR_FOLLOWERS: Final = b"."
+"""What another process hears of a ring."""
+
+
+class Ring(IntEnum):
+    """Whom a ring is for: those who follow what happens hear each one."""
+
+    NOBODY = 0
+    FOLLOWERS = 1
+    EVERYBODY = 2
 
 
 class Doorbell:
@@ -31,16 +44,19 @@ class Doorbell:
         self._ears: dict[asyncio.AbstractEventLoop, _Ear] = {}
         self._foreign = ForeignFifos(folder)
 
-    def ring(self) -> None:
-        """Wake every listener; never waits and never fails. Costs one stat(2) while nobody else listens."""
+    def ring(self, ring: Ring = Ring.EVERYBODY) -> None:
+        """Wake those whom it is for; never waits and never fails. Costs one stat(2) while nobody else listens."""
         with self._guard:
             ears = tuple(self._ears.values())
-            self._foreign.ring(besides={ear.fifo.name for ear in ears if ear.fifo is not None})
+            besides = {ear.fifo.name for ear in ears if ear.fifo is not None}
+            self._foreign.ring(_FOR_EVERYBODY if ring is Ring.EVERYBODY else _FOR_FOLLOWERS, besides=besides)
         for ear in ears:
-            ear.wake_soon()
+            if ring is Ring.EVERYBODY or ear.followers:
+                ear.wake_soon(ring)
 
-    def listen(self) -> Listener:
-        """Give the running event loop's task a listener of its own; close it, or use it by `with`."""
+    def listen(self, *, follows: bool = False) -> Listener:
+        """Give the running event loop's task a listener of its own; close it, or use it by `with`. One that `follows`
+        hears what is for followers too."""
         loop = asyncio.get_running_loop()
         with self._guard:
             ear = self._ears.get(loop)
@@ -48,8 +64,9 @@ class Doorbell:
                 self._forget_dead_loops()
                 ear = self._ears[loop] = _Ear(loop, self._folder)
             ear.get_fifo()
-            listener = Listener(loop, self._stop_listening)
+            listener = Listener(loop, self._stop_listening, follows=follows)
             ear.listeners.add(listener)
+            ear.followers += follows
         return listener
 
     def close(self) -> None:
@@ -66,7 +83,9 @@ class Doorbell:
             ear = self._ears.get(loop)
             if ear is None:
                 return
-            ear.listeners.discard(listener)
+            if listener in ear.listeners:
+                ear.listeners.discard(listener)
+                ear.followers -= listener.follows
             if ear.listeners:
                 return
             del self._ears[loop]
@@ -85,8 +104,13 @@ class Listener:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, on_close: Callable[[Listener, asyncio.AbstractEventLoop], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_close: Callable[[Listener, asyncio.AbstractEventLoop], None],
+        *,
+        follows: bool = False,
     ) -> None:
+        self.follows = follows
         self._loop = loop
         self._on_close = on_close
         self._is_rung = False
@@ -133,7 +157,8 @@ class _Ear:
     def __init__(self, loop: asyncio.AbstractEventLoop, folder: Path) -> None:
         self._loop = loop
         self._folder = folder
-        self._is_waking = False
+        self._waking: set[Ring] = set()
+        self.followers = 0
         self.listeners: set[Listener] = set()
         self.fifo: Fifo | None = None
 
@@ -149,12 +174,12 @@ class _Ear:
         else:
             self.fifo = fifo
 
-    def wake_soon(self) -> None:
-        if self._is_waking:
+    def wake_soon(self, ring: Ring) -> None:
+        if Ring.EVERYBODY in self._waking or ring in self._waking:
             return
-        self._is_waking = True
+        self._waking.add(ring)
         with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody listens there
-            self._loop.call_soon_threadsafe(self._wake)
+            self._loop.call_soon_threadsafe(self._wake, ring)
 
     def close_soon(self) -> None:
         """Close from any thread; a selector must be told on its own loop before the descriptor goes."""
@@ -173,14 +198,15 @@ class _Ear:
             self.fifo = None
 
     def _hear_fifo(self) -> None:
-        if self.fifo is not None:
-            self.fifo.drain()
-        self._wake()
+        told = self.fifo.drain() if self.fifo is not None else b""
+        is_for_all = _FOR_EVERYBODY in told or len(told) >= FULL_BYTES
+        self._wake(Ring.EVERYBODY if is_for_all else Ring.FOLLOWERS)
 
-    def _wake(self) -> None:
-        self._is_waking = False
+    def _wake(self, ring: Ring) -> None:
+        self._waking.discard(ring)
         for listener in self.listeners:
-            listener.hear()
+            if listener.follows or ring is Ring.EVERYBODY:
+                listener.hear()
 
 
 def _release(waiter: asyncio.Future[None]) -> None:

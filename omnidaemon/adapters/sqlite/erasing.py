@@ -7,6 +7,7 @@ from typing import Final
 import apsw
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.doorbell import Ring
 
 _KEPT: Final = frozenset({"boots", "counters"})
 """The machine's, and what numbers go on from, so that whoever follows events by their position misses none."""
@@ -17,7 +18,7 @@ _TABLES: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name N
 async def erase(database: Database) -> None:
     """In one transaction; then the file, which stays, since others may have it open, is rid of what can still be read
     in it."""
-    await database.write(_empty, rings=True)
+    await database.write(_empty, rings=Ring.EVERYBODY)
     await database.compact()
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, Self
 
 _PREFIX: Final = "bell-"
-_CHUNK_BYTES: Final = 65_536
+FULL_BYTES: Final = 65_536
+"""What a FIFO holds most often; one that was full may lack what came last."""
 # A folder's time of change moves in steps (of up to 10 ms): a list made this soon after it may miss what came next.
 _SETTLED_NANOSECONDS: Final = 100_000_000
 
@@ -48,11 +49,15 @@ class Fifo:
             return None
         return cls(path, descriptor, writer)
 
-    def drain(self) -> None:
+    def drain(self) -> bytes:
         """Take out what the others have written; never waits."""
+        told = b""
         with contextlib.suppress(BlockingIOError):
-            while len(os.read(self.descriptor, _CHUNK_BYTES)) == _CHUNK_BYTES:
-                pass
+            while chunk := os.read(self.descriptor, FULL_BYTES):
+                told += chunk
+                if len(chunk) < FULL_BYTES:
+                    break
+        return told
 
     def unlink(self) -> None:
         """Take it from the folder, so that nobody finds it any more."""
@@ -75,12 +80,12 @@ class ForeignFifos:
         self._writers: dict[str, int] = {}
         self._listed_at: int | None = None
 
-    def ring(self, *, besides: AbstractSet[str]) -> None:
-        """Write one byte into each FIFO but those named; never waits. What a dead process left is removed."""
+    def ring(self, byte: bytes, *, besides: AbstractSet[str]) -> None:
+        """Write this byte into each FIFO but those named; never waits. What a dead process left is removed."""
         self._refresh(besides)
         for name, writer in tuple(self._writers.items()):
             try:
-                os.write(writer, b"!")
+                os.write(writer, byte)
             except BlockingIOError:
                 pass  # full of rings: it is being woken already
             except OSError:

@@ -34,7 +34,8 @@ _BETWEEN: Final = """
 _HOLD: Final = "INSERT INTO bus_holds (topic, agent, first_seq, last_seq, holder, held_until) VALUES (?, ?, ?, ?, ?, ?)"
 _IS_HELD: Final = "SELECT 1 FROM bus_holds WHERE topic = ? AND agent = ? AND first_seq = ? AND holder = ?"
 _LET_GO: Final = "DELETE FROM bus_holds WHERE topic = ? AND agent = ? AND first_seq = ? AND holder = ?"
-_FORGET: Final = "DELETE FROM bus_messages WHERE message_id IN carray(?)"
+# What comes later has a higher seq, also where it has got the row number of a message that is gone.
+_FORGET: Final = "DELETE FROM bus_messages WHERE message_id IN carray(?) AND seq <= ?"
 
 Message = tuple[int, int, str, bytes]
 """Row number, seq, the task's id, and the body."""
@@ -47,6 +48,7 @@ class Hold:
     topic: str
     agent: str
     first_seq: int
+    last_seq: int
     holder: str
 
     @property
@@ -83,8 +85,8 @@ def take(cursor: apsw.Cursor, queue: Subscription, most: int, holder: str, now: 
     for first_held, last_held in (*held, (_END, _END)):
         rows: list[Any] = cursor.execute(_BETWEEN, (*key, after, first_held, most)).fetchall()
         if rows:
-            hold = Hold(*key, rows[0][1], holder)
-            cursor.execute(_HOLD, (*key, hold.first_seq, rows[-1][1], holder, terms["farthest"]))
+            hold = Hold(*key, rows[0][1], rows[-1][1], holder)
+            cursor.execute(_HOLD, (*key, hold.first_seq, hold.last_seq, holder, terms["farthest"]))
             yield hold, rows
             most -= len(rows)
         if most <= 0:
@@ -100,8 +102,7 @@ def forget(cursor: apsw.Cursor, acks: Sequence[Acks]) -> None:
         else:
             cursor.execute(_IS_HELD, each.hold.key)
         if cursor.fetchone() is not None:
-            # Nobody else deletes what is held, so that no other message has got the number since.
-            cursor.execute(_FORGET, (apsw.carray(array("q", each.message_ids)),))
+            cursor.execute(_FORGET, (apsw.carray(array("q", each.message_ids)), each.hold.last_seq))
 
 
 def give_back(cursor: apsw.Cursor, holds: Sequence[Hold]) -> None:

@@ -12,6 +12,7 @@ from typing import Final, cast
 import apsw
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.holds import (
     FREE,
     Acks,
@@ -35,7 +36,7 @@ _BACKSTOP_SECONDS: Final = 1.0
 
 _VAIN_LOOKS: Final = 3
 _PAUSE_SECONDS: Final = 0.005
-"""The bell rings for everything in the file. Whom it has called in vain so often looks no more than every few ms."""
+"""The bell rings for all that anybody has to do. Whom it has called in vain so often looks but every few ms."""
 
 _WAITING: Final = f"""
     SELECT value ->> 0, value ->> 1 FROM json_each(:wanted) WHERE EXISTS (
@@ -163,7 +164,7 @@ class SqliteInbox(Inbox, AckableInbox):
             if self._taking is not None:
                 await self._taking
             holds = tuple(self._held)
-            await self._database.write(lambda cursor: give_back(cursor, holds), durable=False, rings=True)
+            await self._database.write(lambda cursor: give_back(cursor, holds), durable=False, rings=Ring.EVERYBODY)
         self._held.clear()
 
 

@@ -1,19 +1,16 @@
-"""The journal over its SQLite table."""
+"""The journal over its SQLite tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from omnidaemon.adapters.sqlite.rows import EVENT_COLUMNS, event_of
+from omnidaemon.adapters.sqlite import entries
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.domain.journal import JournalEvent
 from omnidaemon.ports.journal import Journal
 
-_ALL: Final = f"SELECT {EVENT_COLUMNS} FROM journal WHERE position > ? ORDER BY position LIMIT ?"
-_OF_TASK: Final = f"""
-    SELECT {EVENT_COLUMNS} FROM journal WHERE task_id = ? AND position > ? ORDER BY position LIMIT ?
-"""
 _LATEST: Final = "SELECT latest FROM counters WHERE name = 'journal'"
 
 
@@ -24,11 +21,10 @@ class SqliteJournal(Journal):
         self._space = space
 
     async def append(self, events: Sequence[JournalEvent]) -> None:
-        await self._space.write(lambda ledger: ledger.write_events(events), rings=True)
+        await self._space.write(lambda ledger: ledger.write_events(events), rings=Ring.EVERYBODY)
 
     async def read(self, after: int = 0, task_id: str | None = None, limit: int = 1000) -> Sequence[JournalEvent]:
-        statement, bindings = (_ALL, (after, limit)) if task_id is None else (_OF_TASK, (task_id, after, limit))
-        return await self._space.read(lambda reading: [event_of(row) for row in reading.rows(statement, bindings)])
+        return await self._space.read(lambda reading: entries.read(reading.cursor, after, task_id, limit))
 
     async def latest(self) -> int:
         return int(await self._space.read(lambda reading: reading.value(_LATEST)) or 0)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
 from typing import Final
 
 import apsw
 
+from omnidaemon.adapters.sqlite import unbegun
+from omnidaemon.adapters.sqlite.entries import enter, outlive_runs, outlive_tasks, place, spill
 from omnidaemon.adapters.sqlite.many_rows import for_many, write_many
 from omnidaemon.adapters.sqlite.moves import Place, add, alike, move
 from omnidaemon.adapters.sqlite.outbox_rows import ADD_NOTIFICATION, row_of
 from omnidaemon.adapters.sqlite.reading import COUNTS, Reading, as_array, names
-from omnidaemon.adapters.sqlite.rows import EVENT_LIKENESS, SHARED_OF_EVENT, Row, flaw_of, shared_of_event
+from omnidaemon.adapters.sqlite.rows import Row, flaw_of
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.gates import Gates, Marks
 from omnidaemon.domain.instant import Instant, micros
@@ -41,30 +42,11 @@ _MARKS: Final = """
     LEFT JOIN tasks ON tasks.task_id = wanted.value
     LEFT JOIN tombstones ON tombstones.task_id = wanted.value
 """
-_ADD_TASK: Final = """
-    INSERT INTO tasks (position, task_id, topic, created_at, is_logged, agents, unreadable, body)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_EXPECT: Final = "INSERT OR IGNORE INTO unbegun (topic, agent, position) VALUES (?, ?, ?)"
-_EXPECT_UNLESS_BEGUN: Final = """
-    INSERT OR IGNORE INTO unbegun (topic, agent, position) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (
-        SELECT 1 FROM tasks JOIN runs USING (task_id) WHERE tasks.position = ?3 AND runs.agent = ?2
-    )
-"""
-_EXPECT_ANYBODY: Final = """
-    INSERT OR IGNORE INTO unbegun (topic, agent, position)
-    SELECT topic, '', position FROM tasks WHERE task_id = ? AND NOT is_cancelled
-"""
-_EXPECT_NOBODY_MORE: Final = """
-    DELETE FROM unbegun WHERE (topic, agent, position) = (
-        SELECT topic, '', position FROM tasks WHERE task_id = ? AND is_cancelled
-    )
-"""
-_BEGUN: Final = "DELETE FROM unbegun WHERE topic = ? AND agent = ? AND position = ?"
-_BEGUN_BY: Final = """
-    DELETE FROM unbegun WHERE topic = ? AND agent = ?
-    AND position IN (SELECT position FROM runs WHERE run_id BETWEEN ? AND ?)
-"""
+_TASK: Final = ("position", "task_id", "topic", "created_at", "is_logged", "agents", "unreadable", "body", "entry")
+_ADD_TASKS: Final = for_many(
+    lambda given: f"{given} INSERT INTO tasks ({', '.join(_TASK)}) SELECT * FROM given",
+    _TASK,
+)
 _MARK: Final = "UPDATE tasks SET is_cancelled = ? WHERE task_id = ?"
 _DROP_RUN: Final = "DELETE FROM runs WHERE task_id = ? AND agent = ?"
 _DROP_RUNS: Final = "DELETE FROM runs WHERE task_id = ?"
@@ -73,10 +55,7 @@ _DROP_TASK: Final = "DELETE FROM tasks WHERE task_id = ?"
 _DROP_SETTLED: Final = "DELETE FROM outbox WHERE task_id = ? AND settled_at IS NOT NULL"
 _SCHEDULE: Final = "INSERT OR IGNORE INTO schedules (task_id, free_at, position) VALUES (?, ?, ?)"
 _UNSCHEDULE: Final = "DELETE FROM schedules WHERE task_id = ?"
-_NAME_AGENTS: Final = "UPDATE tasks SET is_logged = 1, agents = ? WHERE position = ?"
-_EXPECT_NO_MORE: Final = """
-    DELETE FROM unbegun WHERE (topic, agent, position) = (SELECT topic, ?2, position FROM tasks WHERE task_id = ?1)
-"""
+_NAME_AGENTS: Final = "UPDATE tasks SET is_logged = 1, agents = ?, entry = ? WHERE position = ?"
 _UNNAME_AGENT: Final = """
     UPDATE tasks SET agents = (SELECT json_group_array(value) FROM json_each(agents) WHERE value <> ?2)
     WHERE task_id = ?1 AND agents IS NOT NULL
@@ -90,15 +69,6 @@ _ADD_TIMINGS: Final = """
     INSERT INTO timings (topic, agent, bucket, attempts) VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts
 """
-_ADD_EVENTS: Final = for_many(
-    lambda given: (
-        f"""
-        {given} INSERT INTO journal (position, task_id, {", ".join(SHARED_OF_EVENT)})
-        SELECT position, task_id{", ?" * len(SHARED_OF_EVENT)} FROM given
-    """
-    ),
-    ("position", "task_id"),
-)
 
 
 class Ledger(Reading):
@@ -144,39 +114,37 @@ class Ledger(Reading):
 
     def apply(self, changes: Changes) -> None:
         """Write what a gate decided."""
-        self.add_tasks([(task, None) for task in changes.tasks if task.task_id not in self.positions], {})
-        self._write_runs(changes.runs, if_fresh=False)
+        self.add_tasks([(task, None) for task in changes.tasks if task.task_id not in self.positions], {}, {})
+        self._write_runs(changes, if_fresh=False)
         self._apply_rest(changes)
 
     def apply_if_fresh(self, changes: Changes) -> None:
         """Write what begin() decided in the belief that each task is logged with its agents, and that it has no run and
         nothing that forbids one; raises `Refuted` where that is not so."""
-        self._write_runs(changes.runs, if_fresh=True)
+        self._write_runs(changes, if_fresh=True)
         self._apply_rest(changes)
 
     def _apply_rest(self, changes: Changes) -> None:
         self._add_metrics(changes.metrics)
         many = self.cursor.executemany
         many(_MARK, [(m, t) for t, m in changes.cancel_marks.items()])
-        many(_EXPECT_NOBODY_MORE, [(task_id,) for task_id in changes.cancel_marks])
+        unbegun.expect_nobody_more(self.cursor, changes.cancel_marks)
         many(_UNSCHEDULE, [(task_id,) for task_id in changes.unscheduled])
         self.schedule(changes.scheduled)
-        self.expect_anybody(changes.scheduled)
+        unbegun.expect_anybody(self.cursor, changes.scheduled)
         self._forget(changes.forgotten)
         self._delete(changes.deleted)
         until = micros(self.now.at + TOMBSTONE_LIFE)
         many("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", [(*key, until) for key in changes.tombstones])
-        self.write_events(changes.events)
         self._tell(changes.notifications)
 
     def write_events(self, events: Sequence[JournalEvent]) -> None:
-        """Append to the journal."""
-        if events:
-            numbered = enumerate(events, self._numbers("journal", len(events)))
-            for _, group in groupby(numbered, lambda each: EVENT_LIKENESS(each[1])):
-                alike = list(group)
-                rows = [(position, event.task_id) for position, event in alike]
-                write_many(self.cursor, _ADD_EVENTS, rows, shared_of_event(alike[0][1]))
+        """Append to the journal what goes with no run and no task that are written here."""
+        place(self.cursor, zip([event.task_id for event in events], self.enter(events), strict=True))
+
+    def enter(self, events: Sequence[JournalEvent]) -> list[int]:
+        """Append to the journal; of each event, where its entry stands, for the caller to keep."""
+        return enter(self.cursor, events, self._numbers("journal", len(events))) if events else []
 
     def _tell(self, notifications: Sequence[Notification]) -> None:
         if notifications:
@@ -185,10 +153,14 @@ class Ledger(Reading):
             self.cursor.executemany(ADD_NOTIFICATION, rows)
 
     def add_tasks(
-        self, tasks: Sequence[tuple[Task | Unreadable, Sequence[str] | None]], bodies: Mapping[str, bytes]
+        self,
+        tasks: Sequence[tuple[Task | Unreadable, Sequence[str] | None]],
+        bodies: Mapping[str, bytes],
+        entries: Mapping[str, int],
     ) -> None:
         """Log tasks that are not, each with the agents that are named for it (None: its publisher has not come yet).
-        `bodies` are those that were encoded beforehand, since everybody waits for a transaction."""
+        `bodies` are those that were encoded beforehand, since everybody waits for a transaction; `entries` say where
+        the journal's of their publication stand."""
         if not tasks:
             return
         rows: list[Row] = []
@@ -204,30 +176,24 @@ class Ledger(Reading):
                     as_array(named) if named else None,
                     flaw_of(task, self.codec),
                     bodies.get(task.task_id) or self.codec.encode_task(task),
+                    entries.get(task.task_id),
                 )
             )
-        self.cursor.executemany(_ADD_TASK, rows)
+        write_many(self.cursor, _ADD_TASKS, rows)
 
     def schedule(self, due: Mapping[str, datetime]) -> None:
         """Have these tasks, which are logged, published at their time; one that is scheduled keeps its own."""
         self.cursor.executemany(_SCHEDULE, [(t, micros(due_at), self.positions[t]) for t, due_at in due.items()])
 
-    def expect(self, expected: Iterable[tuple[str, str, int]]) -> None:
-        """Note for the listings that these agents have still to begin the tasks: topic, agent, position."""
-        self.cursor.executemany(_EXPECT, expected)
-
-    def expect_anybody(self, task_ids: Iterable[str]) -> None:
-        """Note for the listings that nobody in particular has to begin these tasks."""
-        self.cursor.executemany(_EXPECT_ANYBODY, [(task_id,) for task_id in task_ids])
-
-    def name_agents(self, tasks: Sequence[tuple[str, int]], named: Mapping[str, Sequence[str]]) -> None:
-        """Name the topic's agents for tasks (topic, position) that begin() has logged before their publisher did."""
+    def name_agents(self, tasks: Sequence[tuple[str, int, int]], named: Mapping[str, Sequence[str]]) -> None:
+        """Name the topic's agents for tasks (topic, position, journal entry) that begin() has logged before their
+        publisher did."""
         self.cursor.executemany(
             _NAME_AGENTS,
-            [(as_array(named[topic]) if named[topic] else None, position) for topic, position in tasks],
+            [(as_array(named[topic]) if named[topic] else None, entry, position) for topic, position, entry in tasks],
         )
-        self.cursor.executemany(
-            _EXPECT_UNLESS_BEGUN, [(topic, agent, position) for topic, position in tasks for agent in named[topic]]
+        unbegun.expect_unless_begun(
+            self.cursor, [(topic, agent, position) for topic, position, _ in tasks for agent in named[topic]]
         )
 
     def _numbers(self, name: str, count: int) -> int:
@@ -235,41 +201,56 @@ class Ledger(Reading):
         latest: int = self.value(_ADVANCE, (name, count))
         return latest - count + 1
 
-    def _write_runs(self, runs: Sequence[Run], *, if_fresh: bool) -> None:
-        for group in alike(run for run in runs if run.key in self.places):
-            self._move_runs(group)
-        added = [run for run in runs if run.key not in self.places]
+    def _write_runs(self, changes: Changes, *, if_fresh: bool) -> None:
+        """The runs, and the events, of which nearly all are theirs."""
+        entries = self._entries_of(changes)
+        for group in alike(run for run in changes.runs if run.key in self.places):
+            self._move_runs(group, entries)
+        added = [run for run in changes.runs if run.key not in self.places]
         for group in alike(added):
-            self._add_runs(group, if_fresh=if_fresh)
+            self._add_runs(group, entries, if_fresh=if_fresh)
         if not if_fresh:
             self._expect_others([run for run in added if self.named.get(run.task_id) is None])
 
-    def _move_runs(self, runs: Sequence[Run]) -> None:
-        places = [self.places[run.key] for run in runs]
-        move(self.cursor, runs, places, self.codec)
-        for run, (run_id, revision) in zip(runs, places, strict=True):
-            self.places[run.key] = (run_id, revision + 1)
+    def _entries_of(self, changes: Changes) -> Mapping[RunKey, str]:
+        """Where the new entries of each run stand. Those of all else are kept apart."""
+        standing = self.enter(changes.events)
+        found: dict[tuple[str, str | None], int] = {}
+        others: list[tuple[str, int]] = []
+        for event, position in zip(changes.events, standing, strict=True):
+            if found.setdefault((event.task_id, event.agent), position) != position:
+                others.append((event.task_id, position))
+        entries: dict[RunKey, str] = {}
+        for run in changes.runs:
+            entry = found.pop(run.key, None)
+            entries[run.key] = "" if entry is None else f",{entry}"
+        place(self.cursor, (*others, *((task_id, position) for (task_id, _), position in found.items())))
+        return entries
 
-    def _add_runs(self, runs: Sequence[Run], *, if_fresh: bool) -> None:
-        first = self._numbers("runs", len(runs))
-        add(self.cursor, runs, first, self.codec, if_fresh=if_fresh)
-        subscription = runs[0].subscription
-        last = first + len(runs) - 1
-        self.cursor.execute(_BEGUN_BY, (subscription.topic, subscription.agent, first, last))
-        for run_id, run in enumerate(runs, first):
-            self.places[run.key] = (run_id, 0)
+    def _move_runs(self, runs: Sequence[Run], entries: Mapping[RunKey, str]) -> None:
+        keys = [run.key for run in runs]
+        places = [self.places[key] for key in keys]
+        move(self.cursor, runs, [entries[key] for key in keys], places, self.codec)
+        spill(self.cursor, places)
+        self.places.update((key, (run_id, revision + 1)) for key, (run_id, revision) in zip(keys, places, strict=True))
+
+    def _add_runs(self, runs: Sequence[Run], entries: Mapping[RunKey, str], *, if_fresh: bool) -> None:
+        first, keys = self._numbers("runs", len(runs)), [run.key for run in runs]
+        add(self.cursor, runs, [entries[key] for key in keys], first, self.codec, if_fresh=if_fresh)
+        unbegun.begun(self.cursor, runs[0].subscription, first, first + len(runs) - 1)
+        self.places.update((key, (run_id, 0)) for run_id, key in enumerate(keys, first))
 
     def _expect_others(self, unnamed: Sequence[Run]) -> None:
         """Of a task for which no agents are named, the topic's first ones have to begin it, not only this one."""
         if not unnamed:
             return
         places = [(run.subscription.topic, self.positions[run.task_id]) for run in unnamed]
-        self.cursor.executemany(_BEGUN, [(topic, "", place) for topic, place in places])
+        unbegun.drop(self.cursor, [(topic, "", place) for topic, place in places])
         topics = {run.subscription.topic for run in unnamed}
         known = self.agents(topics)
         first = {topic: answerable(None, topic, self.now.at, known) for topic in topics}
-        self.cursor.executemany(
-            _EXPECT_UNLESS_BEGUN, [(topic, agent, place) for topic, place in places for agent in first[topic]]
+        unbegun.expect_unless_begun(
+            self.cursor, [(topic, agent, place) for topic, place in places for agent in first[topic]]
         )
 
     def _add_metrics(self, metrics: Mapping[Subscription, Metrics]) -> None:
@@ -280,14 +261,16 @@ class Ledger(Reading):
 
     def _forget(self, keys: Sequence[RunKey]) -> None:
         many = self.cursor.executemany
+        outlive_runs(self.cursor, keys)
         many(_DROP_RUN, keys)
-        many(_EXPECT_NO_MORE, keys)
+        unbegun.expect_no_more(self.cursor, keys)
         many(_UNNAME_AGENT, keys)
 
     def _delete(self, task_ids: Sequence[str]) -> None:
         if not task_ids:
             return
         many, keys = self.cursor.executemany, [(task_id,) for task_id in task_ids]
+        outlive_tasks(self.cursor, task_ids)
         many(_DROP_RUNS, keys)
         many(_DROP_KEY, keys)
         self._expect_nobody(task_ids)
@@ -297,8 +280,8 @@ class Ledger(Reading):
     def _expect_nobody(self, task_ids: Sequence[str]) -> None:
         places = self.rows(_PLACES, [as_array(task_ids)])
         subscribed = self.agents(topic for topic, *_ in places)
-        gone: list[Row] = []
+        gone: list[unbegun.Line] = []
         for topic, position, named in places:
             agents = {"", *(names(named) or ()), *(s.agent for s in subscribed if s.topic == topic)}
             gone += [(topic, agent, position) for agent in agents]
-        self.cursor.executemany(_BEGUN, gone)
+        unbegun.drop(self.cursor, gone)

@@ -29,7 +29,7 @@ def for_many(statement: Callable[[str], str], columns: Sequence[str]) -> Stateme
     }
 
 
-def write_many(cursor: apsw.Cursor, statements: Statements, rows: Sequence[Row], shared: Row) -> int:
+def write_many(cursor: apsw.Cursor, statements: Statements, rows: Sequence[Row], shared: Row = ()) -> int:
     """How many rows it changed."""
     changed = 0
     for chunk in _chunks(rows):

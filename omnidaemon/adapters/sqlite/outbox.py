@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import accumulate
 from typing import Final
 
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.outbox_rows import ENTRY_COLUMNS, MOVE_ENTRY, entry_of, state_of
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
@@ -107,7 +108,7 @@ class SqliteOutbox(Outbox):
             _move(ledger, [entry.redelivered(ledger.now) for entry in known.values()])
             return list(known)
 
-        return await self._space.write(work, rings=True)
+        return await self._space.write(work, rings=Ring.EVERYBODY)
 
 
 def _first_due(reading: Reading, wanted: Mapping[NotificationKind, int]) -> int | None:

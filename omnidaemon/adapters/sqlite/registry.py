@@ -8,10 +8,12 @@ from typing import Final
 
 import attrs
 
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS
 from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.adapters.sqlite.unbegun import expect_anybody
 from omnidaemon.domain.agent import (
     WORKERS_REMEMBERED,
     AgentProfile,
@@ -111,7 +113,7 @@ class SqliteRegistry(AgentRegistry):
                 [found_agent(known, subscription).desired(is_stopped=is_stopped) for subscription in subscriptions],
             )
 
-        await self._space.write(work, rings=True)
+        await self._space.write(work, rings=Ring.EVERYBODY)
 
     async def drain(self, incarnations: Sequence[str]) -> None:
         def work(ledger: Ledger) -> None:
@@ -122,7 +124,7 @@ class SqliteRegistry(AgentRegistry):
                 [(ledger.codec.dump(report), incarnation) for incarnation, report in drained.items()],
             )
 
-        await self._space.write(work, rings=True)
+        await self._space.write(work, rings=Ring.EVERYBODY)
 
     async def remove(self, subscription: Subscription, heir: Subscription | None = None) -> None:
         """In steps, so that many runs do not hold up everybody else; the agent goes with the last of them. Whoever is
@@ -130,7 +132,9 @@ class SqliteRegistry(AgentRegistry):
         place: int | None = 0
         while place is not None:
             place = await self._space.write(partial(_abandon_some, subscription=subscription, place=place))
-        while not await self._space.write(lambda ledger: _remove_some(ledger, subscription, heir), rings=True):
+        while not await self._space.write(
+            lambda ledger: _remove_some(ledger, subscription, heir), rings=Ring.EVERYBODY
+        ):
             pass
 
 
@@ -154,7 +158,7 @@ def _remove_some(ledger: Ledger, subscription: Subscription, heir: Subscription 
         ledger.cursor.execute(_FORGET_UNBEGUN, (*key, unbegun[-1][0]))
         # What is left without an agent may still be begun by one that comes.
         orphans = [each.task.task_id for each in records if not each.runs and each.agents == (subscription.agent,)]
-        ledger.expect_anybody(orphans)
+        expect_anybody(ledger.cursor, orphans)
     runs = ledger.runs(_OPEN_RUNS, key)
     ledger.marks(run.task_id for run in runs)  # so that the ledger knows the tasks to which runs are added
     taken = ledger.found((run.task_id, heir.agent) for run in runs) if heir else {}

@@ -15,7 +15,7 @@ from omnidaemon.domain.record import expired, is_expired
 
 _LOOKED_AT_ONCE: Final = 500
 _REMOVED_AT_ONCE: Final = 200
-_EVENTS_AT_ONCE: Final = 5000
+_ENTRIES_AT_ONCE: Final = 500
 _SETTLED_AT_ONCE: Final = 500
 _LANES_KEPT: Final = timedelta(days=7)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -36,8 +36,11 @@ _CANCELLED_TASKS: Final = f"""
     WHERE is_cancelled = 1 AND (0, position) > (?1, ?2) AND created_at < ?3
     ORDER BY position LIMIT {_LOOKED_AT_ONCE}
 """
-_OLD_EVENTS: Final = f"SELECT position, at FROM journal WHERE position > 0 ORDER BY position LIMIT {_EVENTS_AT_ONCE}"
-_DROP_EVENTS: Final = "DELETE FROM journal WHERE position <= ?"
+_OLD_ENTRIES: Final = f"""
+    SELECT position, at FROM journal_entries WHERE position > 0 ORDER BY position LIMIT {_ENTRIES_AT_ONCE}
+"""
+_DROP_ENTRIES: Final = "DELETE FROM journal_entries WHERE position <= ?"
+_DROP_PLACES: Final = "DELETE FROM journal_places WHERE position <= ?"
 _DROP_SETTLED: Final = f"""
     DELETE FROM outbox WHERE notification_id IN (
         SELECT notification_id FROM outbox WHERE settled_at IS NOT NULL AND settled_at < ?
@@ -77,12 +80,13 @@ class Retention:
         """Remove up to `limit` tasks of which everything ended before that, and whatever else has outlived its use; how
         many tasks were removed."""
         limits = Limits(keep_from, dead_from or _LONG_AGO)
+        # First of all, so that the journal of what goes need not be kept apart.
+        while await self._space.write(lambda ledger: _sweep(ledger, limits), durable=False):
+            pass
         removed = 0
         for search in (_ENDED_RUNS, _CANCELLED_TASKS, *((_DEAD_RUNS,) if dead_from else ())):
             removed += await self._go_on(search, limits, limit - removed)
             removed += await self._patrol(search, limits, limit - removed)
-        while await self._space.write(lambda ledger: _sweep(ledger, limits), durable=False):
-            pass
         return removed
 
     async def _go_on(self, search: str, limits: Limits, most: int) -> int:
@@ -133,18 +137,19 @@ def _sweep(ledger: Ledger, limits: Limits) -> bool:
     """Remove some old journal entries and settled notifications, and all tombstones, lanes and workers that are of no
     use any more; whether there may be more."""
     last, old, oldest_kept = 0, 0, micros(limits.keep_from)
-    for position, at in ledger.cursor.execute(_OLD_EVENTS):
+    for position, at in ledger.cursor.execute(_OLD_ENTRIES):
         if at >= oldest_kept:
             break
         last, old = position, old + 1
     if old:
-        ledger.cursor.execute(_DROP_EVENTS, (last,))
+        ledger.cursor.execute(_DROP_ENTRIES, (last,))
+        ledger.cursor.execute(_DROP_PLACES, (last,))
     settled = len(ledger.rows(_DROP_SETTLED, (oldest_kept,)))
     now = ledger.now.at
     ledger.cursor.execute(_DROP_TOMBSTONES, (micros(now),))
     ledger.cursor.execute("DELETE FROM lanes WHERE used_at < ?", (micros(now - _LANES_KEPT),))
     ledger.cursor.execute("DELETE FROM workers WHERE seen_at < ?", (micros(now - WORKERS_REMEMBERED),))
-    return old == _EVENTS_AT_ONCE or settled == _SETTLED_AT_ONCE
+    return old == _ENTRIES_AT_ONCE or settled == _SETTLED_AT_ONCE
 
 
 def _chunks(task_ids: Sequence[str]) -> list[Sequence[str]]:

@@ -177,9 +177,6 @@ def task_of(row: Row, codec: Codec) -> Task | Unreadable:
 SHARED_OF_EVENT: Final = ("kind", "topic", "agent", "attempt", "detail", "at")
 """The columns that are the same for events that are alike, in the order of `shared_of_event`."""
 
-EVENT_COLUMNS: Final = ", ".join(("position", "task_id", *SHARED_OF_EVENT))
-"""What `event_of` reads."""
-
 EVENT_LIKENESS: Final = attrgetter(*SHARED_OF_EVENT)
 """All of an event but its task and its position."""
 
@@ -187,9 +184,3 @@ EVENT_LIKENESS: Final = attrgetter(*SHARED_OF_EVENT)
 def shared_of_event(event: JournalEvent) -> Row:
     """The values of the columns `SHARED_OF_EVENT`."""
     return (event.kind, event.topic, event.agent, event.attempt, storable(event.detail), micros(event.at))
-
-
-def event_of(row: Row) -> JournalEvent:
-    """The event of a row of `EVENT_COLUMNS`."""
-    position, task_id, *shared = row
-    return JournalEvent.kept(position, task_id, shared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.retention import Retention
 from omnidaemon.adapters.sqlite.space import SqliteSpace
@@ -25,7 +26,7 @@ class SqliteRunCommands(RecordCommands):
                 raise TaskNotFound(task_id)
             ledger.apply(decide(record, ledger.now))
 
-        await self._space.write(work, rings=True)
+        await self._space.write(work, rings=Ring.EVERYBODY)
 
     async def prune(self, keep: timedelta, keep_dead: timedelta | None, limit: int) -> int:
         """In steps of a transaction each."""

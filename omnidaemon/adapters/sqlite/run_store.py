@@ -9,7 +9,7 @@ from typing import Final, cast
 
 import attrs
 
-from omnidaemon.adapters.sqlite.doorbell import Listener
+from omnidaemon.adapters.sqlite.doorbell import Listener, Ring
 from omnidaemon.adapters.sqlite.held_runs import HeldRuns, Kept
 from omnidaemon.adapters.sqlite.holds import Acks, forget
 from omnidaemon.adapters.sqlite.leases import Leases
@@ -18,6 +18,7 @@ from omnidaemon.adapters.sqlite.moves import Place, Refuted
 from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.adapters.sqlite.rows import RUN_COLUMNS
 from omnidaemon.adapters.sqlite.space import SqliteSpace
+from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.gates import Marks
 from omnidaemon.domain.instant import micros, moment
 from omnidaemon.domain.requests import (
@@ -87,7 +88,7 @@ class SqliteRunStore(RunStore, AckingRunStore):
             answers, changes = ledger.gates.begin(request, intakes, {}, Marks(), ledger.now)
             ledger.apply_if_fresh(changes)
             forget(ledger.cursor, acks)
-            return _Begun(answers, changes.is_news, ledger.places, are_fresh=True)
+            return _Begun(answers, _ring_of(changes), ledger.places, are_fresh=True)
 
         def look(ledger: Ledger) -> _Begun:
             ledger.admit(request)
@@ -98,12 +99,12 @@ class SqliteRunStore(RunStore, AckingRunStore):
             answers, changes = ledger.gates.begin(request, intakes, found, marks, ledger.now)
             ledger.apply(changes)
             forget(ledger.cursor, acks)
-            return _Begun(answers, changes.is_news, ledger.places, are_fresh=are_fresh)
+            return _Begun(answers, _ring_of(changes), ledger.places, are_fresh=are_fresh)
 
         try:
-            begun = await self._space.write(believe if self._finds_all_fresh else look, durable=durable, rings=_is_news)
+            begun = await self._space.write(believe if self._finds_all_fresh else look, durable=durable, rings=_ring)
         except Refuted:
-            begun = await self._space.write(look, durable=durable, rings=_is_news)
+            begun = await self._space.write(look, durable=durable, rings=_ring)
         self._finds_all_fresh = begun.are_fresh
         self._held.remember((grant.run for grant in begun.answers if grant is not None), begun.places)
         return begun.answers
@@ -124,9 +125,9 @@ class SqliteRunStore(RunStore, AckingRunStore):
             ledger.apply(changes)
             pause = ledger.gates.pause_seconds(_first_due(ledger, limits), held.firsts(), guard, ledger.now)
             claims = Claims(grants=_grants(ledger, granted), next_due_seconds=pause, has_last_chance=has_last_chance)
-            return _Claimed(claims, ledger.places, is_news=lapsed.is_news)
+            return _Claimed(claims, ledger.places, ring=_ring_of(lapsed))
 
-        claimed = await self._space.write(work, durable=False, rings=_is_news)
+        claimed = await self._space.write(work, durable=False, rings=_ring)
         self._held.remember((grant.run for grant in claimed.claims.grants), claimed.places)
         return claimed.claims
 
@@ -149,21 +150,21 @@ class SqliteRunStore(RunStore, AckingRunStore):
         keys = {(finish.task_id, finish.agent) for finish in finishes}
         believed = self._held.of(request.incarnation, finishes)
 
-        def work(ledger: Ledger, believed: Mapping[RunKey, Kept]) -> Sequence[bool]:
+        def work(ledger: Ledger, believed: Mapping[RunKey, Kept]) -> _Finished:
             ledger.admit(request)
             found = ledger.found(keys - believed.keys()) if len(believed) < len(keys) else {}
             found |= ledger.believe(believed)
             answers, changes = ledger.gates.finish(request, finishes, found, ledger.now)
             ledger.apply(changes)
-            return answers
+            return _Finished(answers, _ring_of(changes))
 
         try:
-            answers = await self._space.write(partial(work, believed=believed), rings=True)
+            finished = await self._space.write(partial(work, believed=believed), rings=_ring)
         except Refuted:
-            answers = await self._space.write(partial(work, believed={}), rings=True)
+            finished = await self._space.write(partial(work, believed={}), rings=_ring)
         for finish in finishes:
             self._forget(finish)
-        return answers
+        return finished.answers
 
     async def release(self, request: Request, held: Sequence[Held], delay_seconds: float = 0.0) -> None:
         def work(ledger: Ledger) -> None:
@@ -171,7 +172,7 @@ class SqliteRunStore(RunStore, AckingRunStore):
             found = ledger.found((grant.task_id, grant.agent) for grant in held)
             ledger.apply(ledger.gates.release(request, held, found, ledger.now, delay_seconds))
 
-        await self._space.write(work, rings=True)
+        await self._space.write(work, rings=Ring.EVERYBODY)
         for grant in held:
             self._forget(grant)
 
@@ -180,6 +181,9 @@ class SqliteRunStore(RunStore, AckingRunStore):
 
     def wakeups(self) -> Wakeups:
         return SqliteWakeups(self._space.database.doorbell.listen())
+
+    def news(self) -> Wakeups:
+        return SqliteWakeups(self._space.database.doorbell.listen(follows=True))
 
 
 class SqliteWakeups(Wakeups):
@@ -201,7 +205,7 @@ class _Begun:
     """What begin() came to. `are_fresh`: all of it was as it nearly always is."""
 
     answers: Sequence[Grant | None]
-    is_news: bool
+    ring: Ring
     places: Mapping[RunKey, Place]
     are_fresh: bool = attrs.field(kw_only=True)
 
@@ -212,12 +216,26 @@ class _Claimed:
 
     claims: Claims
     places: Mapping[RunKey, Place]
-    is_news: bool = attrs.field(default=False, kw_only=True)
+    ring: Ring = attrs.field(default=Ring.NOBODY, kw_only=True)
 
 
-def _is_news(outcome: _Begun | _Claimed) -> bool:
-    """Whether a call's changes are of interest to those who wait."""
-    return outcome.is_news
+@attrs.frozen
+class _Finished:
+    """What finish() came to."""
+
+    answers: Sequence[bool]
+    ring: Ring
+
+
+def _ring_of(changes: Changes) -> Ring:
+    """Who shall hear of them."""
+    if changes.is_work:
+        return Ring.EVERYBODY
+    return Ring.FOLLOWERS if changes.is_news else Ring.NOBODY
+
+
+def _ring(outcome: _Begun | _Claimed | _Finished) -> Ring:
+    return outcome.ring
 
 
 def _due(ledger: Ledger, limit: ClaimLimit) -> list[Run]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import apsw
 
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.adapters.sqlite.task_log import encoded, log
@@ -35,7 +36,7 @@ class SqliteSchedules(Schedules):
             log(ledger, tasks, EventKind.SCHEDULED, bodies)
             ledger.schedule({task.task_id: task.due_at or ledger.now.at for task in tasks})
 
-        await self._space.write(work, rings=True)
+        await self._space.write(work, rings=Ring.EVERYBODY)
 
     async def take(self, limit: int, hold_seconds: float) -> Taken:
         now = micros(self._space.clock.now().at)

@@ -256,5 +256,31 @@ ALTER TABLE runs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 INSERT INTO counters (name, latest) SELECT 'runs', ifnull(max(run_id), 0) FROM runs;
 """
 
-MIGRATIONS: Final = (_BUS + _STORE, _OUTBOX, _CHEAPER_ENDS, _HOLDS, _REVISIONS)
+_ENTRIES: Final = """
+-- Events that are alike but for their tasks are one entry, under the position of the first.
+CREATE TABLE journal_entries (
+    position INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    agent TEXT,
+    attempt INTEGER NOT NULL,
+    detail TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    task_ids TEXT NOT NULL      -- JSON array: each takes a position
+) STRICT;
+-- Where the entries with a task's events stand, as far as neither the task nor one of its runs says it.
+CREATE TABLE journal_places (
+    task_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (task_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX journal_places_by_position ON journal_places (position);
+INSERT INTO journal_entries SELECT position, kind, topic, agent, attempt, detail, at, json_array(task_id) FROM journal;
+INSERT INTO journal_places SELECT task_id, position FROM journal;
+DROP TABLE journal;
+ALTER TABLE tasks ADD COLUMN entry INTEGER;                     -- that of its publication
+ALTER TABLE runs ADD COLUMN entries TEXT NOT NULL DEFAULT '';   -- those of its latest events, each after a comma
+"""
+
+MIGRATIONS: Final = (_BUS + _STORE, _OUTBOX, _CHEAPER_ENDS, _HOLDS, _REVISIONS, _ENTRIES)
 """What `Database` is opened with, whichever of bus and store is in the file."""

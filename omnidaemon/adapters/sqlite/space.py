@@ -8,6 +8,7 @@ from typing import TypeVar
 import apsw
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading
 from omnidaemon.domain.errors import BackendUnusable
@@ -34,7 +35,7 @@ class SqliteSpace:
         *,
         durable: bool = True,
         is_urgent: bool = False,
-        rings: bool | Callable[[T], bool] = False,
+        rings: Ring | Callable[[T], Ring] = Ring.NOBODY,
     ) -> T:
         """`Database.write` with a ledger. The clock is read inside, where nobody else writes."""
 

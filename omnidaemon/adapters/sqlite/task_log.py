@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
+from omnidaemon.adapters.sqlite import unbegun
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading, as_array
 from omnidaemon.adapters.sqlite.rows import TASK_COLUMNS, task_of
@@ -52,14 +53,13 @@ def log(ledger: Ledger, tasks: Sequence[Task], kind: EventKind, bodies: Mapping[
     fresh = [task for task_id, task in reversed(first.items()) if task_id not in known]
     begun = [first[task_id] for task_id, _, is_logged in known.values() if not is_logged]
     named = _named(ledger, {task.topic for task in (*fresh, *begun)})
-    ledger.add_tasks([(task, named[task.topic]) for task in fresh], bodies)
-    ledger.expect(
-        (task.topic, agent, ledger.positions[task.task_id]) for task in fresh for agent in named[task.topic] or ("",)
-    )
-    ledger.name_agents([(task.topic, ledger.positions[task.task_id]) for task in begun], named)
-    ledger.write_events(
-        [JournalEvent(kind=kind, task_id=task.task_id, topic=task.topic, at=ledger.now.at) for task in (*fresh, *begun)]
-    )
+    events = [JournalEvent(kind=kind, task_id=t.task_id, topic=t.topic, at=ledger.now.at) for t in (*fresh, *begun)]
+    entries = {event.task_id: entry for event, entry in zip(events, ledger.enter(events), strict=True)}
+    ledger.add_tasks([(task, named[task.topic]) for task in fresh], bodies, entries)
+    lines = [(t.topic, agent, ledger.positions[t.task_id]) for t in fresh for agent in named[t.topic] or ("",)]
+    unbegun.expect(ledger.cursor, lines)
+    places = [(task.topic, ledger.positions[task.task_id], entries[task.task_id]) for task in begun]
+    ledger.name_agents(places, named)
 
 
 def _named(ledger: Ledger, topics: set[str]) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ import attrs
 
 from omnidaemon.adapters.sqlite.calls import Call, PendingCalls, answer
 from omnidaemon.adapters.sqlite.connections import DatabaseFile
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.faults import (
     BACKEND,
     LATE_FAULTS,
@@ -51,7 +52,7 @@ class Writer:
         migrations: Sequence[str],
         application_id: int,
         limits: BatchLimits,
-        ring: Callable[[], None],
+        ring: Callable[[Ring], None],
         before_close: Callable[[], None],
     ) -> None:
         """Keep what the thread needs; `start` starts it.
@@ -141,8 +142,9 @@ class Writer:
         self.pending.give_back(batch[len(done) :])
         # Before the answers: a process may end as soon as it has its own. A ring may be lost, an answer may not.
         with contextlib.suppress(Exception):
-            if any(call.has_news for call in done):
-                self._ring()
+            ring = max((call.ring for call in done), default=Ring.NOBODY)
+            if ring is not Ring.NOBODY:
+                self._ring(ring)
         answer(done)
 
     def _abandon(self, calls: Sequence[Call], reason: str) -> None:

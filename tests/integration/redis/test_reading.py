@@ -90,3 +90,14 @@ async def test_queues_that_are_gone_are_told(server, reader):
         await reading
     with pytest.raises(QueuesGone):
         await reader.read([QUEUE], 10, 1.0)
+
+
+async def test_the_rest_waits_for_a_read_whose_caller_is_there(server, reader):
+    """Which has what it brings."""
+    reading = await begun(reader, server)
+    rest = asyncio.create_task(reader.rest())
+    await asyncio.sleep(0.01)
+    assert not rest.done()
+    await server.command("XADD", QUEUE, "*", "task", "a")
+    assert bodies(await reading) == [b"a"]
+    assert await rest == {}

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import apsw
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.doorbell import Ring
 
 SCHEMA = ("CREATE TABLE words (word TEXT NOT NULL)", "CREATE TABLE marks (process INTEGER PRIMARY KEY)")
 
@@ -86,7 +87,7 @@ async def ring(database: Database) -> None:
         say("ready")
         while await heard():
             rung_at = time.monotonic()
-            await database.write(insert("ring"), rings=True)
+            await database.write(insert("ring"), rings=Ring.EVERYBODY)
             say(rung_at)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.domain.errors import BackendUnavailable
 from tests.file_locks import is_free
 
@@ -161,9 +162,9 @@ async def test_a_listener_that_was_killed(start, database, tmp_path):
     async with database:
         process = start("listen")
         assert await line(process) == "ready"
-        await database.write(insert("a"), rings=True)
+        await database.write(insert("a"), rings=Ring.EVERYBODY)
         assert await line(process) == "rung"
         process.kill()
         process.wait()
-        await database.write(insert("b"), rings=True)
+        await database.write(insert("b"), rings=Ring.EVERYBODY)
         assert sorted(path.name for path in (tmp_path / "omni.db-live").iterdir()) == ["queue", "write"]

@@ -182,3 +182,15 @@ def test_an_end_that_has_to_be_told_is_work():
     changes = changes_of([(before, settled(End(state=S.SUCCEEDED), before))], NOW.at)
     assert changes.notifications
     assert changes.is_work
+
+
+def test_a_batch_is_judged_by_each_of_its_kinds():
+    """Whichever of its runs it is that somebody waits for."""
+    begun = run().granted(owner="w", request="r", lease_seconds=1, now=NOW).model()
+    moves = [(run(), begun.of(str(number), NOW.at)) for number in range(10)]
+    assert not changes_of(moves, NOW.at).is_news
+    moves[5:5] = [(RUNNING, settled(RetryAfter(seconds=9, error=ERROR)))]
+    changes = changes_of(moves, NOW.at)
+    assert len(changes.models) == 3
+    assert changes.is_news
+    assert changes.is_work

@@ -288,7 +288,7 @@ def agent(subscription, registered_at=OLD, start=Start.BACKLOG, **more):
 def test_agents_named_at_publication_answer_unless_removed_since():
     """One that was registered anew is another agent, beyond what two machines' clocks may differ."""
     known = {GREETER: agent(GREETER, registered_at=later(5).at), LOGGER: agent(LOGGER, registered_at=later(1e6).at)}
-    assert answerable(["greeter", "logger", "gone"], "greet.user", NEW, known) == ("greeter",)
+    assert answerable(("greeter", "logger", "gone"), "greet.user", NEW, known) == ("greeter",)
 
 
 def test_first_agents_of_a_topic_answer_for_what_waited():
@@ -296,7 +296,7 @@ def test_first_agents_of_a_topic_answer_for_what_waited():
     other = Subscription("other", "greeter")
     known = {GREETER: agent(GREETER), LOGGER: agent(LOGGER, start=Start.NOW), other: agent(other)}
     assert answerable(None, "greet.user", NEW, known) == ("greeter",)
-    assert answerable([], "greet.user", NEW, known) == ()
+    assert answerable((), "greet.user", NEW, known) == ()
 
 
 def test_registration_keeps_what_is_known_of_an_agent():

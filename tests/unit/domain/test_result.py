@@ -30,6 +30,18 @@ def test_single_agents_values_stand_at_the_top():
     assert found.is_end
 
 
+@pytest.mark.parametrize("state", S)
+@pytest.mark.parametrize("agents", [(), ("greeter",), ("logger",), ("greeter", "logger")])
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_result_has_the_status_of_its_task(state, agents, is_cancelled):
+    """Whether the agent of the one run is the task's only one or not, and for each agent its own."""
+    record = TaskRecord(task=task(), created_at=NOW.at, agents=agents, runs=(run(state),), is_cancelled=is_cancelled)
+    found = TaskResult.of(record, None, json.loads)
+    assert found.status is record.status
+    assert {each.agent for each in found.runs} == {"greeter", *agents}
+    assert {each.agent: each for each in found.runs}["greeter"].status == state.value
+
+
 @pytest.mark.parametrize(
     ("state", "attempts", "has_error"),
     [(S.QUEUED, 0, False), (S.RUNNING, 1, False), (S.RETRYING, 1, True), (S.WAITING, 0, False), (S.DEAD, 2, True)],

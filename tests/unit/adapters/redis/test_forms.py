@@ -9,12 +9,22 @@ from typing import Any
 import attrs
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
-from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, head_of, kept_of, lease_score, shared_of
+from omnidaemon.adapters.redis.forms import (
+    ABSENT,
+    SHARED,
+    Kept,
+    head_of,
+    kept_of,
+    lease_score,
+    run_standing_of,
+    shared_of,
+)
 from omnidaemon.domain.instant import micros
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run import Run
+from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.states import RunState
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
@@ -75,6 +85,13 @@ def shared_names() -> Iterator[str]:
 def test_no_result_is_not_an_empty_one():
     run = Run(task_id="t1", subscription=RUN.subscription, state=RunState.QUEUED, queued_at=AT, due_at=AT)
     assert kept_of(run.key, record_of(run, 1), None, CODEC).run == run
+
+
+def test_a_record_tells_how_its_run_stands():
+    for run in (RUN, attrs.evolve(RUN, due_at=AT, result=None, errors=())):
+        names = [field.name for field in attrs.fields(RunStanding)]
+        standing = run_standing_of("t1", "agent", record_of(run, 4), CODEC)
+        assert standing == RunStanding(**{name: getattr(run, name) for name in names})
 
 
 def test_absent_record_is_no_run():

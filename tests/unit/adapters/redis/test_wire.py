@@ -111,6 +111,15 @@ async def test_what_nobody_asked_for_ends_it(wire, server, said):
     await until(lambda: not wire.is_open)
 
 
+@pytest.mark.parametrize("more", [b":2\r\n", b"$9\r\nthe begin"])
+async def test_what_comes_with_a_reply_ends_it_too(wire, server, more):
+    """It would be the next call's."""
+    call = await called(wire, server, "ONE")
+    server.say(b":1\r\n" + more)
+    assert await call == 1
+    assert not wire.is_open
+
+
 async def test_a_reply_waits_for_whoever_comes(wire, server):
     """A call in two halves survives its caller."""
     wire.send(("ONE",), soon())

@@ -221,9 +221,13 @@ async def test_a_retired_subscription_leaves_no_hold(place, bus):
     await bus.declare({GREETER: Start.NOW})
     await bus.publish([place.task("t1")])
     inbox = await bus.subscribe([GREETER])
-    await inbox.receive({GREETER: 1}, wait_seconds=0)
+    deliveries = await inbox.receive({GREETER: 1}, wait_seconds=0)
     await bus.retire(GREETER)
     assert await holds(bus) == 0
+    await bus.declare({GREETER: Start.NOW})
+    await bus.publish([place.task("t2")])
+    await inbox.ack(deliveries)
+    assert await received(inbox) == ["t2"]
     await inbox.close()
 
 

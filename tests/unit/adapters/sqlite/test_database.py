@@ -14,6 +14,7 @@ import apsw
 import pytest
 
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.domain.errors import BackendError, BackendUnavailable, BackendUnusable
 from tests.unit.adapters.sqlite.turns import queued, settled
 
@@ -144,7 +145,7 @@ async def test_opening_and_closing_leaves_no_thread_and_no_descriptor(tmp_path, 
     async def once():
         async with Database(tmp_path / "db", migrations=("CREATE TABLE words (word)",)) as database:
             with database.doorbell.listen():
-                await database.write(insert("a"), rings=True)
+                await database.write(insert("a"), rings=Ring.EVERYBODY)
                 await database.read(lambda cursor: cursor.execute("SELECT 1").fetchall())
 
     def open_descriptors():

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from omnidaemon.adapters.sqlite.doorbell import Doorbell
+from omnidaemon.adapters.sqlite.doorbell import Doorbell, Ring
 from omnidaemon.domain.errors import OmniDaemonError
 
 LONG = 10.0
@@ -170,24 +170,46 @@ class TestFifos:
 
 async def test_write_rings_once_after_the_commit(database, hold_writer, insert):
     """Whoever hears it finds what was written; calls that failed or didn't ask ring nothing."""
-    rings = []
-    database._session.writer._ring = lambda: rings.append(1)
+    rings: list[Ring] = []
+    database._session.writer._ring = rings.append
     async with hold_writer():
-        tasks = [asyncio.ensure_future(database.write(insert("a"), rings=True)) for _ in range(10)]
+        tasks = [asyncio.ensure_future(database.write(insert("a"), rings=Ring.EVERYBODY)) for _ in range(10)]
         await asyncio.sleep(0)
     await asyncio.gather(*tasks)
-    assert rings == [1]
+    assert rings == [Ring.EVERYBODY]
     await database.write(insert("b"))
     with pytest.raises(OmniDaemonError):
-        await database.write(lambda cursor: cursor.execute("SELECT x FROM nowhere"), rings=True)
-    assert rings == [1]
+        await database.write(lambda cursor: cursor.execute("SELECT x FROM nowhere"), rings=Ring.EVERYBODY)
+    assert rings == [Ring.EVERYBODY]
 
 
 async def test_a_consumer_of_the_database_is_woken(database, insert, words):
     with database.doorbell.listen() as listener:
         started_at = time.monotonic()
         waiting = asyncio.ensure_future(listener.wait(LONG))
-        await database.write(insert("a"), rings=True)
+        await database.write(insert("a"), rings=Ring.EVERYBODY)
         assert await waiting
         assert time.monotonic() - started_at < LONG / 2
         assert await words() == ["a"]
+
+
+async def test_what_is_for_followers_wakes_nobody_else(doorbell, foreign):
+    """Here and in other processes; they hear what is for everybody too."""
+    with doorbell.listen() as worker, doorbell.listen(follows=True) as follower:
+        for rung in (doorbell, foreign):
+            rung.ring(Ring.FOLLOWERS)
+            assert await follower.wait(LONG)
+            assert not await worker.wait(0)
+            rung.ring(Ring.FOLLOWERS)
+            rung.ring()
+            assert await worker.wait(LONG)
+            assert await follower.wait(LONG)
+
+
+async def test_nothing_is_lost_behind_what_is_for_followers(doorbell, foreign):
+    """A FIFO that is full of it has no room for what is for everybody."""
+    with doorbell.listen() as worker:
+        for _ in range(70_000):
+            foreign.ring(Ring.FOLLOWERS)
+        foreign.ring()
+        assert await worker.wait(LONG)

@@ -27,6 +27,9 @@ MESSAGE = """
     VALUES ('greet.user', 'greeter', ?, ?, ?, 1e12, ?)
 """
 
+EVENT = "INSERT INTO journal VALUES (?, 'published', ?, 'greet.user', NULL, 0, '', 1)"
+LATEST = "INSERT INTO counters VALUES ('journal', 4)"
+
 
 async def test_a_run_of_the_first_version_goes_on(tmp_path):
     """It knows nobody to tell of its end, and ends as ever."""
@@ -64,3 +67,16 @@ async def test_what_waited_in_an_older_queue_is_handed_out(tmp_path):
         deliveries = await inbox.receive({GREETER: 5}, wait_seconds=0)
         assert [delivery.task.task_id for delivery in deliveries] == ["t1", "t2"]
         await inbox.close()
+
+
+async def test_the_journal_of_an_older_file_is_read_as_it_was(tmp_path):
+    """Each event under its position, for all and for its task; what is new follows on it."""
+    place = Place(data_dir=tmp_path, codec=CODEC)
+    path = tmp_path / "omni.db"
+    rows = [(number, f"t{number % 2}") for number in range(1, 5)]
+    async with Database(path, migrations=MIGRATIONS[:3]) as database:
+        await database.write(lambda cursor: (cursor.executemany(EVENT, rows), cursor.execute(LATEST)))
+    async with SqliteResultStore(path)(place.context()) as storage:
+        await storage.log.add([place.task("t1")])
+        assert [(event.position, event.task_id) for event in await storage.journal.read()] == [*rows, (5, "t1")]
+        assert [event.position for event in await storage.journal.read(task_id="t1")] == [1, 3, 5]

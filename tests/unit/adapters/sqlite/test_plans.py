@@ -12,6 +12,7 @@ from omnidaemon.adapters.sqlite.schema import MIGRATIONS
 
 MODULES = (
     "bus",
+    "entries",
     "holds",
     "inbox",
     "journal",
@@ -28,12 +29,14 @@ MODULES = (
     "run_store",
     "schedules",
     "task_log",
+    "unbegun",
 )
 MAY_BE_MANY = (
     "outbox",
     "tasks",
     "runs",
-    "journal",
+    "journal_entries",
+    "journal_places",
     "bus_messages",
     "unbegun",
     "schedules",

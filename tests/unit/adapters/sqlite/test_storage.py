@@ -161,7 +161,7 @@ async def test_retention_forgets_what_is_of_no_use(place, storage):
     assert await rows_of(storage, "SELECT task_id, agent FROM tombstones") == [("t1", "greeter")]
     await place.pass_time(timedelta(days=8).total_seconds())
     await storage.commands.prune(timedelta(seconds=1), None, 10)
-    for table in ("tombstones", "lanes", "journal"):
+    for table in ("tombstones", "lanes", "journal_entries"):
         assert await rows_in(storage, table) == [], table
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.sqlite import sqlite_bus
+from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.faults import StoredOrNot
 from omnidaemon.adapters.sqlite.turnstile import Turnstile
 from omnidaemon.domain.errors import BackendUnavailable
@@ -51,20 +52,20 @@ async def test_a_ring_that_fails_costs_no_answer(database, writer, insert, words
         raise OSError("no more descriptors")
 
     monkeypatch.setattr(writer, "_ring", ring)
-    await asyncio.wait_for(database.write(insert("a"), rings=True), 10)
+    await asyncio.wait_for(database.write(insert("a"), rings=Ring.EVERYBODY), 10)
     await asyncio.wait_for(database.write(insert("b"), rings=lambda _: 1 / 0), 10)
     assert await words() == ["a", "b"]
 
 
 async def test_a_ring_can_depend_on_the_result(database, writer, insert, monkeypatch):
     """Of calls that succeeded only."""
-    rings = []
-    monkeypatch.setattr(writer, "_ring", lambda: rings.append(1))
-    for result in (True, False):
-        await database.write(lambda _, result=result: result, rings=lambda is_news: is_news)
+    rings: list[Ring] = []
+    monkeypatch.setattr(writer, "_ring", rings.append)
+    for result in Ring:
+        await database.write(lambda _, result=result: result, rings=lambda ring: ring)
     with pytest.raises(ZeroDivisionError):
-        await database.write(lambda _: 1 / 0, rings=lambda _: True)
-    assert rings == [1]
+        await database.write(lambda _: 1 / 0, rings=lambda _: Ring.EVERYBODY)
+    assert rings == [Ring.FOLLOWERS, Ring.EVERYBODY]
 
 
 async def test_a_thread_that_ends_leaves_nobody_waiting(database, writer, insert, hold_writer, monkeypatch):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 
 from omnidaemon.app.ahead import AheadWatch
 from omnidaemon.app.bridge import Assignment
 from omnidaemon.app.custody import Custody, Holding
+from omnidaemon.domain.task import Task
 from omnidaemon.testing.clock import ManualClock
 from tests.unit.app.desk import Crew
 from tests.unit.app.test_custody import GREETER, grant
@@ -44,7 +46,7 @@ class Desk:
         held = self.custody.add([grant(name) for name in names], self.clock.now().steady, is_fresh=True)
         first = len(self.custody) - len(held)
         self.crew.waits += [
-            Assignment(each.grant, each.grant.task, self.agent, None)  # pyright: ignore[reportArgumentType]
+            Assignment(each.grant, cast("Task", each.grant.task), self.agent, None)
             for number, each in enumerate(held, first)
             if number >= 2
         ]

@@ -79,7 +79,7 @@ def test_only_what_is_alike_is_kin():
         End(state=RunState.DEAD, error=ERROR),
         RetryAfter(seconds=3, error=ERROR),
         RetryAfter(seconds=0, counts_attempt=False),
-        Wait(question="really?", seconds=60, default=None),
+        Wait(question="really?", seconds=60, default=b"null"),
     ],
 )
 def test_a_batch_ends_each_run_as_if_it_were_no_kin_of_the_others(decision: Decision):

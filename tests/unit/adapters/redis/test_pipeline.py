@@ -60,7 +60,7 @@ async def test_what_nobody_can_answer_any_more_is_in_doubt(pipe, server, how):
     await until(lambda: not pipe.is_open)
     answers = await asyncio.gather(two, three, return_exceptions=True)
     if "unasked" in how:
-        assert [*answers] == [b"second", b"third"]
+        assert list(answers) == [b"second", b"third"]
     else:
         assert [type(answer) for answer in answers] == [InDoubt, InDoubt]
 

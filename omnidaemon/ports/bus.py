@@ -187,7 +187,7 @@ class LoggingBus(ABC):
     async def publish_logged(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
         """As `EventBus.publish()`, and before it, in the same transaction, as `TaskLog.add()`: a `CONFIRMED` task is in
         both, a `FAILED` one in neither, and one that is `UNKNOWN` in both or neither. Many tasks may take several
-        transactions."""
+        transactions. It may begin before it is awaited, so that a server works while its caller prepares more."""
 
 
 @attrs.frozen(kw_only=True)

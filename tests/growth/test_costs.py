@@ -40,7 +40,7 @@ SQLITE_STEPS = 480
 SQLITE_TRANSACTIONS = 4
 """For each batch."""
 SQLITE_BYTES = 1100
-SQLITE_CALLS = 95
+SQLITE_CALLS = 70
 
 
 def told(spent: Mapping[str, int], tasks: int) -> str:

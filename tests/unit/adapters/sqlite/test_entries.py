@@ -33,8 +33,8 @@ async def played(storage, place, worker, names):
 
 
 async def counted(storage, table):
-    statement = f"SELECT count(*) FROM {table}"  # noqa: S608 - the tables are named in this file
-    return await storage._space.read(lambda reading: reading.value(statement))
+    rows = f"SELECT count(*) FROM {table}"  # noqa: S608 - a name from this file
+    return await storage._space.read(lambda reading: reading.value(rows))
 
 
 def kinds(events):

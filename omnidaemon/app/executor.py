@@ -119,13 +119,14 @@ class Executor(Workforce):
     def _take_in(self, assignments: Sequence[Assignment]) -> None:
         """Start as many as there are slots for; a newer grant of a run makes the older one void."""
         for assignment in assignments:
-            for older in tuple(self._attempts.get(assignment.grant.run.key, ())):
-                if older.assignment is assignment:
-                    continue  # begun already, with those before it
+            run = assignment.grant.run
+            for attempt in tuple(self._attempts.get(run.key, ())):
+                if attempt.assignment.grant.run.fence >= run.fence:
+                    continue  # itself, or a newer one: both may have been begun with those before them
                 if assignment.agent.policy.finishes_lost_runs:
-                    self._free_slot(older)
-                elif older.reason is None:
-                    self._interrupt(older, StopReason.LOST)
+                    self._free_slot(attempt)
+                elif attempt.reason is None:
+                    self._interrupt(attempt, StopReason.LOST)
         self._fill_slots()
 
     def _fill_slots(self) -> None:

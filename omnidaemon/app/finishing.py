@@ -264,7 +264,8 @@ class OutcomeFinishes:
     async def _release(self, holdings: Sequence[Holding], delay_seconds: float) -> None:
         held = [holding.as_held() for holding in holdings]
         await self._release_lane.call(lambda request: self._runs.release(request, held, delay_seconds))
-        self._custody.remove(holding.key for holding in holdings)
+        # One that is due at once may be this worker's again by now, under another grant.
+        self._custody.remove([holding.key for holding in holdings if self._custody.get(holding.key) is holding])
 
 
 def _consequence(decision: Decision) -> str:

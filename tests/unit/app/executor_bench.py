@@ -48,16 +48,24 @@ class ExecutorBench:
         return "published"
 
     def assignment(
-        self, agent: Agent, payload: object = None, *, limit: float | None = None, task_id: str | None = None
+        self,
+        agent: Agent,
+        payload: object = None,
+        *,
+        limit: float | None = None,
+        task_id: str | None = None,
+        fence: int = 1,
     ) -> Assignment:
-        """One attempt, the first of its run."""
+        """One attempt, the first of its run unless the fence is another."""
         task = Task(
             task_id=task_id or f"t{next(self._numbers)}",
             topic=agent.subscription.topic,
             payload=self.codec.encode_payload(payload),
             created_at=NOW,
         )
-        run = Run(task_id=task.task_id, subscription=agent.subscription, state=RunState.RUNNING, queued_at=NOW, fence=1)
+        run = Run(
+            task_id=task.task_id, subscription=agent.subscription, state=RunState.RUNNING, queued_at=NOW, fence=fence
+        )
         return Assignment(Grant(run=run, task=task, at=NOW), task, agent, limit)
 
     def give(self, handler: Handler, payload: object = None, limit: float | None = None, **policy: Any) -> Assignment:

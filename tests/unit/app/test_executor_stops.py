@@ -93,7 +93,7 @@ async def test_a_newer_grant_of_the_same_run_stops_the_older_attempt(bench: Exec
     """A worker that was frozen may be given its own run again: it must not execute it twice at once."""
     old, new = Sleeper(), Sleeper()
     first = bench.assignment(agent_of(old), task_id="t1")
-    second = bench.assignment(agent_of(new), task_id="t1")
+    second = bench.assignment(agent_of(new), task_id="t1", fence=2)
     bench.executor.assign([first])
     await old.began.wait()
     bench.executor.assign([second])

@@ -317,3 +317,26 @@ async def test_a_runs_age_is_the_stores(shop: Workshop, loop_of, hours: int):
     loop_of(desk.finishes.run())
     await shop.until(lambda: not len(desk.custody))
     assert shop.state(grant.run.task_id) == "retrying"  # with 21 of its 30 seconds gone it would be dead
+
+
+async def test_what_is_given_back_may_be_here_again_before_that_is_known(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    """Due at once, it is claimed by this very worker while the store's answer is under way: the new grant stays."""
+    desk = Desk(shop)
+    (given,) = await desk.begin()
+    holding = desk.custody.get(given.run.key)
+    assert holding is not None
+    newer = attrs.evolve(given, run=attrs.evolve(given.run, fence=2))
+    release = shop.runs.release
+
+    async def release_and_claim(*args):
+        await release(*args)
+        desk.custody.add([newer], 1.0, is_fresh=False)
+
+    monkeypatch.setattr(shop.runs, "release", release_and_claim, raising=False)
+    desk.finishes.give_back([holding])
+    await desk.finishes._release_some()
+    kept = desk.custody.get(given.run.key)
+    assert kept is not None
+    assert kept.grant is newer

@@ -130,7 +130,9 @@ async def test_a_newer_grant_of_a_run_takes_the_slot_of_the_older_one(bench: Exe
     """Also where the older one goes on, as its agent wants it."""
     doors = Doors()
     agent = agent_of(doors.handle, concurrency=1, on_lost_lease="finish")
-    older, newer = (bench.assignment(agent, name, task_id="t9") for name in ("older", "newer"))
+    older, newer = (
+        bench.assignment(agent, name, task_id="t9", fence=fence) for fence, name in enumerate(("older", "newer"), 1)
+    )
     bench.executor.assign([older])
     await bench.turns()
     bench.executor.assign([newer])
@@ -140,3 +142,21 @@ async def test_a_newer_grant_of_a_run_takes_the_slot_of_the_older_one(bench: Exe
         doors.open(name)
     assert await bench.outcome(older) == Returned(value=b'"older"')
     assert await bench.outcome(newer) == Returned(value=b'"newer"')
+
+
+async def test_a_newer_grant_that_began_with_those_before_it_stays(bench: ExecutorBench):
+    """Two grants of a run may both wait when slots become free, before the loop has heard of either."""
+    doors = Doors()
+    agent = agent_of(doors.handle, concurrency=3)
+    first = bench.assignment(agent, "first")
+    older, newer = (
+        bench.assignment(agent, name, task_id="t9", fence=fence) for fence, name in enumerate(("older", "newer"), 1)
+    )
+    for each in (first, older, newer):
+        bench.executor.assign([each])
+    await bench.turns()
+    for name in ("first", "newer"):
+        doors.open(name)
+    assert await bench.outcome(first) == Returned(value=b'"first"')
+    assert await bench.outcome(newer) == Returned(value=b'"newer"')
+    assert await bench.outcome(older) == Interrupted(is_requested=False)

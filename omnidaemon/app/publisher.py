@@ -26,7 +26,7 @@ from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.storage import Storage
 from omnidaemon.ports.telemetry import Level, Telemetry
 
-_ENOUGH = 50
+_ENOUGH = 33
 """Tasks of as many callers keep a server busy for as long as it takes to make those of as many others."""
 
 _key_of = attrgetter("idempotency_key")

@@ -65,12 +65,14 @@ class AheadWatch:
     def _late(self, subscription: Subscription, latest: float) -> Sequence[Assignment]:
         """All that waits, if the first of it was taken in before that."""
         waiting = self._workforce.waiting(subscription)
-        first = self._custody.get(waiting[0].grant.run.key) if waiting else None
+        first = next((holding for each in waiting if (holding := self._held(each)) is not None), None)
         return waiting if first is not None and first.taken_at <= latest else ()
 
+    def _held(self, assignment: Assignment) -> Holding | None:
+        holding = self._custody.get(assignment.grant.run.key)
+        return holding if holding is not None and holding.grant is assignment.grant else None
+
     def _take_back(self, assignments: Sequence[Assignment]) -> None:
-        taken = self._workforce.take_back(assignments)
-        holdings = ((each, self._custody.get(each.grant.run.key)) for each in taken)
-        held = [holding for each, holding in holdings if holding is not None and holding.grant is each.grant]
-        if held:
+        holdings = map(self._held, self._workforce.take_back(assignments))
+        if held := [holding for holding in holdings if holding is not None]:
             self._give_back(held)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import attrs
 
 from omnidaemon.app.agents import Agent
+from omnidaemon.app.bridge import Report
 from omnidaemon.app.pace import Pace
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import Counts
@@ -131,18 +132,18 @@ class Custody:
             self._is_empty.clear()
         return added
 
-    def returned(self, grants: Iterable[Grant], now: float) -> None:
+    def returned(self, reports: Iterable[Report], now: float) -> None:
         """The handlers of these run no more: their slots are free."""
-        counts: dict[Subscription, int] = {}
-        for grant in grants:
-            holding = self._holdings.get(grant.run.key)
-            if holding is not None and holding.grant is grant and not holding.has_returned:
+        ran: dict[Subscription, int] = {}
+        for report in reports:
+            run = report.grant.run
+            holding = self._holdings.get(run.key)
+            if holding is not None and holding.grant is report.grant and not holding.has_returned:
                 holding.has_returned = True
-                counts[grant.run.subscription] = counts.get(grant.run.subscription, 0) + 1
-        for subscription, count in counts.items():
-            share = self._shares[subscription]
-            share.returned += count
-            share.pace.note(count, now)
+                self._shares[run.subscription].returned += 1
+                ran[run.subscription] = ran.get(run.subscription, 0) + (report.seconds > 0.0)
+        for subscription, count in ran.items():
+            self._shares[subscription].pace.note(count, now)
         self.reconsider()
 
     def is_ahead(self, subscription: Subscription) -> bool:

@@ -70,7 +70,7 @@ class Executor(Workforce):
         self._on_reports = take
 
     def assign(self, assignments: Sequence[Assignment]) -> None:
-        """Start these on the agents' loop."""
+        """Have these started on the agents' loop, behind those that wait."""
         for agent, alike in groupby(assignments, key=attrgetter("agent")):
             self._slots_of(agent).put(list(alike))
         with contextlib.suppress(RuntimeError):  # it is closed: the engine learns of it by its LagWatch, and leaves
@@ -123,9 +123,8 @@ class Executor(Workforce):
             for attempt in tuple(self._attempts.get(run.key, ())):
                 if attempt.assignment.grant.run.fence >= run.fence:
                     continue  # itself, or a newer one: both may have been begun with those before them
-                if assignment.agent.policy.finishes_lost_runs:
-                    self._free_slot(attempt)
-                elif attempt.reason is None:
+                self._free_slot(attempt)
+                if attempt.reason is None and not assignment.agent.policy.finishes_lost_runs:
                     self._interrupt(attempt, StopReason.LOST)
         self._fill_slots()
 
@@ -145,11 +144,14 @@ class Executor(Workforce):
 
     def _stop(self, keys: Sequence[RunKey], reason: StopReason) -> None:
         for attempt in [attempt for key in keys for attempt in self._attempts.get(key, ())]:
+            if reason is StopReason.LOST:
+                self._free_slot(attempt)  # also of one that was stopped before, and does not return
             if attempt.reason is None:
                 self._interrupt(attempt, reason)
         for slots in tuple(self._slots.values()):
             for assignment in slots.take_back([each for each in slots.waiting() if each.grant.run.key in keys]):
                 self._report(Report(assignment.grant, Interrupted(is_requested=reason is StopReason.REQUESTED)))
+        self._fill_slots()
 
     def _stop_all(self) -> None:
         waiting = [each.grant.run.key for slots in tuple(self._slots.values()) for each in slots.waiting()]
@@ -158,9 +160,6 @@ class Executor(Workforce):
     def _interrupt(self, attempt: Attempt, reason: StopReason) -> None:
         attempt.reason = reason
         attempt.context.request_stop()
-        if reason is StopReason.LOST:
-            self._free_slot(attempt)
-            self._loop.call_soon(self._fill_slots)
         # A task that has not come to its handler yet sees the reason by itself; cancelled now, it would never report.
         if attempt.task is not None and attempt.is_cancellable:
             attempt.task.cancel()

@@ -58,6 +58,7 @@ class OutcomeFinishes:
         self._chance = chance
         self._reports: dict[Report, None] = {}
         self._to_release: list[tuple[float, Holding]] = []
+        self._releasing = asyncio.Lock()
         self._has_work = asyncio.Event()
 
     def dispatch(self, holdings: Sequence[Holding]) -> None:
@@ -84,7 +85,7 @@ class OutcomeFinishes:
     def report(self, reports: Sequence[Report]) -> None:
         """Take in what attempts came to. On the engine's loop."""
         self._reports |= dict.fromkeys(reports)
-        self._custody.returned([report.grant for report in reports], self._clock.now().steady)
+        self._custody.returned(reports, self._clock.now().steady)
         self._has_work.set()
 
     async def run(self) -> None:
@@ -94,6 +95,7 @@ class OutcomeFinishes:
             await self._release_some()
             # Nothing is let go of before it is recorded: a loop that failed is begun anew and finds it here.
             while self._reports:
+                await self._release_some()  # also while outcomes keep coming
                 if len(self._reports) >= _LARGE_BATCH:
                     await self._let_intake_go_first()
                 if not (batch := self._ready()):
@@ -177,6 +179,10 @@ class OutcomeFinishes:
                 )
         if self._tells_ends:
             self._tell_ends([finish for finish, is_recorded in zip(finishes, recorded, strict=True) if is_recorded])
+        self._let_go(holdings)
+
+    def _let_go(self, holdings: Iterable[Holding]) -> None:
+        """Of these grants; a run may be this worker's again by now, under another one."""
         self._custody.remove([holding.key for holding in holdings if self._custody.get(holding.key) is holding])
 
     async def _finish_apart(self, current: Sequence[tuple[Holding, Finish]], error: Exception) -> None:
@@ -191,7 +197,7 @@ class OutcomeFinishes:
         unstorable = AttemptError(type="OutcomeNotStorable", message=message, kind=ErrorKind.UNENCODABLE)
         end = _finish(holding, End(state=RunState.DEAD, error=unstorable), finish.seconds)
         await self._finish_lane.call(lambda request: self._runs.finish(request, [end]))
-        self._custody.remove([holding.key])
+        self._let_go([holding])
 
     def _tell(self, grant: Grant, outcome: Failed | Expired, decision: Decision) -> None:
         """One line, the first of the message, and the traceback for those who look closer; the whole error is in the
@@ -240,32 +246,36 @@ class OutcomeFinishes:
         self._has_work.set()
 
     async def _release_some(self) -> None:
-        waiting = tuple(self._to_release)
-        for delay_seconds, alike in groupby(waiting, key=itemgetter(0)):
-            await self._release([holding for _, holding in alike], delay_seconds)
-        del self._to_release[: len(waiting)]
+        if not self._to_release:
+            return
+        async with self._releasing:
+            waiting = tuple(self._to_release)
+            for delay_seconds, alike in groupby(waiting, key=itemgetter(0)):
+                await self._release([holding for _, holding in alike], delay_seconds)
+            del self._to_release[: len(waiting)]
 
     async def release_all(self) -> int:
         """Stop every handler and give its run back at once, due for anybody; how many there were.
 
         Outcomes that are known already are recorded first: their attempts need not be made again.
         """
-        known = {report.grant.run.key for report in self._reports}
-        holdings = [holding for holding in self._custody.all() if holding.key not in known]
-        # Out of custody at once: what their handlers say from now on is of no account.
-        self._custody.remove(holding.key for holding in holdings)
-        self._workforce.stop([holding.key for holding in holdings], StopReason.DRAINING)
-        owned = [holding for holding in holdings if not holding.is_lost]
-        if owned:
-            await self._release(owned, 0.0)
+        async with self._releasing:
+            self._to_release.clear()  # these are among all that is held
+            known = {report.grant.run.key for report in self._reports}
+            holdings = [holding for holding in self._custody.all() if holding.key not in known]
+            # Out of custody at once: what their handlers say from now on is of no account.
+            self._custody.remove(holding.key for holding in holdings)
+            self._workforce.stop([holding.key for holding in holdings], StopReason.DRAINING)
+            owned = [holding for holding in holdings if not holding.is_lost]
+            if owned:
+                await self._release(owned, 0.0)
         await self._custody.emptied()
         return len(owned)
 
     async def _release(self, holdings: Sequence[Holding], delay_seconds: float) -> None:
         held = [holding.as_held() for holding in holdings]
         await self._release_lane.call(lambda request: self._runs.release(request, held, delay_seconds))
-        # One that is due at once may be this worker's again by now, under another grant.
-        self._custody.remove([holding.key for holding in holdings if self._custody.get(holding.key) is holding])
+        self._let_go(holdings)
 
 
 def _consequence(decision: Decision) -> str:

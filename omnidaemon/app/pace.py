@@ -14,21 +14,26 @@ _MOST: Final = 100
 class Pace:
     """Of one agent, by this worker's steady clock. `ahead`: how many of its slots will be free by the time that the
     next runs are here. So a slot need not be empty meanwhile, and what is begun for it waits here no longer than that:
-    an agent whose attempts take seconds gets nothing ahead, others may have slots for it now."""
+    an agent whose attempts take seconds gets nothing ahead, others may have slots for it now.
+
+    The slower of the last two stretches of time counts: long attempts that return all at once are not fast.
+    """
 
     def __init__(self) -> None:
         self.ahead = 0
         self._since = 0.0
         self._count = 0
+        self._pace_before = 0.0
 
     def note(self, count: int, now: float) -> None:
         """So many attempts have returned."""
         self._count += count
         elapsed = now - self._since
         if elapsed >= _REFILL_SECONDS:
-            self.ahead = min(_MOST, int(self._count * _REFILL_SECONDS / elapsed))
-            self._since, self._count = now, 0
+            pace = self._count * _REFILL_SECONDS / elapsed
+            self.ahead = min(_MOST, int(min(pace, self._pace_before)))
+            self._since, self._count, self._pace_before = now, 0, pace
 
     def forget(self) -> None:
         """It has slowed down."""
-        self.ahead = 0
+        self.ahead, self._pace_before = 0, 0.0

@@ -10,6 +10,7 @@ from omnidaemon.app.bridge import StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.outages import Outages
 from omnidaemon.domain.errors import OmniDaemonError
+from omnidaemon.domain.requests import Grant
 from omnidaemon.domain.run import RunKey
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_store import LeaseSpan, RunStore
@@ -91,10 +92,11 @@ class LeaseRenewals:
 
     def _give_up(self, lost: Sequence[Holding]) -> None:
         stopped: list[RunKey] = []
+        unbegun = self._taken_back(lost)
         for holding in lost:
             task_id, agent = holding.key
             tail = ""
-            if holding.agent.policy.finishes_lost_runs:
+            if holding.agent.policy.finishes_lost_runs and holding.grant not in unbegun:
                 holding.is_lost, tail = True, "; its handler goes on, as on_lost_lease has it"
             else:
                 stopped.append(holding.key)
@@ -107,3 +109,10 @@ class LeaseRenewals:
         if stopped:
             self._workforce.stop(stopped, StopReason.LOST)
             self._custody.remove(stopped)
+
+    def _taken_back(self, lost: Sequence[Holding]) -> list[Grant]:
+        """Those of these grants that wait for a slot yet; they wait no more."""
+        grants = [holding.grant for holding in lost]
+        agents = {holding.agent.subscription for holding in lost}
+        waiting = [each for agent in agents for each in self._workforce.waiting(agent) if each.grant in grants]
+        return [each.grant for each in self._workforce.take_back(waiting)]

@@ -97,6 +97,8 @@ class Client:
 
         `webhook` and `reply_to` are for each of them; errors as of `publish_task`.
         """
+        if not tasks:
+            return []
         publisher = (await self.runtime()).publisher
         return await publisher.publish_alike(tasks, webhook=webhook, reply_to=reply_to)
 

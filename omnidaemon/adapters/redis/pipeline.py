@@ -12,6 +12,7 @@ import redis.asyncio as redis
 from redis import exceptions
 
 from omnidaemon.adapters.redis.connection import DEADLINE_SECONDS, RedisConnection
+from omnidaemon.adapters.redis.faults import not_open
 from omnidaemon.adapters.redis.takeover import Takeover
 
 
@@ -35,6 +36,9 @@ class Pipe(Takeover):
         it may cancel it."""
         packed = hiredis.pack_command(tuple(words))
         reply: asyncio.Future[Any] = self._loop.create_future()
+        if self._failure is not None:
+            reply.set_exception(exceptions.ConnectionError("The connection is closed."))  # no doubt: nothing is sent
+            return reply
         ends_at = self._loop.time() + DEADLINE_SECONDS
         self._waiting.append((reply, ends_at))
         self._watch(ends_at)
@@ -74,16 +78,20 @@ class Pipeline:
     def __init__(self, server: RedisConnection) -> None:
         self._server = server
         self._pipe: Pipe | None = None
+        self._is_closed = False
         self._turn = asyncio.Lock()
 
     @property
     def pipe(self) -> Pipe | None:
         """The connection, None where there is none just now."""
-        return self._pipe if self._pipe is not None and self._pipe.is_open else None
+        is_usable = self._pipe is not None and self._pipe.is_open and not self._is_closed
+        return self._pipe if is_usable else None
 
     async def connected(self) -> Pipe:
         """The connection, made where there is none. Raises `BackendError`."""
         async with self._turn:
+            if self._is_closed:
+                raise not_open(self._server.location)
             if (pipe := self.pipe) is None:
                 with self._server.translating():
                     async with asyncio.timeout(DEADLINE_SECONDS):
@@ -92,7 +100,8 @@ class Pipeline:
             return pipe
 
     async def close(self) -> None:
-        """Wait for what is under way, and close the connection. Idempotent."""
+        """Wait for what is under way, and close the connection; nothing more is sent. Idempotent."""
+        self._is_closed = True
         async with self._turn:
             if self._pipe is not None:
                 await self._pipe.settled()

@@ -205,10 +205,13 @@ def _slices(tasks: Sequence[Task]) -> list[Sequence[Task]]:
     slices: list[Sequence[Task]] = []
     start = size_bytes = 0
     for at, task in enumerate(tasks):
-        if at > start and (at - start >= _MOST_TASKS or size_bytes + len(task.payload) > _MOST_BYTES):
+        size = len(task.payload)
+        if task.headers:  # all else that it says has a bound
+            size += sum(len(name) + len(text) for name, text in task.headers.items())
+        if at > start and (at - start >= _MOST_TASKS or size_bytes + size > _MOST_BYTES):
             slices.append(tasks[start:at])
             start, size_bytes = at, 0
-        size_bytes += len(task.payload)
+        size_bytes += size
     if tasks:
         slices.append(tasks[start:])
     return slices

@@ -55,10 +55,11 @@ async def read(space: RedisSpace, task_ids: Iterable[str]) -> Reading:
 async def _steps(space: RedisSpace, task_ids: Iterable[str]) -> AsyncIterator[tuple[Instant, Sequence[Any]]]:
     wanted = list(dict.fromkeys(task_ids))
     for start in range(0, len(wanted), _AT_ONCE):
-        reply = await space.script("records", space.revision, *wanted[start : start + _AT_ONCE])
+        known = space.revision
+        reply = await space.script("records", known, *wanted[start : start + _AT_ONCE])
         seconds, microseconds, revision, agents, rows = reply
         now = space.clock.note(seconds, microseconds)
-        space.know_agents(revision, agents)
+        space.know_agents(revision, agents, asked=known)
         yield now, rows
 
 

@@ -164,9 +164,10 @@ class RedisSpace:
         """Which state of the registry `agents` are."""
         return self._revision
 
-    def know_agents(self, revision: bytes, flat: Sequence[bytes]) -> None:
-        """Take in the registry as a script tells it."""
-        if revision.decode() != self._revision:
+    def know_agents(self, revision: bytes, flat: Sequence[bytes], *, asked: str | None = None) -> None:
+        """Take in the registry as a script tells it; where it was asked about a revision, that has none if it is the
+        same, whatever is known by now."""
+        if revision.decode() not in (asked, self._revision):
             loaded = ((subscription_of(name), self.codec.load(raw, AgentRecord)) for name, raw in pairs(flat).items())
             self.agents = dict(sorted(loaded, key=lambda each: each[0]))
             self._revision = revision.decode()

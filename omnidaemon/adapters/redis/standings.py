@@ -24,19 +24,22 @@ _ASKED: Final = 2
 async def read_standings(space: RedisSpace, task_ids: Sequence[str]) -> list[TaskStanding]:
     """How those of the tasks stand that are known, in this order. Many are read in steps, each of them at one time."""
     steps = [task_ids[start : start + _AT_ONCE] for start in range(0, len(task_ids), _AT_ONCE)]
-    asked: deque[asyncio.Task[Any]] = deque()
+    asked: deque[tuple[str, asyncio.Task[Any]]] = deque()
     standings: list[TaskStanding] = []
     try:
         for at, step in enumerate(steps):
             for following in steps[at + len(asked) : at + _ASKED]:
-                asked.append(asyncio.create_task(space.script("standings", space.revision, *following)))
-            revision, agents, told = await asked.popleft()
-            space.know_agents(revision, agents)
+                known = space.revision
+                asked.append((known, asyncio.create_task(space.script("standings", known, *following))))
+            known, answer = asked[0]
+            revision, agents, told = await answer
+            asked.popleft()
+            space.know_agents(revision, agents, asked=known)
             standings += _standings(space, step, told)
     finally:
-        for each in asked:
+        for _, each in asked:
             each.cancel()
-        await asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.gather(*(each for _, each in asked), return_exceptions=True)
     return standings
 
 

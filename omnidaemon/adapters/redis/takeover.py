@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 import hiredis
@@ -15,7 +15,7 @@ NOTHING: Final = object()
 """In place of a reply that is not there yet."""
 
 
-class Takeover(asyncio.Protocol):
+class Takeover(asyncio.Protocol, ABC):
     """Takes over a connection. redis-py knows of addresses, TLS, users and passwords; but each of its calls is dozens
     of steps in Python, with a timer of its own."""
 
@@ -41,9 +41,10 @@ class Takeover(asyncio.Protocol):
         """The connection, which is redis-py's again; closed, if it was not open. No call can be made after."""
         self._stop_watching()
         self._transport.set_protocol(self._former)
-        if self._failure is not None:
+        was_open, self._failure = self.is_open, self._failure or exceptions.ConnectionError("The connection is closed.")
+        self._has_failed(self._failure)
+        if not was_open:
             await self._connection.disconnect(nowait=True)
-        self._failure = self._failure or exceptions.ConnectionError("The connection is closed.")
         return self._connection
 
     async def close(self) -> None:

@@ -7,9 +7,11 @@ from collections import Counter
 
 import pytest
 
+from omnidaemon.app.bridge import Report
 from omnidaemon.app.custody import Custody
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.outcome import Returned
 from omnidaemon.domain.requests import Grant
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
@@ -37,6 +39,10 @@ def grant(task_id, subscription=GREETER, fence=1):
 
 def take(custody, *task_ids, is_fresh=True, subscription=GREETER):
     return custody.add([grant(task_id, subscription) for task_id in task_ids], 0.0, is_fresh=is_fresh)
+
+
+def reports(*grants, seconds=0.1):
+    return [Report(each, Returned(value=b"1"), seconds) for each in grants]
 
 
 def test_a_grant_takes_a_slot_of_its_agent_until_it_is_removed():
@@ -82,11 +88,11 @@ def test_a_slot_is_free_once_its_handler_has_returned():
     """The next tasks are taken in while the store records the last ones. Another grant of the run is another thing."""
     custody = custody_of(greeter=2)
     first, second = take(custody, "t1", "t2")
-    custody.returned([first.grant, first.grant, grant("t2", fence=9), grant("t9")], 1.0)
+    custody.returned(reports(first.grant, first.grant, grant("t2", fence=9), grant("t9")), 1.0)
     assert (custody.free(GREETER), len(custody), custody.executing) == (1, 2, 1)
     custody.remove([first.key])
     assert (custody.free(GREETER), len(custody), custody.executing) == (1, 1, 1)
-    custody.returned([second.grant], 1.0)
+    custody.returned(reports(second.grant), 1.0)
     custody.add([grant("t2", fence=2)], 1.0, is_fresh=False)
     assert (custody.free(GREETER), len(custody)) == (1, 1)
 
@@ -95,7 +101,7 @@ def test_what_waits_to_be_recorded_cannot_grow():
     """Twice as many as there are slots: from then on each slot waits for the store."""
     custody = custody_of(greeter=2)
     for names in (("t1", "t2"), ("t3", "t4")):
-        custody.returned([holding.grant for holding in take(custody, *names)], 1.0)
+        custody.returned(reports(*(holding.grant for holding in take(custody, *names))), 1.0)
     assert (custody.free(GREETER), len(custody)) == (0, 4)
     custody.remove([("t1", "greeter")])
     assert custody.free(GREETER) == 1
@@ -201,3 +207,20 @@ def test_agents_do_not_share_their_slots():
     assert custody.due_waits(GREETER)
     assert custody.room_for_fresh(OTHER) == 4
     assert not custody.due_waits(OTHER)
+
+
+def test_more_is_taken_in_than_there_are_slots_for_by_the_pace_of_what_has_run():
+    """What came to an end without having run says nothing of how fast slots are freed."""
+    custody = custody_of(greeter=10)
+    now = 100.0
+    for seconds, ahead in ((0.0, 0), (0.001, 10)):
+        for _ in range(4):
+            now += 0.0201
+            held = take(custody, *(f"t{at}" for at in range(10)))
+            custody.returned(reports(*(each.grant for each in held), seconds=seconds), now)
+            custody.remove(each.key for each in held)
+        assert custody.ahead(GREETER) == pytest.approx(ahead, abs=1)
+        assert custody.free(GREETER) == 10 + custody.ahead(GREETER)
+    assert custody.free(GREETER, 0) == 10
+    custody.has_slowed(GREETER)
+    assert custody.free(GREETER) == 10

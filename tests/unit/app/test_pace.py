@@ -44,10 +44,21 @@ def test_what_returns_within_one_window_counts_together():
     assert 18 <= pace.ahead <= 22
 
 
+def test_long_attempts_that_return_all_at_once_are_not_fast():
+    """A hundred that took five seconds, in two batches: what is begun ahead of them would wait for seconds."""
+    pace = Pace()
+    for second in (100.0, 105.0, 110.0):
+        pace.note(50, second)
+        pace.note(50, second + 0.021)
+        assert pace.ahead == 0
+
+
 def test_one_that_has_slowed_down_is_not_trusted_until_it_is_seen_to_be_fast():
     """What was known of it is forgotten."""
     pace = pace_of(10, 0.02)
     pace.forget()
     assert pace.ahead == 0
     pace.note(10, 100.2)
+    assert pace.ahead == 0
+    pace.note(10, 100.23)
     assert pace.ahead > 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from omnidaemon.app.bridge import StopReason
 from omnidaemon.domain.outcome import Interrupted, Returned
 from tests.unit.app.executor_bench import ExecutorBench
@@ -93,8 +95,9 @@ async def test_what_is_stopped_while_it_waits_is_told_without_a_start(bench: Exe
     assert doors.entered == [0, 1]
 
 
-async def test_the_slot_of_a_lost_run_is_free(bench: ExecutorBench):
-    """It is another worker's by now, whatever its handler does with the cancellation."""
+@pytest.mark.parametrize("before", [None, StopReason.REQUESTED, StopReason.TIMED_OUT])
+async def test_the_slot_of_a_lost_run_is_free(bench: ExecutorBench, before: StopReason | None):
+    """It is another worker's by now, whatever its handler does with the cancellation, and was stopped for before."""
     stays = asyncio.Event()
     entered: list[object] = []
 
@@ -111,6 +114,10 @@ async def test_the_slot_of_a_lost_run_is_free(bench: ExecutorBench):
     bench.executor.assign([lost, follower])
     await bench.turns()
     assert entered == [0]
+    if before is not None:
+        bench.stop(lost, before)
+        await bench.turns()
+        assert entered == [0], "it keeps its slot as long as it is this worker's"
     bench.stop(lost, StopReason.LOST)
     await bench.turns()
     assert entered == [0, 1]

@@ -339,3 +339,10 @@ async def test_events_of_an_unknown_task_are_an_error(greeting: OmniDaemonSDK) -
             await sdk.events(task_id="nope", after=0).open()
         task_id = await sdk.publish_task("greet", "Alice", delay=100)
         assert (await anext(sdk.events(task_id=task_id, after=0))).kind == "scheduled"
+
+
+async def test_to_publish_nothing_needs_no_backend(monkeypatch):
+    """Neither a bus nor a store is opened for it."""
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    sdk = OmniDaemonSDK(settings=load_settings({"event_bus_type": "redis_stream", "result_store_type": "redis"}))
+    assert await sdk.publish_tasks([]) == []

@@ -87,3 +87,13 @@ async def test_it_is_settled_once_all_is_answered(pipe, server):
     server.say(b"+second\r\n")
     await waiting
     assert all(call.done() for call in calls)
+
+
+async def test_who_closes_leaves_nobody_waiting(pipe, server):
+    """What is under way is in doubt, and what comes later is refused without having been sent."""
+    (call,) = await sent(pipe, server, "ONE")
+    await pipe.close()
+    with pytest.raises(InDoubt):
+        await call
+    with pytest.raises(exceptions.ConnectionError, match="closed"):
+        await pipe.send(("TWO",))

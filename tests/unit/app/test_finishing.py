@@ -343,7 +343,9 @@ async def test_what_is_given_back_may_be_here_again_before_that_is_known(
     assert kept.grant is newer
 
 
-async def test_what_is_to_be_given_back_waits_for_no_pause_between_outcomes(shop: Workshop, desk: Desk, loop_of):
+async def test_what_is_to_be_given_back_waits_for_no_pause_between_outcomes(
+    shop: Workshop, desk: Desk, loop_of, monkeypatch: pytest.MonkeyPatch
+):
     """A busy agent always has some; another one's runs are everybody's again all the same."""
     slow, first, *others = await desk.begin(12)
     holding = desk.custody.get(slow.run.key)
@@ -357,7 +359,7 @@ async def test_what_is_to_be_given_back_waits_for_no_pause_between_outcomes(shop
         assert outcomes or shop.state(slow.run.task_id) == "queued", "it still waits behind the last outcome"
         return await finish(*args)
 
-    shop.runs.finish = finish_and_report
+    monkeypatch.setattr(shop.runs, "finish", finish_and_report, raising=False)
     loop_of(desk.finishes.run())
     desk.returned(first)
     await shop.until(lambda: not len(desk.custody))

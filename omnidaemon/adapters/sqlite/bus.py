@@ -196,7 +196,7 @@ class SqliteBus(EventBus, LoggingBus, BusInspector, Erasable):
         return await self._database.read(work)
 
     async def __aenter__(self) -> Self:
-        await self._database.open()
+        await self._space.open()
         return self
 
     async def __aexit__(

@@ -12,6 +12,7 @@ from omnidaemon.adapters.sqlite import SqliteEventBus, sqlite_bus
 from omnidaemon.adapters.sqlite import bus as bus_module
 from omnidaemon.adapters.sqlite.bus import _declare
 from omnidaemon.domain.agent import Start
+from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.bus import Confirmation
 from omnidaemon.testing.clock import ManualClock
@@ -72,6 +73,21 @@ async def test_ack_never_takes_a_later_message_along(place, bus):
     await first.close()
     assert await received(second) == ["t2"]
     await second.close()
+
+
+async def test_a_repeated_ack_never_takes_another_agents_copy_along(place, bus):
+    """Which is of an old message, but has the row number of the one that is gone."""
+    await bus.publish([place.task("old", topic="other")])
+    await bus.declare({GREETER: Start.NOW})
+    await bus.publish([place.task("t1"), place.task("t2")])
+    inbox = await bus.subscribe([GREETER])
+    _, last = await inbox.receive({GREETER: 2}, wait_seconds=0)
+    await inbox.ack([last])
+    others = [Subscription("other", agent) for agent in ("one", "two")]
+    await bus.declare(dict.fromkeys(others, Start.BACKLOG))
+    await inbox.ack([last])
+    assert [await received(inbox, 1, other) for other in others] == [["old"], ["old"]]
+    await inbox.close()
 
 
 async def test_surplus_of_a_cancelled_receive_comes_within_the_credits(place, bus):

@@ -27,9 +27,12 @@ FREE: Final = f"""NOT EXISTS (
 
 _DROP_VOID: Final = f"DELETE FROM bus_holds WHERE topic = :topic AND agent = :agent AND NOT ({LIVE})"
 _HELD: Final = "SELECT first_seq, last_seq FROM bus_holds WHERE topic = ? AND agent = ? ORDER BY first_seq"
+# Nothing while the backlog is moved in: a stretch has no room for what comes into it later.
 _BETWEEN: Final = """
     SELECT message_id, seq, task_id, body FROM bus_messages
-    WHERE topic = ? AND agent = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?
+    WHERE topic = ?1 AND agent = ?2 AND seq > ?3 AND seq < ?4
+    AND NOT EXISTS (SELECT 1 FROM bus_subscriptions WHERE topic = ?1 AND agent = ?2 AND awaits_backlog = 1)
+    ORDER BY seq LIMIT ?5
 """
 _HOLD: Final = "INSERT INTO bus_holds (topic, agent, first_seq, last_seq, holder, held_until) VALUES (?, ?, ?, ?, ?, ?)"
 _IS_HELD: Final = "SELECT 1 FROM bus_holds WHERE topic = ? AND agent = ? AND first_seq = ? AND holder = ?"

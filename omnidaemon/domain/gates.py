@@ -244,15 +244,16 @@ class Gates:
         self, request: Request, held: Sequence[Held], found: Runs, now: Instant, delay_seconds: float
     ) -> Changes:
         """Give the grants back that are still the caller's; the others are somebody else's by now."""
-        moves: list[tuple[Run, Run]] = []
+        moves: dict[RunKey, tuple[Run, Run]] = {}
         for grant in held:
-            run = found.get((grant.task_id, grant.agent))
-            if run is not None and run.is_held_by(request.incarnation, grant.fence):
+            key = (grant.task_id, grant.agent)
+            run = found.get(key)
+            if run is not None and key not in moves and run.is_held_by(request.incarnation, grant.fence):
                 released = run.released(
                     request=str(request), is_acked=grant.is_acked, now=now, delay_seconds=delay_seconds
                 )
-                moves.append((run, released))
-        return changes_of(moves, now.at)
+                moves[key] = (run, released)
+        return changes_of(moves.values(), now.at)
 
 
 def _fresh(asked: str, intake: Intake, now: Instant) -> Run:

@@ -21,7 +21,7 @@ from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.many_rows import for_many, write_many
 from omnidaemon.adapters.sqlite.reading import as_array
 from omnidaemon.adapters.sqlite.space import SqliteSpace
-from omnidaemon.adapters.sqlite.task_log import log
+from omnidaemon.adapters.sqlite.task_log import encoded, log
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.journal import EventKind
@@ -130,8 +130,8 @@ class SqliteBus(EventBus, LoggingBus, BusInspector, Erasable):
         return await self._receipts(tasks, self._database.write(work, rings=Ring.EVERYBODY))
 
     async def publish_logged(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
-        bodies = [self._codec.encode_task(task) for task in tasks]
-        logged = {task.task_id: body for task, body in zip(reversed(tasks), reversed(bodies), strict=True)}
+        logged = encoded(self._codec, tasks)
+        bodies = [logged[task.task_id] for task in tasks]
 
         def work(ledger: Ledger) -> Mapping[str, Sequence[str]]:
             log(ledger, tasks, EventKind.PUBLISHED, logged)
@@ -196,7 +196,7 @@ class SqliteBus(EventBus, LoggingBus, BusInspector, Erasable):
         return await self._database.read(work)
 
     async def __aenter__(self) -> Self:
-        await self._database.open()
+        await self._space.open()
         return self
 
     async def __aexit__(

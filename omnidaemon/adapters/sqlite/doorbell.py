@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from omnidaemon.adapters.sqlite.fifo import FULL_BYTES, Fifo, ForeignFifos
+from omnidaemon.adapters.sqlite.fifo import Fifo, ForeignFifos
 
 _FOR_EVERYBODY: Final = b"!"
 _FOR_FOLLOWERS: Final = b"."
@@ -198,8 +198,11 @@ class _Ear:
             self.fifo = None
 
     def _hear_fifo(self) -> None:
-        told = self.fifo.drain() if self.fifo is not None else b""
-        is_for_all = _FOR_EVERYBODY in told or len(told) >= FULL_BYTES
+        fifo = self.fifo
+        if fifo is None:
+            return
+        told = fifo.drain()
+        is_for_all = _FOR_EVERYBODY in told or len(told) >= fifo.capacity
         self._wake(Ring.EVERYBODY if is_for_all else Ring.FOLLOWERS)
 
     def _wake(self, ring: Ring) -> None:

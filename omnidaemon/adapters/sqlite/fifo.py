@@ -12,9 +12,14 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final, Self
 
+if sys.platform != "win32":
+    import fcntl
+
 _PREFIX: Final = "bell-"
-FULL_BYTES: Final = 65_536
-"""What a FIFO holds most often; one that was full may lack what came last."""
+_AT_ONCE: Final = 65_536
+"""What a FIFO holds most often."""
+_LEAST_CAPACITY: Final = 4096
+"""No FIFO holds less; that much Linux gives to whoever has many."""
 # A folder's time of change moves in steps (of up to 10 ms): a list made this soon after it may miss what came next.
 _SETTLED_NANOSECONDS: Final = 100_000_000
 
@@ -53,11 +58,18 @@ class Fifo:
         """Take out what the others have written; never waits."""
         told = b""
         with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(self.descriptor, FULL_BYTES):
+            while chunk := os.read(self.descriptor, _AT_ONCE):
                 told += chunk
-                if len(chunk) < FULL_BYTES:
+                if len(chunk) < _AT_ONCE:
                     break
         return told
+
+    @property
+    def capacity(self) -> int:
+        """How many bytes fit in: where it has held so many, what came last may be lacking."""
+        if sys.platform != "linux":
+            return _LEAST_CAPACITY
+        return fcntl.fcntl(self.descriptor, fcntl.F_GETPIPE_SZ)
 
     def unlink(self) -> None:
         """Take it from the folder, so that nobody finds it any more."""

@@ -27,15 +27,22 @@ FREE: Final = f"""NOT EXISTS (
 
 _DROP_VOID: Final = f"DELETE FROM bus_holds WHERE topic = :topic AND agent = :agent AND NOT ({LIVE})"
 _HELD: Final = "SELECT first_seq, last_seq FROM bus_holds WHERE topic = ? AND agent = ? ORDER BY first_seq"
+# Nothing while the backlog is moved in: a stretch has no room for what comes into it later.
 _BETWEEN: Final = """
     SELECT message_id, seq, task_id, body FROM bus_messages
-    WHERE topic = ? AND agent = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?
+    WHERE topic = ?1 AND agent = ?2 AND seq > ?3 AND seq < ?4
+    AND NOT EXISTS (SELECT 1 FROM bus_subscriptions WHERE topic = ?1 AND agent = ?2 AND awaits_backlog = 1)
+    ORDER BY seq LIMIT ?5
 """
 _HOLD: Final = "INSERT INTO bus_holds (topic, agent, first_seq, last_seq, holder, held_until) VALUES (?, ?, ?, ?, ?, ?)"
 _IS_HELD: Final = "SELECT 1 FROM bus_holds WHERE topic = ? AND agent = ? AND first_seq = ? AND holder = ?"
 _LET_GO: Final = "DELETE FROM bus_holds WHERE topic = ? AND agent = ? AND first_seq = ? AND holder = ?"
-# What comes later has a higher seq, also where it has got the row number of a message that is gone.
-_FORGET: Final = "DELETE FROM bus_messages WHERE message_id IN carray(?) AND seq <= ?"
+# Row numbers are given again: to what comes later, and to the copies of an old message that further agents get. Neither
+# is in this queue within this stretch. The plus signs leave the finding to the row numbers.
+_FORGET: Final = """
+    DELETE FROM bus_messages
+    WHERE message_id IN carray(?) AND +topic = ? AND +agent = ? AND +seq BETWEEN ? AND ?
+"""
 
 Message = tuple[int, int, str, bytes]
 """Row number, seq, the task's id, and the body."""
@@ -55,6 +62,11 @@ class Hold:
     def key(self) -> tuple[str, str, int, str]:
         """As statements bind it."""
         return (self.topic, self.agent, self.first_seq, self.holder)
+
+    @property
+    def stretch(self) -> tuple[str, str, int, int]:
+        """Its queue, its first seq and its last, as statements bind them."""
+        return (self.topic, self.agent, self.first_seq, self.last_seq)
 
 
 @attrs.frozen
@@ -102,7 +114,7 @@ def forget(cursor: apsw.Cursor, acks: Sequence[Acks]) -> None:
         else:
             cursor.execute(_IS_HELD, each.hold.key)
         if cursor.fetchone() is not None:
-            cursor.execute(_FORGET, (apsw.carray(array("q", each.message_ids)), each.hold.last_seq))
+            cursor.execute(_FORGET, (apsw.carray(array("q", each.message_ids)), *each.hold.stretch))
 
 
 def give_back(cursor: apsw.Cursor, holds: Sequence[Hold]) -> None:

@@ -42,6 +42,10 @@ _FIRST_OF_EACH_LENGTH: Final = f"""
     SELECT length, (SELECT min(lease_until) FROM runs WHERE state = 'running' AND lease_seconds = length)
     FROM lengths WHERE length IS NOT NULL
 """
+_GAP: Final = 1_000_000
+"""How many of the journal's positions a boot leaves out. Not every commit waits for the disk: a power failure may have
+taken events back that somebody had read. They are far fewer, so no position is given again to another event."""
+
 _LAPSE_ALL: Final = "UPDATE runs SET lease_until = 0 WHERE state = 'running'"
 _GUARD: Final = "SELECT last_seen, resumed_at, heard_seconds, shortest_lease, longest_lease FROM lapse_guard"
 _SET_GUARD: Final = "INSERT OR REPLACE INTO lapse_guard VALUES (1, ?, ?, ?, ?, ?)"
@@ -90,9 +94,12 @@ class Leases:
 
 def begin_boot(ledger: Ledger, boot_id: str) -> None:
     """Take note of the machine's boot. After another one all owners are dead: their leases have run out, and since
-    the steady clock began anew, nothing of what was read from it before means anything."""
-    if ledger.value("SELECT boot_id FROM boots") == boot_id:
+    the steady clock began anew, nothing of what was read from it before means anything. The journal leaves a gap."""
+    known = ledger.value("SELECT boot_id FROM boots")
+    if known == boot_id:
         return
+    if known is not None:
+        ledger.leave_gap(_GAP)
     ledger.cursor.execute("INSERT OR REPLACE INTO boots VALUES (1, ?)", (boot_id,))
     ledger.cursor.execute(_LAPSE_ALL)
     ledger.cursor.execute("DELETE FROM lapse_guard")

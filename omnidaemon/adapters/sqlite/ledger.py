@@ -146,6 +146,10 @@ class Ledger(Reading):
         """Append to the journal; of each event, where its entry stands, for the caller to keep."""
         return enter(self.cursor, events, self._numbers("journal", len(events))) if events else []
 
+    def leave_gap(self, count: int) -> None:
+        """Have the journal go on so many positions further."""
+        self._numbers("journal", count)
+
     def _tell(self, notifications: Sequence[Notification]) -> None:
         if notifications:
             first = self._numbers("outbox", len(notifications))

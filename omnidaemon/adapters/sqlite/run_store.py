@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -73,7 +74,7 @@ class SqliteRunStore(RunStore, AckingRunStore):
 
     async def begin_acked(self, request: Request, intakes: Sequence[Intake], acks: object) -> Sequence[Grant | None]:
         # What a power failure takes back of this it takes back whole: the bus hands it out once more. What ends here
-        # may have been seen by somebody, who would see something else then.
+        # may have been seen by somebody, who would see something else then. Of what is believed only these end.
         ends = any(isinstance(intake, EndRun) for intake in intakes)
         return await self._begin(request, intakes, cast("Sequence[Acks]", acks), durable=ends)
 
@@ -81,7 +82,8 @@ class SqliteRunStore(RunStore, AckingRunStore):
         self, request: Request, intakes: Sequence[Intake], acks: Sequence[Acks], *, durable: bool
     ) -> Sequence[Grant | None]:
         """Nearly all deliveries are of tasks that are logged and have no run: that is believed until it was wrong, and
-        then looked up until it is so again."""
+        then looked up until it is so again. What is looked up may end as it begins, and waits for the disk: its task
+        may have been cancelled."""
 
         def believe(ledger: Ledger) -> _Begun:
             ledger.admit(request)
@@ -101,10 +103,12 @@ class SqliteRunStore(RunStore, AckingRunStore):
             forget(ledger.cursor, acks)
             return _Begun(answers, _ring_of(changes), ledger.places, are_fresh=are_fresh)
 
-        try:
-            begun = await self._space.write(believe if self._finds_all_fresh else look, durable=durable, rings=_ring)
-        except Refuted:
-            begun = await self._space.write(look, durable=durable, rings=_ring)
+        begun: _Begun | None = None
+        if self._finds_all_fresh:
+            with contextlib.suppress(Refuted):
+                begun = await self._space.write(believe, durable=durable, rings=_ring)
+        if begun is None:
+            begun = await self._space.write(look, rings=_ring)
         self._finds_all_fresh = begun.are_fresh
         self._held.remember((grant.run for grant in begun.answers if grant is not None), begun.places)
         return begun.answers

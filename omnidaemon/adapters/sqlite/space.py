@@ -1,4 +1,4 @@
-"""What the ports of one storage share: the database, and how a call on it becomes a transaction."""
+"""What all that keeps something in a file shares: the database, and how a call on it becomes a transaction."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import apsw
 
 from omnidaemon.adapters.sqlite.database import Database
 from omnidaemon.adapters.sqlite.doorbell import Ring
+from omnidaemon.adapters.sqlite.leases import begin_boot
 from omnidaemon.adapters.sqlite.ledger import Ledger
 from omnidaemon.adapters.sqlite.reading import Reading
 from omnidaemon.domain.errors import BackendUnusable
@@ -28,6 +29,16 @@ class SqliteSpace:
         self.clock = clock
         self.codec = codec
         self.gates = gates or Gates()
+
+    async def open(self) -> None:
+        """`Database.open`; whoever comes first after a boot takes note of it, before anything else is written."""
+        await self.database.open()
+        try:
+            boot_id = self.clock.boot_id
+            await self.write(lambda ledger: begin_boot(ledger, boot_id))
+        except BaseException:
+            await self.database.close()
+            raise
 
     async def write(
         self,

@@ -11,7 +11,6 @@ import attrs
 from omnidaemon.adapters.sqlite.erasing import erase
 from omnidaemon.adapters.sqlite.examination import examined
 from omnidaemon.adapters.sqlite.journal import SqliteJournal
-from omnidaemon.adapters.sqlite.leases import begin_boot
 from omnidaemon.adapters.sqlite.outbox import SqliteOutbox
 from omnidaemon.adapters.sqlite.registry import SqliteRegistry
 from omnidaemon.adapters.sqlite.run_commands import SqliteRunCommands
@@ -52,13 +51,7 @@ class SqliteStorage(Storage, SelfExamination, Erasable):
         await erase(self._space.database)
 
     async def __aenter__(self) -> Self:
-        await self._space.database.open()
-        try:
-            boot_id = self._space.clock.boot_id
-            await self._space.write(lambda ledger: begin_boot(ledger, boot_id))
-        except BaseException:
-            await self._space.database.close()
-            raise
+        await self._space.open()
         return self
 
     async def __aexit__(

@@ -243,3 +243,11 @@ def test_release_gives_back_only_what_is_still_held():
     assert [(each.task_id, each.state, each.due_at, each.is_acked) for each in changes.runs] == [
         ("a", "queued", later(4).at, False)
     ]
+
+
+def test_release_gives_a_grant_back_once():
+    """However often it is named in one call."""
+    held = Held("t1", "greeter", 1, is_acked=True)
+    found = {("t1", "greeter"): run(RunState.RUNNING)}
+    changes = GATES.release(Request("w1", "release", 1), [held, held], found, NOW, delay_seconds=0)
+    assert len(changes.runs) == len(changes.events) == 1

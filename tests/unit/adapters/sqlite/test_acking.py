@@ -45,7 +45,7 @@ def waits_for_the_disk(storage):
 
 async def test_beginning_waits_for_no_disk_where_the_bus_would_bring_it_again(place, bus, storage):
     """A power failure takes begin and ack back together. begin() alone is all that is left of a task elsewhere."""
-    await bus.publish([place.task("t1")])
+    await bus.publish_logged([place.task("t1")])
     inbox, deliveries = await received(bus)
     worker = ScriptedWorker(storage.runs)
     intakes = [worker.start_of(each.task, GREETER) for each in deliveries]
@@ -63,6 +63,21 @@ async def test_what_ends_as_it_begins_waits_for_the_disk(place, bus, storage):
     worker = ScriptedWorker(storage.runs)
     intakes = [EndRun(task=each.task, subscription=GREETER, state=RunState.SKIPPED) for each in deliveries]
     await begin(worker, inbox, deliveries, intakes)
+    assert waits_for_the_disk(storage)
+    await inbox.close()
+
+
+@pytest.mark.parametrize("is_surprise", [True, False], ids=["believed to be new", "looked up"])
+async def test_what_was_cancelled_before_it_begins_waits_for_the_disk(place, bus, storage, is_surprise):
+    """It is to start, and ends."""
+    await bus.publish_logged([place.task("t1")])
+    await storage.commands.cancel("t1")
+    worker = ScriptedWorker(storage.runs)
+    if not is_surprise:
+        await worker.begin(worker.start_of(place.task("unlogged"), GREETER))
+    inbox, deliveries = await received(bus)
+    intakes = [worker.start_of(each.task, GREETER) for each in deliveries]
+    assert await begin(worker, inbox, deliveries, intakes) == [None]
     assert waits_for_the_disk(storage)
     await inbox.close()
 

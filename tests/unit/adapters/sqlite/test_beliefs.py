@@ -89,7 +89,7 @@ async def test_a_surprise_within_a_batch_leaves_the_others_as_they_are(place, st
 
 
 async def test_a_run_that_somebody_changed_meanwhile_is_looked_up(place, storage, looks):
-    """Its owner believes it to be as it was granted; the outcome of a flagged run is its cancellation all the same."""
+    """Its owner believes it to be as it was granted. What its handler returns before it hears of the flag counts."""
     await logged(storage, place, "t1", "t2")
     worker = ScriptedWorker(storage.runs)
     one, two = await begun(worker, place, "t1", "t2")

@@ -10,8 +10,9 @@ import pytest
 
 from omnidaemon.adapters.sqlite import SqliteEventBus, sqlite_bus
 from omnidaemon.adapters.sqlite import bus as bus_module
-from omnidaemon.adapters.sqlite.bus import _declare
+from omnidaemon.adapters.sqlite.bus import _declare, _move_backlog
 from omnidaemon.domain.agent import Start
+from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.bus import Confirmation
 from omnidaemon.testing.clock import ManualClock
@@ -74,6 +75,21 @@ async def test_ack_never_takes_a_later_message_along(place, bus):
     await second.close()
 
 
+async def test_a_repeated_ack_never_takes_another_agents_copy_along(place, bus):
+    """Which is of an old message, but has the row number of the one that is gone."""
+    await bus.publish([place.task("old", topic="other")])
+    await bus.declare({GREETER: Start.NOW})
+    await bus.publish([place.task("t1"), place.task("t2")])
+    inbox = await bus.subscribe([GREETER])
+    _, last = await inbox.receive({GREETER: 2}, wait_seconds=0)
+    await inbox.ack([last])
+    others = [Subscription("other", agent) for agent in ("one", "two")]
+    await bus.declare(dict.fromkeys(others, Start.BACKLOG))
+    await inbox.ack([last])
+    assert [await received(inbox, 1, other) for other in others] == [["old"], ["old"]]
+    await inbox.close()
+
+
 async def test_surplus_of_a_cancelled_receive_comes_within_the_credits(place, bus):
     """A receive that was cancelled took ten; the next one has credits for four."""
     await bus.declare({GREETER: Start.NOW})
@@ -113,6 +129,22 @@ async def test_a_declaration_that_was_cut_short_is_gone_on_with(place, bus):
     inbox = await bus.subscribe([GREETER])
     assert await received(inbox) == ["t1", "t2"]
     await inbox.close()
+
+
+async def test_nothing_is_received_before_the_whole_backlog_is_there(place, bus, monkeypatch):
+    """What is published meanwhile comes after it, and what comes into the queue is not taken for received."""
+    monkeypatch.setattr(bus_module, "_AT_ONCE", 2)
+    monkeypatch.setattr(bus_module, "_MOVE", bus_module._MOVE.replace("LIMIT 1000", "LIMIT 2"))
+    await bus.publish([place.task(f"t{number}") for number in range(3)])
+    await bus._database.write(lambda cursor: _declare(cursor, {GREETER: Start.BACKLOG}))
+    assert not await bus._database.write(lambda cursor: _move_backlog(cursor, TOPIC))
+    await bus.publish([place.task("late")])
+    inbox, other = await bus.subscribe([GREETER]), await bus.subscribe([GREETER])
+    early = await received(inbox)
+    await bus.declare({GREETER: Start.BACKLOG})
+    assert (early, await received(other)) == ([], ["t0", "t1", "t2", "late"])
+    await inbox.close()
+    await other.close()
 
 
 async def test_a_retirement_that_was_cut_short_leaves_nothing_to_its_successor(place, bus):

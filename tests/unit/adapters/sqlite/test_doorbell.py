@@ -12,6 +12,9 @@ import pytest
 from omnidaemon.adapters.sqlite.doorbell import Doorbell, Ring
 from omnidaemon.domain.errors import OmniDaemonError
 
+if sys.platform != "win32":
+    import fcntl
+
 LONG = 10.0
 
 
@@ -206,9 +209,13 @@ async def test_what_is_for_followers_wakes_nobody_else(doorbell, foreign):
             assert await follower.wait(LONG)
 
 
-async def test_nothing_is_lost_behind_what_is_for_followers(doorbell, foreign):
-    """A FIFO that is full of it has no room for what is for everybody."""
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a FIFO's size be set")
+@pytest.mark.parametrize("capacity", [4096, 65_536])
+async def test_nothing_is_lost_behind_what_is_for_followers(doorbell, foreign, capacity):
+    """A FIFO that is full of it has no room for what is for everybody, however small it is."""
     with doorbell.listen() as worker:
+        fifo = doorbell._ears[asyncio.get_running_loop()].fifo
+        fcntl.fcntl(fifo.descriptor, fcntl.F_SETPIPE_SZ, capacity)
         for _ in range(70_000):
             foreign.ring(Ring.FOLLOWERS)
         foreign.ring()

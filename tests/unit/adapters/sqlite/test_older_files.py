@@ -21,6 +21,7 @@ RUN = """
 TASK = (
     "INSERT INTO tasks (position, task_id, topic, created_at, is_logged, body) VALUES (1, 't1', 'greet.user', 1, 1, ?)"
 )
+TASKS = "INSERT INTO counters VALUES ('tasks', 1)"
 
 MESSAGE = """
     INSERT INTO bus_messages (topic, agent, seq, task_id, holder, held_until, body)
@@ -37,7 +38,7 @@ async def test_a_run_of_the_first_version_goes_on(tmp_path):
     path = tmp_path / "omni.db"
     async with Database(path, migrations=MIGRATIONS[:1]) as database:
         body = CODEC.encode_task(place.task())
-        await database.write(lambda cursor: (cursor.execute(TASK, (body,)), cursor.execute(RUN)))
+        await database.write(lambda cursor: (cursor.execute(TASK, (body,)), cursor.execute(TASKS), cursor.execute(RUN)))
     async with SqliteResultStore(path)(place.context()) as storage:
         worker = ScriptedWorker(storage.runs)
         grant = await worker.claimed(GREETER)
@@ -45,6 +46,10 @@ async def test_a_run_of_the_first_version_goes_on(tmp_path):
         assert await worker.settle(grant, succeeded())
         (run,) = (await storage.queries.records(["t1"]))["t1"].runs
         assert run.state is RunState.SUCCEEDED
+        # What begins now gets a row number of its own.
+        await worker.begun(place.task("t2"), GREETER)
+        records = await storage.queries.records(["t1", "t2"])
+        assert [records[name].runs[0].state for name in ("t1", "t2")] == [RunState.SUCCEEDED, RunState.RUNNING]
         assert (await storage.outbox.find(OutboxFilter())).entries == ()
 
 

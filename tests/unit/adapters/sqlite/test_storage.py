@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 
 import attrs
@@ -9,8 +10,8 @@ import pytest
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.sqlite import registry as registry_module
-from omnidaemon.adapters.sqlite import sqlite_storage
-from omnidaemon.domain.agent import AgentProfile
+from omnidaemon.adapters.sqlite import sqlite_bus, sqlite_storage
+from omnidaemon.domain.agent import AgentProfile, Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import RetryAfter
 from omnidaemon.domain.requests import HoldRun
@@ -67,6 +68,42 @@ async def test_after_a_reboot_all_owners_are_dead(place, steady):
     async with sqlite_storage(later.context()) as storage:
         grant = await ScriptedWorker(storage.runs, "w2").claimed(GREETER)
         assert (grant.run.crashes, grant.run.fence) == (1, 2)
+
+
+async def test_what_a_power_failure_took_back_leaves_no_position_to_others(place, tmp_path):
+    """Somebody has read of a run's start before the disk had it. He misses nothing of what comes instead."""
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    async with sqlite_bus(place.context()) as bus, sqlite_storage(place.context()) as storage:
+        await storage.registry.register([AgentProfile(subscription=GREETER)])
+        await bus.declare({GREETER: Start.NOW})
+        await bus.publish_logged([place.task("t1"), place.task("t2")])
+        for suffix in ("db", "db-wal"):
+            shutil.copy(tmp_path / f"{place.namespace}.{suffix}", saved)
+        inbox = await bus.subscribe([GREETER])
+        deliveries = await inbox.receive({GREETER: 2}, wait_seconds=0)
+        worker = ScriptedWorker(storage.runs)
+        intakes = [worker.start_of(each.task, GREETER) for each in deliveries]
+        await storage.runs.begin_acked(worker.request("begin"), intakes, inbox.acks(deliveries))
+        seen = await storage.journal.latest()
+        await inbox.close()
+    later = attrs.evolve(place, data_dir=saved, clock=ManualClock(steady=3.0, boot_id="next"), processes={})
+    async with sqlite_bus(later.context()) as bus, sqlite_storage(later.context("other")) as storage:
+        await bus.publish_logged([later.task("t3"), later.task("t4")])
+        assert [event.task_id for event in await storage.journal.read(seen)] == ["t3", "t4"]
+
+
+async def test_the_bus_takes_note_of_a_boot_before_it_writes(place):
+    """Also where the storage is opened later, or never."""
+    async with sqlite_bus(place.context()) as bus, sqlite_storage(place.context()) as storage:
+        await bus.publish_logged([place.task("t1")])
+        first = await storage.journal.latest()
+    later = attrs.evolve(place, clock=ManualClock(boot_id="next"), processes={})
+    for number in (2, 3):
+        async with sqlite_bus(later.context()) as bus:
+            await bus.publish_logged([later.task(f"t{number}")])
+    async with sqlite_storage(later.context()) as storage:
+        assert [event.position - first for event in await storage.journal.read(first)] == [1_000_001, 1_000_002]
 
 
 async def test_opening_again_in_the_same_boot_disturbs_nobody(place):

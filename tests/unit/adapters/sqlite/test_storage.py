@@ -16,7 +16,10 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import RetryAfter
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.domain.states import RunState, Status
+from omnidaemon.domain.task import Task
+from omnidaemon.ports.bus import AckableInbox
 from omnidaemon.ports.run_queries import TaskFilter
+from omnidaemon.ports.run_store import AckingRunStore
 from omnidaemon.testing.clock import ManualClock
 from omnidaemon.testing.contracts.opening import GREETER, LOGGER
 from omnidaemon.testing.place import TOPIC
@@ -83,7 +86,9 @@ async def test_what_a_power_failure_took_back_leaves_no_position_to_others(place
         inbox = await bus.subscribe([GREETER])
         deliveries = await inbox.receive({GREETER: 2}, wait_seconds=0)
         worker = ScriptedWorker(storage.runs)
-        intakes = [worker.start_of(each.task, GREETER) for each in deliveries]
+        intakes = [worker.start_of(each.task, GREETER) for each in deliveries if isinstance(each.task, Task)]
+        assert isinstance(inbox, AckableInbox)
+        assert isinstance(storage.runs, AckingRunStore)
         await storage.runs.begin_acked(worker.request("begin"), intakes, inbox.acks(deliveries))
         seen = await storage.journal.latest()
         await inbox.close()

@@ -11,8 +11,9 @@ from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.domain.names import Subscription
 from omnidaemon.ports.clock import Clock
 
-_PATIENCE_SECONDS: Final = 0.1
-"""Some times as long as anything is meant to wait for a slot here."""
+_PATIENCE_SECONDS: Final = 1.0
+"""Much longer than anything is meant to wait for a slot here: what is given back loses its place, and where no other
+worker of the agent is free, only time is lost."""
 
 
 class AheadWatch:

@@ -60,12 +60,14 @@ class DueClaims:
         self._leases = leases
         self._hint = hint
         self._is_stopping = asyncio.Event()
+        self._freed = asyncio.Event()
         custody.on_freed(self._slots_freed)
 
     def stop(self) -> None:
         """Claim nothing more; run() returns soon."""
         self._is_stopping.set()
         self._hint.set()
+        self._freed.set()
 
     async def run(self) -> None:
         """Claim until stopped."""
@@ -75,6 +77,9 @@ class DueClaims:
                 await self._run_last_chances()
                 continue
             if done.is_full:
+                continue
+            if not done.has_room and self._due_waits():
+                await self._until_room()
                 continue
             # No more often than this, whatever the hints: each claim is a call on the store.
             await self._clock.wait(self._is_stopping, _SHORTEST_PAUSE_SECONDS)
@@ -87,8 +92,21 @@ class DueClaims:
                 await self._clock.wait(self._hint, pause)
             self._hint.clear()
 
+    async def _until_room(self) -> None:
+        """Return once another call is worth it, or owed to those whose leases may have lapsed. A slot may have been
+        freed while the last call was made; and one that is free may be for due runs without having been freed, since
+        fresh tasks have had theirs."""
+        longest = min(_BACKSTOP_SECONDS, self._leases.shortest_seconds)
+        for _ in range(int(longest / _SHORTEST_PAUSE_SECONDS)):
+            if await self._clock.wait(self._freed, _SHORTEST_PAUSE_SECONDS) or self._has_room():
+                return
+
+    def _has_room(self) -> bool:
+        return any(self._custody.room_for_due(agent.subscription) for agent in self._agents)
+
     async def _claim(self, *, is_idle: bool = False) -> _Round:
         async with self._custody.taking:
+            self._freed.clear()
             limits = [
                 self._limit(agent, is_idle=is_idle)
                 for agent in self._agents
@@ -148,5 +166,9 @@ class DueClaims:
         return any(grant.run.is_last_chance(limits[grant.run.subscription]) for grant in claims.grants)
 
     def _slots_freed(self) -> None:
-        if any(self._custody.due_waits(agent.subscription) for agent in self._agents):
+        self._freed.set()
+        if self._due_waits():
             self._hint.set()
+
+    def _due_waits(self) -> bool:
+        return any(self._custody.due_waits(agent.subscription) for agent in self._agents)

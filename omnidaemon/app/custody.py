@@ -16,6 +16,9 @@ from omnidaemon.domain.policy import Counts
 from omnidaemon.domain.requests import Grant, Held
 from omnidaemon.domain.run import RunKey
 
+_MOST_FOR_A_SLOT = 10
+"""So many runs at most wait for each slot here: should it be taken for long after all, all have to go elsewhere."""
+
 _SHARE = 4
 """While fresh and due work both wait, each gets at least one slot in this many that are freed."""
 
@@ -191,13 +194,13 @@ class Custody:
 
     def ahead(self, subscription: Subscription) -> int:
         """How many grants more than it has slots for the agent may hold just now."""
-        return self._shares[subscription].pace.ahead
+        return min(self._shares[subscription].pace.ahead, _MOST_FOR_A_SLOT * self._slots(subscription))
 
     def free(self, subscription: Subscription, ahead: int | None = None) -> int:
         """How many more grants the agent can hold, whatever their source; with as many `ahead` of its slots as when
         they were asked for, if that was before."""
         share = self._shares[subscription]
-        room = self._slots(subscription) + (share.pace.ahead if ahead is None else ahead)
+        room = self._slots(subscription) + (self.ahead(subscription) if ahead is None else ahead)
         return max(0, room - share.held + min(share.returned, room))
 
     def _slots(self, subscription: Subscription) -> int:

@@ -33,6 +33,7 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 
 _WAIT_SECONDS = 5.0
 _SKIPPED_AT_ONCE = 100
+_SOON_SECONDS = 0.05
 
 
 class FreshIntake:
@@ -100,12 +101,22 @@ class FreshIntake:
                 continue
             self._asked = credits.keys()
             self._ahead = {subscription: self._custody.ahead(subscription) for subscription in credits}
-            deliveries = self._in_hand = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
+            soon = asyncio.get_running_loop().call_later(_SOON_SECONDS, self._nothing_waits, credits)
+            try:
+                deliveries = self._in_hand = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
+            finally:
+                soon.cancel()
             self._asked = ()
             await self._take_in_hand()
             taken = Counter(delivery.subscription for delivery in deliveries)
             for subscription, credit in credits.items():
                 self._custody.saw_fresh(subscription, waits=taken[subscription] >= credit)
+
+    def _nothing_waits(self, subscriptions: Collection[Subscription]) -> None:
+        """The bus has nothing for these: due runs need not leave it a share of the slots for as long as it is waited
+        for."""
+        for subscription in subscriptions:
+            self._custody.saw_fresh(subscription, waits=False)
 
     def _credits(self) -> dict[Subscription, int]:
         if self._admission.locked():

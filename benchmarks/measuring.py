@@ -74,7 +74,7 @@ class Contestant:
                 client.ask(do="start")
                 workers = [client]
             tallies.wait(self.count, workers)
-            figures["drain /s"] = tallies.rate()
+            figures["drain /s"] = tallies.rate(self.slots)
             figures["worker CPU µs per task"] = tallies.cpu_seconds() * 1e6
             if self.seconds:
                 figures["handlers at once"] = tallies.most_at_once()

@@ -111,7 +111,8 @@ def page_of(results: Path) -> str:
         "ratios": _table(("within this run", ""), [*_ratios(latest["figures"], latest["limits"])]),
         "alone": alone_table(medians(latest["figures"]), latest["limits"]),
         "scenes": scenes_table(medians(latest["figures"])) or "Not measured in this run.",
-        "failures": "\n".join(f"- {name}: `{error}`" for name, error in latest["failures"].items()) or "None.",
+        "failures": "\n".join(f"- {name}: `{_last_line(error)}`" for name, error in latest["failures"].items())
+        or "None.",
         "setups": "\n".join(_setup(name, setup) for name, setup in latest["setups"].items()),
         **{f"profile of {backend}": profile_table(told) for backend, told in profile.items()},
         "named": ", ".join(f"{told['named']:.0%} on {backend}" for backend, told in profile.items()),
@@ -199,3 +200,8 @@ def _cell(figure: Mapping[str, float] | None) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _last_line(error: str) -> str:
+    """What a traceback comes to; the rest is in the JSON."""
+    return next((line for line in reversed(error.splitlines()) if line.strip()), "")

@@ -208,10 +208,11 @@ class Tallies:
         """The lines of each process."""
         return [list(tally.LINE.iter_unpack(path.read_bytes())) for path in self.folder.iterdir()]
 
-    def rate(self) -> float:
-        """Tasks a second over all processes, from the first tenth to the end."""
+    def rate(self, slots: int) -> float:
+        """Tasks a second over all processes, from the first tenth to the end. Where more slots than that are taken all
+        at once, from when the first ones are free: else one wave of tasks would count without its time."""
         steps = sorted(line[1] for lines in self.lines() for line in lines)
-        skipped = len(steps) // 10
+        skipped = max(len(steps) // 10, slots // tally.EVERY - 1)
         return (len(steps) - 1 - skipped) * tally.EVERY / (steps[-1] - steps[skipped]) * 1e9
 
     def cpu_seconds(self) -> float:

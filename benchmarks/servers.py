@@ -194,6 +194,10 @@ class Tallies:
         """How many tasks, rounded down."""
         return sum(path.stat().st_size // tally.LINE.size for path in self.folder.iterdir()) * tally.EVERY
 
+    def is_all(self, count: int, workers: int) -> bool:
+        """Whether so many were handled; each process but one may have some that fill no line."""
+        return 0 <= count - self.handled() <= tally.EVERY * (workers - 1)
+
     def wait(self, count: int, workers: Sequence[Process], *, seconds: float = PATIENCE_SECONDS) -> None:
         """Return once so many are handled; raises when that takes too long."""
         ends_at = time.monotonic() + seconds

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
 from omnidaemon.app.agents import Agent
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane
+from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import ClaimLimit, Claims
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_store import LeaseSpan, RunStore
@@ -102,7 +103,11 @@ class DueClaims:
                 return
 
     def _has_room(self) -> bool:
-        return any(self._custody.room_for_due(agent.subscription) for agent in self._agents)
+        return any(map(self._custody.room_for_due, self._taking()))
+
+    def _taking(self) -> Iterator[Subscription]:
+        """The agents that take work: of a stopped one neither its slots nor what is due for it are of account."""
+        return (agent.subscription for agent in self._agents if not self._custody.is_stopped(agent.subscription))
 
     async def _claim(self, *, is_idle: bool = False) -> _Round:
         async with self._custody.taking:
@@ -171,4 +176,4 @@ class DueClaims:
             self._hint.set()
 
     def _due_waits(self) -> bool:
-        return any(self._custody.due_waits(agent.subscription) for agent in self._agents)
+        return any(map(self._custody.due_waits, self._taking()))

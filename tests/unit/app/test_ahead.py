@@ -231,3 +231,28 @@ async def test_due_runs_come_as_fast_as_slots_are_freed(shop: Workshop):
     started = shop.clock.now().steady
     await shop.until(lambda: len(handler.entered) == 100, moving=0.01)
     assert shop.clock.now().steady - started < 3.0
+
+
+async def test_what_is_due_without_room_costs_few_calls(shop: Workshop):
+    """Of an agent whose slots are taken for long, and of one that is stopped."""
+    handler = Slowing()
+    handler.is_slow = True
+    agent = agent_of(handler.handle, concurrency=1)
+    await shop.registry.register([agent.profile])
+    task_ids = [await shop.publish(number) for number in range(3)]
+    tasks = [shop.space.tasks[task_id].task for task_id in task_ids]
+    held = [HoldRun(task=task, subscription=agent.subscription) for task in tasks]
+    await ScriptedWorker(shop.storage.runs, "w0", 30.0).begin(*held)
+    await shop.start(agent)
+    await shop.until(lambda: handler.entered)
+    before = shop.runs.calls["claim_due"]
+    await shop.pass_time(3.0, step=0.05)
+    assert shop.runs.calls["claim_due"] - before <= 3
+    await shop.control.stop([agent.subscription])
+    await shop.pass_time(6.0, step=0.05)
+    handler.may_return.set()
+    await shop.pass_time(3.0, step=0.05)
+    before = shop.runs.calls["claim_due"]
+    await shop.pass_time(10.0, step=0.05)
+    assert shop.runs.calls["claim_due"] - before <= 5
+    assert len(handler.entered) == 1

@@ -13,9 +13,13 @@ import apsw
 import pytest
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
+from omnidaemon.adapters.sqlite import sqlite_storage
 from omnidaemon.adapters.sqlite.database import Database
+from omnidaemon.domain.agent import AgentProfile
 from omnidaemon.ports.codec import Codec
+from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.clock import ManualClock
+from omnidaemon.testing.contracts.opening import GREETER
 from omnidaemon.testing.place import Place
 
 SCHEMA = ("CREATE TABLE words (word TEXT NOT NULL)",)
@@ -30,6 +34,15 @@ def codec() -> Codec:
 def place(tmp_path: Path, codec: Codec) -> Place:
     """Fresh data, with a clock in the test's hand."""
     return Place(data_dir=tmp_path, clock=ManualClock(), codec=codec)
+
+
+@pytest.fixture
+async def storage(place: Place) -> AsyncIterator[Storage]:
+    """A file that knows an agent for longer than any task."""
+    async with sqlite_storage(place.context()) as storage:
+        await storage.registry.register([AgentProfile(subscription=GREETER)])
+        await place.pass_time(0.01)
+        yield storage
 
 
 @pytest.fixture

@@ -5,20 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from omnidaemon.adapters.sqlite import sqlite_storage
 from omnidaemon.adapters.sqlite.ledger import Ledger
-from omnidaemon.domain.agent import AgentProfile
 from omnidaemon.domain.states import RunState
 from omnidaemon.testing.contracts.opening import GREETER
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
-
-
-@pytest.fixture
-async def storage(place):
-    async with sqlite_storage(place.context()) as storage:
-        await storage.registry.register([AgentProfile(subscription=GREETER)])
-        await place.pass_time(0.01)
-        yield storage
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import orjson
 from omnidaemon.adapters.codecs.plain_json import checked_text_of, payload_text, text_of
 from omnidaemon.adapters.codecs.rich_values import plain
 from omnidaemon.adapters.codecs.stored_form import stored_form
-from omnidaemon.adapters.codecs.task_form import UnreadableForm, parsed, task_of
+from omnidaemon.adapters.codecs.task_form import UnreadableForm, parsed, task_of, usual_task
 from omnidaemon.adapters.codecs.task_form import text_of as wire_text
 from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.task import Task, Unreadable
@@ -33,6 +33,8 @@ class JsonCodec(Codec):
             raise InvalidValue("task", task.task_id, f"texts of whole characters ({error})") from error
 
     def decode_task(self, raw: bytes, *, task_id: str, topic: str) -> Task | Unreadable:
+        if task := usual_task(raw, topic):
+            return task
         try:
             fields, payload = parsed(raw)
             return task_of(fields, payload)

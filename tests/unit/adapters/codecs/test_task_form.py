@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
-from omnidaemon.adapters.codecs.task_form import fields_of
+from omnidaemon.adapters.codecs.task_form import fields_of, parsed, task_of, usual_task
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.domain.values import replace
 
@@ -101,6 +101,27 @@ def test_what_most_tasks_are_is_written_like_all_others(change):
     """There is a shorter way to the same bytes."""
     task = replace(PLAIN, **change)
     assert CODEC.encode_task(task) == orjson.dumps(fields_of(task))
+
+
+@pytest.mark.parametrize("payload", ['"Zoë"', "[1, 2]", '{"a": 1, "payload": null}', "[" * 64 + "]" * 64, "1e5"])
+def test_what_most_tasks_are_is_read_like_all_others(payload):
+    """There is a shorter way to the same task."""
+    text = CODEC.encode_task(replace(PLAIN, payload=payload.encode()))
+    quick = usual_task(text, PLAIN.topic)
+    assert quick == task_of(*parsed(text)) == replace(PLAIN, payload=payload.encode())
+    assert quick.created_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("payload", [b'"\xff"', b'"\\ud800"', b"1e999", b"01", b"NaN", b"[" * 65 + b"]" * 65], ids=repr)
+def test_the_shorter_way_is_no_more_lenient(payload):
+    text = CODEC.encode_task(replace(PLAIN, payload=b"42")).replace(b"42", payload)
+    assert usual_task(text, PLAIN.topic) is None
+    assert isinstance(CODEC.decode_task(text, task_id="t1", topic=PLAIN.topic), Unreadable)
+
+
+def test_the_shorter_way_knows_its_topic():
+    """What lies in the queue of another is read with more care."""
+    assert usual_task(CODEC.encode_task(PLAIN), "another") is None
 
 
 def test_every_golden_file_is_tested():

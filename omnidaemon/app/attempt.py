@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import attrs
-
 from omnidaemon.app.bridge import Assignment, StopReason
 from omnidaemon.app.context import Context
 from omnidaemon.app.slots import Slots
 from omnidaemon.domain.run import RunKey
+from omnidaemon.domain.values import State
 
 GOES_ON: Final = {
     StopReason.REQUESTED: "was to be cancelled; it keeps its slot",
@@ -21,17 +20,22 @@ GOES_ON: Final = {
 """What to say of an attempt that goes on although it was stopped for this reason."""
 
 
-@attrs.define(eq=False)
-class Attempt:
-    """One handler under way. `is_cancellable`: a coroutine of the agent is what its task waits for. `has_slot`: it has
-    one of its agent's `slots`, unless its run is another's by now."""
+class Attempt(State):
+    """One handler under way. `context` is what it is given beside the payload, where its agent wants that.
+    `is_cancellable`: a coroutine of the agent is what its task waits for. `has_slot`: it has one of its agent's
+    `slots`, unless its run is another's by now."""
 
     assignment: Assignment
     slots: Slots
-    context: Context
     key: RunKey
+    context: Context | None = None
     task: asyncio.Task[None] | None = None
     reason: StopReason | None = None
     is_cancellable: bool = False
     has_slot: bool = True
-    timers: list[asyncio.TimerHandle] = attrs.field(factory=list[asyncio.TimerHandle])
+    timers: tuple[asyncio.TimerHandle, ...] = ()
+
+    def request_stop(self) -> None:
+        """Have a handler that looks see that it shall stop."""
+        if self.context is not None:
+            self.context.request_stop()

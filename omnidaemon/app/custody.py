@@ -15,6 +15,7 @@ from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import Counts
 from omnidaemon.domain.requests import Grant, Held
 from omnidaemon.domain.run import RunKey
+from omnidaemon.domain.values import State
 
 _MOST_FOR_A_SLOT = 10
 """So many runs at most wait for each slot here: should it be taken for long after all, all have to go elsewhere."""
@@ -23,8 +24,7 @@ _SHARE = 4
 """While fresh and due work both wait, each gets at least one slot in this many that are freed."""
 
 
-@attrs.define(eq=False)
-class Holding:
+class Holding(State):
     """One grant in this worker's hands, since `taken_at` of this worker's steady clock.
 
     `is_acked`: the bus is known to have forgotten the delivery. `awaits_ack`: it is being told to just now.

@@ -131,8 +131,9 @@ class Executor(Workforce):
     def _fill_slots(self) -> None:
         for slots in tuple(self._slots.values()):
             for assignment in slots.fill():
-                context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
-                attempt = Attempt(assignment, slots, context, assignment.grant.run.key)
+                attempt = Attempt(assignment, slots, assignment.grant.run.key)
+                if assignment.agent.wants_context:
+                    attempt.context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
                 execution = self._execute(attempt, assignment.task)
                 attempt.task = self._loop.create_task(execution, context=self._context.copy())
                 self._attempts.setdefault(attempt.key, []).append(attempt)
@@ -159,11 +160,11 @@ class Executor(Workforce):
 
     def _interrupt(self, attempt: Attempt, reason: StopReason) -> None:
         attempt.reason = reason
-        attempt.context.request_stop()
+        attempt.request_stop()
         # A task that has not come to its handler yet sees the reason by itself; cancelled now, it would never report.
         if attempt.task is not None and attempt.is_cancellable:
             attempt.task.cancel()
-        attempt.timers.append(self._loop.call_later(self._unstoppable_seconds, self._tell_unstoppable, attempt, reason))
+        attempt.timers += (self._loop.call_later(self._unstoppable_seconds, self._tell_unstoppable, attempt, reason),)
 
     def _tell_unstoppable(self, attempt: Attempt, reason: StopReason) -> None:
         run = attempt.assignment.grant.run
@@ -183,7 +184,7 @@ class Executor(Workforce):
             outcome = await self._attempt(attempt, task)
         except asyncio.CancelledError:
             # Not the engine's wish, and not the handler's doing: the loop is being torn down around it.
-            attempt.context.request_stop()
+            attempt.request_stop()
             self._report(Report(grant, Interrupted(is_requested=False), _seconds_since(started)))
             raise
         finally:
@@ -200,7 +201,7 @@ class Executor(Workforce):
         """Let the time-out count from now, since the handler starts now."""
         limit = attempt.assignment.limit_seconds
         if limit is not None and attempt in self._attempts.get(attempt.key, ()):
-            attempt.timers.append(self._loop.call_later(limit, self._time_out, attempt))
+            attempt.timers += (self._loop.call_later(limit, self._time_out, attempt),)
 
     def _time_out(self, attempt: Attempt) -> None:
         if attempt.reason is None:
@@ -246,7 +247,7 @@ class Executor(Workforce):
 
     async def _call(self, attempt: Attempt, payload: object) -> Any:
         agent = attempt.assignment.agent
-        arguments = (payload, attempt.context) if agent.wants_context else (payload,)
+        arguments = (payload,) if attempt.context is None else (payload, attempt.context)
         if agent.is_async:
             attempt.is_cancellable = True
             return await agent.handler(*arguments)

@@ -22,4 +22,8 @@ class Value(Struct, metaclass=_Frozen, frozen=True, gc=False):
     """
 
 
-__all__ = ["Value", "astuple", "field", "replace"]
+class State(Struct, eq=False):
+    """What changes as long as somebody keeps it, made as cheaply; each is itself alone, whatever its fields."""
+
+
+__all__ = ["State", "Value", "astuple", "field", "replace"]

@@ -199,10 +199,8 @@ class StreamsInbox(Inbox, AckableInbox):
 
     def _keep(self, subscription: Subscription, entries: Sequence[tuple[bytes, list[bytes]]]) -> None:
         for entry_id, words in entries:
-            fields = dict(zip(words[::2], words[1::2], strict=True))
-            # Not of ours, if it has no id: it is known by the server's then.
-            task_id = fields.get(b"id", b"redis-" + entry_id).decode(errors="replace")
-            task = self._codec.decode_task(fields.get(b"task", b""), task_id=task_id, topic=subscription.topic)
+            name, body = _content(entry_id, words)
+            task = self._codec.decode_task(body, task_id=str(name, "utf-8", "replace"), topic=subscription.topic)
             token = (subscription.topic, subscription.agent, entry_id)
             self._held[token] = True
             self._spare.append(Delivery(subscription=subscription, task=task, token=token))
@@ -280,6 +278,17 @@ class StreamsInbox(Inbox, AckableInbox):
     def _let_go_of(self, tokens: Sequence[Token]) -> None:
         for token in tokens:
             self._held.pop(token, None)
+
+
+def _content(entry_id: bytes, words: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """A task's id, and its body."""
+    match words:
+        case [b"id", name, b"task", body]:  # as we write it
+            return name, body
+        case _:
+            fields = dict(zip(words[::2], words[1::2], strict=True))
+            # Not of ours, if it has no id: it is known by the server's then.
+            return fields.get(b"id", b"redis-" + entry_id), fields.get(b"task", b"")
 
 
 def _is_even(credits: Mapping[Subscription, int]) -> bool:

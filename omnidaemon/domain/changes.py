@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 
 from omnidaemon.domain.durations import duration_text
-from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.journal import EventKind, JournalEntry, JournalEvent, joined
 from omnidaemon.domain.metrics import Metrics, timing_bucket
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.notification import Notification, notifications_of
@@ -22,19 +22,18 @@ from omnidaemon.domain.values import Value, field
 class Changes(Value, kw_only=True):
     """Everything that one gate call writes; all of it or nothing.
 
-    `runs` replace the versions that were read. `tasks` are added to the log where absent, with no agents.
-    `cancel_marks` sets or clears the mark on a task. `unscheduled` tasks leave the schedules, `scheduled` ones come to
-    them, with their due time. `deleted` tasks leave the log with all their runs and
-    what the outbox has settled of them; `forgotten` runs go alone, and their
-    agents need not end the task any more. `tombstones` are runs, or with agent "" whole tasks, that a late delivery
-    must not bring back. `notifications` are put into the outbox, each where its id is absent.
-    `models` are one of each kind of `runs`, where that is known.
+    The runs replace the versions that were read; `stretches` has those together that move alike, as far as that is
+    known. `tasks` are added to the log where absent, with no agents. `cancel_marks` sets or clears the mark on a task.
+    `unscheduled` tasks leave the schedules, `scheduled` ones come to them, with their due time. `deleted` tasks leave
+    the log with all their runs and what the outbox has settled of them; `forgotten` runs go alone, and their agents
+    need not end the task any more. `tombstones` are runs, or with agent "" whole tasks, that a late delivery must not
+    bring back. `notifications` are put into the outbox, each where its id is absent.
     """
 
-    runs: tuple[Run, ...] = ()
+    stretches: tuple[Sequence[Run], ...] = ()
     tasks: tuple[Task | Unreadable, ...] = ()
     metrics: Mapping[Subscription, Metrics] = field(default_factory=dict[Subscription, Metrics])
-    events: tuple[JournalEvent, ...] = ()
+    entries: tuple[JournalEntry, ...] = ()
     cancel_marks: Mapping[str, bool] = field(default_factory=dict[str, bool])
     unscheduled: tuple[str, ...] = ()
     scheduled: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
@@ -42,19 +41,33 @@ class Changes(Value, kw_only=True):
     forgotten: tuple[RunKey, ...] = ()
     tombstones: tuple[RunKey, ...] = ()
     notifications: tuple[Notification, ...] = ()
-    models: tuple[Run, ...] = ()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All of them, in order."""
+        return tuple(chain.from_iterable(self.stretches))
+
+    @property
+    def events(self) -> tuple[JournalEvent, ...]:
+        """The events of all entries."""
+        return tuple(event for entry in self.entries for event in entry.events)
 
     @property
     def is_news(self) -> bool:
         """Whether somebody may wait for just this: a run ended, came due or shall be cancelled."""
-        return bool(self.cancel_marks) or any(map(_is_news, self.models or self.runs))
+        return bool(self.cancel_marks) or any(map(_is_news, self._models))
 
     @property
     def is_work(self) -> bool:
         """Whether it gives workers something to do: a run is due, now or later, or shall be cancelled, a task came to
         the schedules, or an end has to be told. An end by itself does not."""
         is_told = bool(self.notifications or self.scheduled or self.cancel_marks)
-        return is_told or any(map(_is_work, self.models or self.runs))
+        return is_told or any(map(_is_work, self._models))
+
+    @property
+    def _models(self) -> Sequence[Run]:
+        """One of each stretch."""
+        return [stretch[0] for stretch in self.stretches]
 
     @property
     def concerns_tasks(self) -> bool:
@@ -79,16 +92,14 @@ def changes_of(
 ) -> Changes:
     """The runs of the given moves (before, after), with the metrics, journal events and notifications that follow from
     them."""
-    runs: list[Run] = []
-    events: list[JournalEvent] = []
+    stretches: list[Sequence[Run]] = []
+    entries: list[JournalEntry] = []
     notifications: list[Notification] = []
     tallies: dict[Subscription, _Tally] = {}
-    models: list[Run] = []
     for alike in _stretches(moves):
         before, after = alike[0]
         ended = [run for _, run in alike]
-        runs += ended
-        models.append(after)
+        stretches.append(ended)
         tally = tallies.get(after.subscription)
         if tally is None:
             tally = tallies[after.subscription] = _Tally()
@@ -100,19 +111,18 @@ def changes_of(
         if kind is not None:
             topic, agent = after.subscription
             attempt, detail = _attempt_of(kind, before, after), _detail(after, at, has_new_error=has_new_error)
-            events += [
-                JournalEvent(
-                    kind=kind, task_id=run.task_id, topic=topic, agent=agent, attempt=attempt, detail=detail, at=at
+            task_ids = tuple([run.task_id for run in ended])
+            entries.append(
+                JournalEntry(
+                    kind=kind, topic=topic, at=at, task_ids=task_ids, agent=agent, attempt=attempt, detail=detail
                 )
-                for run in ended
-            ]
+            )
     return Changes(
-        runs=tuple(runs),
+        stretches=tuple(stretches),
         tasks=tuple(tasks),
         metrics={subscription: tally.metrics() for subscription, tally in tallies.items()},
-        events=tuple(events),
+        entries=joined(entries),
         notifications=tuple(notifications),
-        models=tuple(models),
     )
 
 

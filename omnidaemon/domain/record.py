@@ -10,7 +10,7 @@ from omnidaemon.domain.agent import AgentRecord, Start
 from omnidaemon.domain.changes import Changes, changes_of
 from omnidaemon.domain.errors import TaskNotFound, WrongState
 from omnidaemon.domain.instant import Instant
-from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.journal import EventKind, JournalEntry, joined
 from omnidaemon.domain.names import Subscription, subscription
 from omnidaemon.domain.return_address import return_address
 from omnidaemon.domain.run import Run, RunKey
@@ -61,7 +61,7 @@ class TaskRecord(TaskStanding, kw_only=True):
             changes,
             cancel_marks={self.task.task_id: True},
             unscheduled=(self.task.task_id,) if self.is_scheduled else (),
-            events=changes.events or (self._event(EventKind.CANCELLED, now),),
+            entries=changes.entries or (self.entry(EventKind.CANCELLED, now),),
         )
 
     def requeue(self, agent: str | None, now: Instant, *, only_dead: bool = False) -> Changes:
@@ -86,7 +86,7 @@ class TaskRecord(TaskStanding, kw_only=True):
         return replace(
             changes,
             cancel_marks={self.task.task_id: False},
-            events=changes.events or (self._event(EventKind.REQUEUED, now),),
+            entries=changes.entries or (self.entry(EventKind.REQUEUED, now),),
             scheduled={} if self.runs else {self.task.task_id: self._due_at(now)},
         )
 
@@ -110,14 +110,14 @@ class TaskRecord(TaskStanding, kw_only=True):
             raise self._no_dead_letter("purge", runs)
         if any(run.state is RunState.RUNNING or (agent and not run.state.is_end) for run in runs):
             raise WrongState("delete", task_id, f"{self.status}; cancel it first")
-        event = replace(self._event(EventKind.DELETED, now), agent=agent)
+        entry = replace(self.entry(EventKind.DELETED, now), agent=agent)
         if agent is not None and {agent} != {*self.agents, *(run.subscription.agent for run in self.runs)}:
-            return Changes(forgotten=((task_id, agent),), tombstones=((task_id, agent),), events=(event,))
+            return Changes(forgotten=((task_id, agent),), tombstones=((task_id, agent),), entries=(entry,))
         return Changes(
             deleted=(task_id,),
             unscheduled=(task_id,) if self.is_scheduled else (),
             tombstones=((task_id, ""),),
-            events=(event,),
+            entries=(entry,),
         )
 
     def _runs_of(self, agent: str | None) -> tuple[Run, ...]:
@@ -144,8 +144,9 @@ class TaskRecord(TaskStanding, kw_only=True):
             return_address=return_address(self.task),
         )
 
-    def _event(self, kind: EventKind, now: Instant) -> JournalEvent:
-        return JournalEvent(kind=kind, task_id=self.task.task_id, topic=self.task.topic, at=now.at)
+    def entry(self, kind: EventKind, now: Instant) -> JournalEntry:
+        """The line of the journal that tells this of the task as a whole."""
+        return JournalEntry(kind=kind, topic=self.task.topic, at=now.at, task_ids=(self.task.task_id,))
 
 
 def withdrawn(runs: Iterable[Run], heir: Subscription | None, taken: Collection[RunKey], now: Instant) -> Changes:
@@ -181,10 +182,7 @@ def abandoned(records: Iterable[TaskRecord], gone: AgentRecord, now: Instant) ->
     left = [each for each in left if each.agents == agents]
     return Changes(
         cancel_marks={each.task.task_id: True for each in left},
-        events=tuple(
-            JournalEvent(kind=EventKind.CANCELLED, task_id=each.task.task_id, topic=each.task.topic, at=now.at)
-            for each in left
-        ),
+        entries=joined([each.entry(EventKind.CANCELLED, now) for each in left]),
     )
 
 

@@ -9,7 +9,7 @@ from omnidaemon.adapters.redis.space import RedisSpace
 from omnidaemon.adapters.redis.view import View
 from omnidaemon.adapters.redis.writes import Writes
 from omnidaemon.domain.instant import Instant
-from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.journal import JournalEvent, entries_of
 from omnidaemon.ports.journal import Journal
 
 
@@ -27,7 +27,7 @@ class RedisJournal(Journal):
 
         def decide(now: Instant) -> tuple[None, Writes]:
             writes = self._space.writes(now, view)
-            writes.add_events(events)
+            writes.add_entries(entries_of(events))
             return None, writes
 
         await self._space.settle(view, decide)

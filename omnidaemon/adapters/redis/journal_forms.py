@@ -6,32 +6,21 @@ and kept once. Its id is the position of the first; those of the others follow o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
-from operator import attrgetter
-from typing import Final
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
 from omnidaemon.domain.instant import micros
-from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.journal import JournalEntry, JournalEvent
 from omnidaemon.domain.texts import storable
 
-_LIKENESS: Final = attrgetter("kind", "topic", "agent", "attempt", "detail", "at")
-"""All of an event but its task and its position."""
 
-
-def entries_of(events: Iterable[JournalEvent]) -> Iterator[tuple[bytes, list[str]]]:
-    """What the events of an entry share, and their tasks, in order; as few entries as keep that order. The time is read
-    by the script `trim` too."""
-    for (kind, topic, agent, attempt, detail, at), alike in groupby(events, _LIKENESS):
-        terms = orjson.dumps((kind, topic, agent, attempt, storable(detail), micros(at)))
-        yield terms, [event.task_id for event in alike]
-
-
-def tasks_of(task_ids: Sequence[str]) -> bytes:
-    """The tasks of an entry as it keeps them."""
-    return orjson.dumps(task_ids)
+def words_of(entry: JournalEntry) -> Sequence[Any]:
+    """What its events share, their tasks as they are kept, and each of these. The time is read by the script `trim`
+    too."""
+    terms = (entry.kind, entry.topic, entry.agent, entry.attempt, storable(entry.detail), micros(entry.at))
+    return (orjson.dumps(terms), orjson.dumps(entry.task_ids), len(entry.task_ids), *entry.task_ids)
 
 
 def events_of(first: int, terms: bytes, tasks: bytes) -> list[JournalEvent]:

@@ -10,14 +10,14 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from omnidaemon.adapters.redis import journal_forms
 from omnidaemon.adapters.redis.acks import Acks
 from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, flaw_of, head_of, lease_score, shared_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
-from omnidaemon.adapters.redis.journal_forms import entries_of, tasks_of
 from omnidaemon.adapters.redis.outbox_forms import words_of
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.instant import Instant, micros
-from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.journal import JournalEntry
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TOMBSTONE_LIFE
@@ -52,8 +52,8 @@ class Writes:
         """What a gate decided. `known` are the tasks that it deletes."""
         if changes.tasks:
             self._add_tasks(changes.tasks)
-        self.add_events(changes.events)  # before the runs, with which their positions are kept
-        self._add_runs(changes.runs)
+        self.add_entries(changes.entries)  # before the runs, with which their positions are kept
+        self._add_runs(changes.stretches)
         self._add_metrics(changes.metrics)
         if changes.concerns_tasks:
             self._add_task_changes(changes, known or {})
@@ -64,10 +64,9 @@ class Writes:
         if changes.is_work:
             self.ring()
 
-    def add_events(self, events: Iterable[JournalEvent]) -> None:
+    def add_entries(self, entries: Iterable[JournalEntry]) -> None:
         """Lines of the journal."""
-        rows = [(terms, tasks_of(ids), len(ids), *ids) for terms, ids in entries_of(events)]
-        self._section("events", rows)
+        self._section("events", [journal_forms.words_of(entry) for entry in entries])
 
     def forget(self, acks: Acks) -> None:
         """The bus beside need not bring these again. To be said last: what fails here must not keep back the rest."""
@@ -126,24 +125,32 @@ class Writes:
             ],
         )
 
-    def _add_runs(self, runs: Sequence[Run]) -> None:
+    def _add_runs(self, stretches: Iterable[Sequence[Run]]) -> None:
         """In groups that move alike, which nearly all of a batch do: what they share is made and sent once."""
         groups: dict[tuple[object, ...], _Alike] = {}
-        for run in runs:
-            key = run.key
-            before = self.moved.get(key) or self._kept.get(key, ABSENT)
-            result = run.result
-            likeness = (before.head, result is not None, _likeness(before.run, run))
-            alike = groups.get(likeness)
-            if alike is None:
-                shared = shared_of(run, self._codec, has_result=result is not None)
-                alike = groups[likeness] = _Alike(before, run, shared)
-            self.moved[key] = Kept(run, alike.head, alike.revision)
-            alike.add(run)
+        for stretch in stretches:
+            keys = [run.key for run in stretch]
+            befores = [self.moved.get(key) or self._kept.get(key, ABSENT) for key in keys]
+            parts: list[tuple[Sequence[RunKey], Sequence[Run], Kept]] = [(keys, stretch, befores[0])]
+            if not len({before.head for before in befores}) == len({run.result is None for run in stretch}) == 1:
+                parts = [((key,), (run,), before) for key, run, before in zip(keys, stretch, befores, strict=True)]
+            for names, runs, before in parts:
+                group = self._group_of(runs[0], before, groups)
+                group.runs += runs
+                self.moved.update(zip(names, [Kept(run, group.head, group.revision) for run in runs], strict=True))
         if groups:
             self.words += ["runs", len(groups)]
             for alike in groups.values():
                 self.words += alike.words
+
+    def _group_of(self, run: Run, before: Kept, groups: dict[tuple[object, ...], _Alike]) -> _Alike:
+        has_result = run.result is not None
+        likeness = (before.head, has_result, _likeness(before.run, run))
+        group = groups.get(likeness)
+        if group is None:
+            shared = shared_of(run, self._codec, has_result=has_result)
+            group = groups[likeness] = _Alike(before, run, shared)
+        return group
 
     def _add_metrics(self, metrics: Mapping[Subscription, Metrics]) -> None:
         rows: list[Sequence[Any]] = []
@@ -165,7 +172,7 @@ class _Alike:
     def __init__(self, before: Kept, run: Run, shared: bytes) -> None:
         self.revision = before.revision + 1
         self.head = head_of(run, self.revision)
-        self._runs: list[Run] = []
+        self.runs: list[Run] = []
         was = before.run
         self._terms = (
             run.subscription.agent,
@@ -183,14 +190,10 @@ class _Alike:
             "" if run.finished_at is None else micros(run.finished_at),
         )
 
-    def add(self, run: Run) -> None:
-        """One more of them."""
-        self._runs.append(run)
-
     @property
     def words(self) -> Sequence[Any]:
         """As the script takes them: of each run its task, what its record has of its own, and the result."""
-        runs = self._runs
+        runs = self.runs
         # Written as JSON at once, since that takes a fifth of what it does to make a text of each number.
         own = orjson.dumps([(micros(run.queued_at), run.seconds) for run in runs])[2:-2].split(b"],[")
         rows = zip([run.task_id for run in runs], own, [run.result or b"" for run in runs], strict=True)

@@ -6,23 +6,22 @@ with the task and its runs, which are written anyway, and in a table of its own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import apsw
 import orjson
 
 from omnidaemon.adapters.sqlite.reading import as_array
-from omnidaemon.adapters.sqlite.rows import EVENT_LIKENESS, SHARED_OF_EVENT, shared_of_event
-from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.adapters.sqlite.rows import SHARED_OF_ENTRY, shared_of_entry
+from omnidaemon.domain.journal import JournalEntry, JournalEvent
 from omnidaemon.domain.run import RunKey
 
 _LARGEST: Final = 100
 """How many events an entry has at most: to find that of one task, all of its tasks are read."""
 
-_COLUMNS: Final = ", ".join(("position", *SHARED_OF_EVENT, "task_ids"))
-_ADD: Final = f"INSERT INTO journal_entries ({_COLUMNS}) VALUES (?, {'?, ' * len(SHARED_OF_EVENT)}?)"
+_COLUMNS: Final = ", ".join(("position", *SHARED_OF_ENTRY, "task_ids"))
+_ADD: Final = f"INSERT INTO journal_entries ({_COLUMNS}) VALUES (?, {'?, ' * len(SHARED_OF_ENTRY)}?)"
 _ALL: Final = f"SELECT {_COLUMNS} FROM journal_entries WHERE position > ? ORDER BY position"
 _OF_TASK: Final = f"""
     SELECT {_COLUMNS} FROM journal_entries WHERE position > :from AND position IN (
@@ -56,23 +55,20 @@ _EMPTY: Final = "UPDATE runs SET entries = '' WHERE run_id = ?"
 _MOST_WITH_A_RUN: Final = 16
 
 
-def enter(cursor: apsw.Cursor, events: Sequence[JournalEvent], first: int) -> list[int]:
-    """Append events under the positions from this one on; of each, where its entry stands."""
+def enter(cursor: apsw.Cursor, entries: Sequence[JournalEntry], first: int) -> list[int]:
+    """Append entries, in parts that are small enough, under the positions from this one on; of each event, where its
+    entry stands."""
     rows: list[Sequence[Any]] = []
     standing: list[int] = []
-    for alike in _stretches(events):
-        position = first + len(standing)
-        rows.append((position, *shared_of_event(alike[0]), as_array(event.task_id for event in alike)))
-        standing += [position] * len(alike)
+    for entry in entries:
+        shared = shared_of_entry(entry)
+        for start in range(0, len(entry.task_ids), _LARGEST):
+            part = entry.task_ids[start : start + _LARGEST]
+            position = first + len(standing)
+            rows.append((position, *shared, as_array(part)))
+            standing += [position] * len(part)
     cursor.executemany(_ADD, rows)
     return standing
-
-
-def _stretches(events: Iterable[JournalEvent]) -> Iterator[Sequence[JournalEvent]]:
-    for _, group in groupby(events, EVENT_LIKENESS):
-        alike = list(group)
-        for start in range(0, len(alike), _LARGEST):
-            yield alike[start : start + _LARGEST]
 
 
 def place(cursor: apsw.Cursor, places: Iterable[tuple[str, int]]) -> None:

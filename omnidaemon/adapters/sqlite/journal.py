@@ -8,7 +8,7 @@ from typing import Final
 from omnidaemon.adapters.sqlite import entries
 from omnidaemon.adapters.sqlite.doorbell import Ring
 from omnidaemon.adapters.sqlite.space import SqliteSpace
-from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.journal import JournalEvent, entries_of
 from omnidaemon.ports.journal import Journal
 
 _LATEST: Final = "SELECT latest FROM counters WHERE name = 'journal'"
@@ -21,7 +21,7 @@ class SqliteJournal(Journal):
         self._space = space
 
     async def append(self, events: Sequence[JournalEvent]) -> None:
-        await self._space.write(lambda ledger: ledger.write_events(events), rings=Ring.EVERYBODY)
+        await self._space.write(lambda ledger: ledger.write_entries(entries_of(events)), rings=Ring.EVERYBODY)
 
     async def read(self, after: int = 0, task_id: str | None = None, limit: int = 1000) -> Sequence[JournalEvent]:
         return await self._space.read(lambda reading: entries.read(reading.cursor, after, task_id, limit))

@@ -18,7 +18,7 @@ from omnidaemon.adapters.sqlite.rows import Row, flaw_of
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.gates import Gates, Marks
 from omnidaemon.domain.instant import Instant, micros
-from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.journal import JournalEntry
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.notification import Notification
@@ -138,13 +138,15 @@ class Ledger(Reading):
         many("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", [(*key, until) for key in changes.tombstones])
         self._tell(changes.notifications)
 
-    def write_events(self, events: Sequence[JournalEvent]) -> None:
+    def write_entries(self, entries: Sequence[JournalEntry]) -> None:
         """Append to the journal what goes with no run and no task that are written here."""
-        place(self.cursor, zip([event.task_id for event in events], self.enter(events), strict=True))
+        task_ids = [task_id for entry in entries for task_id in entry.task_ids]
+        place(self.cursor, zip(task_ids, self.enter(entries), strict=True))
 
-    def enter(self, events: Sequence[JournalEvent]) -> list[int]:
+    def enter(self, entries: Sequence[JournalEntry]) -> list[int]:
         """Append to the journal; of each event, where its entry stands, for the caller to keep."""
-        return enter(self.cursor, events, self._numbers("journal", len(events))) if events else []
+        count = sum(len(entry.task_ids) for entry in entries)
+        return enter(self.cursor, entries, self._numbers("journal", count)) if count else []
 
     def leave_gap(self, count: int) -> None:
         """Have the journal go on so many positions further."""
@@ -221,17 +223,18 @@ class Ledger(Reading):
 
     def _entries_of(self, changes: Changes) -> Mapping[RunKey, str]:
         """Where the new entries of each run stand, in the order of the runs. Those of all else are kept apart."""
-        standing = self.enter(changes.events)
+        standing = iter(self.enter(changes.entries))
         found: dict[tuple[str, str | None], int] = {}
         others: list[tuple[str, int]] = []
-        for event, position in zip(changes.events, standing, strict=True):
-            if found.setdefault((event.task_id, event.agent), position) != position:
-                others.append((event.task_id, position))
+        for entry in changes.entries:
+            agent = entry.agent
+            for task_id, position in zip(entry.task_ids, standing, strict=False):
+                if found.setdefault((task_id, agent), position) != position:
+                    others.append((task_id, position))
         entries: dict[RunKey, str] = {}
         for run in changes.runs:
             key = run.key
-            entry = found.pop(key, None)
-            entries[key] = "" if entry is None else f",{entry}"
+            entries[key] = f",{found.pop(key)}" if key in found else ""
         place(self.cursor, (*others, *((task_id, position) for (task_id, _), position in found.items())))
         return entries
 

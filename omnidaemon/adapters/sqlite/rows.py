@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from omnidaemon.domain.instant import micros, micros_or_none, moment, moment_or_none
-from omnidaemon.domain.journal import JournalEvent
+from omnidaemon.domain.journal import JournalEntry
 from omnidaemon.domain.names import subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.return_address import ReturnAddress
@@ -174,13 +174,10 @@ def task_of(row: Row, codec: Codec) -> Task | Unreadable:
 
 # --- journal ------------------------------------------------------------------------------------------------------
 
-SHARED_OF_EVENT: Final = ("kind", "topic", "agent", "attempt", "detail", "at")
-"""The columns that are the same for events that are alike, in the order of `shared_of_event`."""
-
-EVENT_LIKENESS: Final = attrgetter(*SHARED_OF_EVENT)
-"""All of an event but its task and its position."""
+SHARED_OF_ENTRY: Final = ("kind", "topic", "agent", "attempt", "detail", "at")
+"""The columns of what the events of an entry share, in the order of `shared_of_entry`."""
 
 
-def shared_of_event(event: JournalEvent) -> Row:
-    """The values of the columns `SHARED_OF_EVENT`."""
-    return (event.kind, event.topic, event.agent, event.attempt, storable(event.detail), micros(event.at))
+def shared_of_entry(entry: JournalEntry) -> Row:
+    """The values of the columns `SHARED_OF_ENTRY`."""
+    return (entry.kind, entry.topic, entry.agent, entry.attempt, storable(entry.detail), micros(entry.at))

@@ -12,7 +12,7 @@ from omnidaemon.adapters.sqlite.reading import Reading, as_array
 from omnidaemon.adapters.sqlite.rows import TASK_COLUMNS, task_of
 from omnidaemon.adapters.sqlite.space import SqliteSpace
 from omnidaemon.domain.instant import micros
-from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.journal import EventKind, JournalEvent, entries_of
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.task_log import Reservation, TaskLog
@@ -53,8 +53,11 @@ def log(ledger: Ledger, tasks: Sequence[Task], kind: EventKind, bodies: Mapping[
     fresh = [task for task_id, task in reversed(first.items()) if task_id not in known]
     begun = [first[task_id] for task_id, _, is_logged in known.values() if not is_logged]
     named = _named(ledger, {task.topic for task in (*fresh, *begun)})
-    events = [JournalEvent(kind=kind, task_id=t.task_id, topic=t.topic, at=ledger.now.at) for t in (*fresh, *begun)]
-    entries = {event.task_id: entry for event, entry in zip(events, ledger.enter(events), strict=True)}
+    told = (*fresh, *begun)
+    told_entries = entries_of(
+        JournalEvent(kind=kind, task_id=task.task_id, topic=task.topic, at=ledger.now.at) for task in told
+    )
+    entries = dict(zip((task.task_id for task in told), ledger.enter(told_entries), strict=True))
     ledger.add_tasks([(task, named[task.topic]) for task in fresh], bodies, entries)
     lines = [(t.topic, agent, ledger.positions[t.task_id]) for t in fresh for agent in named[t.topic] or ("",)]
     unbegun.expect(ledger.cursor, lines)

@@ -161,11 +161,11 @@ def test_batch_is_summed_per_agent():
     ("changes", "is_news", "is_work"),
     [
         (Changes(), False, False),
-        (Changes(runs=(RUNNING,)), False, False),
-        (Changes(runs=(RUNNING.cancelled(NOW),)), True, True),
-        (Changes(runs=(RUNNING, run())), True, True),
-        (Changes(runs=(settled(RetryAfter(seconds=9, error=ERROR)),)), True, True),
-        (Changes(runs=(settled(End(state=S.SUCCEEDED)),)), True, False),
+        (Changes(stretches=([RUNNING],)), False, False),
+        (Changes(stretches=([RUNNING.cancelled(NOW)],)), True, True),
+        (Changes(stretches=([RUNNING], [run()])), True, True),
+        (Changes(stretches=([settled(RetryAfter(seconds=9, error=ERROR))],)), True, True),
+        (Changes(stretches=([settled(End(state=S.SUCCEEDED))],)), True, False),
         (Changes(cancel_marks={"t1": True}), True, True),
         (Changes(scheduled={"t1": NOW.at}), False, True),
     ],
@@ -191,6 +191,6 @@ def test_a_batch_is_judged_by_each_of_its_kinds():
     assert not changes_of(moves, NOW.at).is_news
     moves[5:5] = [(RUNNING, settled(RetryAfter(seconds=9, error=ERROR)))]
     changes = changes_of(moves, NOW.at)
-    assert len(changes.models) == 3
+    assert len(changes.stretches) == 3
     assert changes.is_news
     assert changes.is_work

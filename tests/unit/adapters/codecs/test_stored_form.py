@@ -116,7 +116,7 @@ VALUES = [
         created_at=AT,
         runs=(TaskResult(task_id="task-1", topic="greet.user", agent="greeter", status=Status.QUEUED, created_at=AT),),
     ),
-    Changes(runs=(RUN,), tasks=(TASK, UNREADABLE), metrics={GREETER: METRICS}, tombstones=(("task-1", ""),)),
+    Changes(stretches=((RUN,),), tasks=(TASK, UNREADABLE), metrics={GREETER: METRICS}, tombstones=(("task-1", ""),)),
     Instant(AT, 12.5),
     Receipt(task_id="task-1", confirmation=Confirmation.UNKNOWN, reason="timed out"),
     BusCapabilities(name="memory"),

@@ -195,6 +195,8 @@ class Executor(Workforce):
                 del self._attempts[attempt.key]
             self._free_slot(attempt)
         self._report(Report(grant, outcome, _seconds_since(started)))
+        if not self._attempts:
+            self._flush()  # nobody is left who might return in this turn too
 
     def _limit(self, attempt: Attempt) -> None:
         """Let the time-out count from now, since the handler starts now."""
@@ -290,8 +292,9 @@ class Executor(Workforce):
 
     def _flush(self) -> None:
         reports, self._reports = self._reports, []
-        self._on_reports(reports)
-        self._fill_slots()
+        if reports:
+            self._on_reports(reports)
+            self._fill_slots()
 
 
 def _seconds_since(started: float) -> float:

@@ -194,9 +194,12 @@ class Executor(Workforce):
             if not under_way:
                 del self._attempts[attempt.key]
             self._free_slot(attempt)
-        self._report(Report(grant, outcome, _seconds_since(started)))
-        if not self._attempts:
-            self._flush()  # nobody is left who might return in this turn too
+        report = Report(grant, outcome, _seconds_since(started))
+        if self._attempts:
+            self._report(report)
+        else:  # nobody is left who might return in this turn too
+            self._reports.append(report)
+            self._flush()
 
     def _limit(self, attempt: Attempt) -> None:
         """Let the time-out count from now, since the handler starts now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -122,6 +122,7 @@ class ResultWatch:
     def _listen_too(self) -> None:
         if self._listener is None:
             self._endings = endings = self._runs.endings(self._watched)
+            endings.pass_on(self._tell)
             self._listener = asyncio.create_task(self._listen(endings), name="omnidaemon-result-watch")
             self._listener.add_done_callback(partial(self._listener_ended, endings))
 
@@ -129,8 +130,7 @@ class ResultWatch:
         look_at = time.monotonic() + _BACKSTOP_SECONDS
         while True:
             told = await endings.wait(_BACKSTOP_SECONDS)
-            for ended in told or ():
-                self._tell(ended)
+            self._tell(told or ())
             # Also while others end: to be told of the one that somebody waits for may have been missed.
             if not told or time.monotonic() >= look_at:
                 for task_id in await self._worth_a_look():
@@ -138,14 +138,15 @@ class ResultWatch:
                         self._watched[task_id].call()
                 look_at = time.monotonic() + _BACKSTOP_SECONDS
 
-    def _tell(self, ended: Ended) -> None:
-        watched = self._watched.get(ended.task_id)
-        if watched is None:
-            return
-        if ended.run is None:
-            watched.call()
-        else:
-            watched.tell(ended.run)
+    def _tell(self, told: Sequence[Ended]) -> None:
+        for ended in told:
+            watched = self._watched.get(ended.task_id)
+            if watched is None:
+                continue
+            if ended.run is None:
+                watched.call()
+            else:
+                watched.tell(ended.run)
 
     def _stop_listening(self) -> asyncio.Task[None] | None:
         """The listener, which ends soon."""

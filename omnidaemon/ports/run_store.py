@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import attrs
 
@@ -47,6 +47,10 @@ class Endings(ABC):
     async def wait(self, seconds: float) -> Sequence[Ended] | None:
         """What has ended since the last call, as soon as there is any, in order; nothing after `seconds` without. None
         when anything may have ended: then one has to look."""
+
+    def pass_on(self, take: Callable[[Sequence[Ended]], None]) -> None:  # noqa: B027 - for those that are told
+        """Where it is told of ends on the calling loop, have this called with them at once, on that loop; then wait()
+        gives none. Who tells nothing by itself keeps everything for wait()."""
 
     @abstractmethod
     def close(self) -> None:

@@ -4,7 +4,7 @@ and to those who wait for results, what has ended."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from omnidaemon.adapters.redis.connection import RedisConnection
@@ -114,10 +114,14 @@ class ToldEndings(Endings):
         self._codec = codec
         self._event = asyncio.Event()
         self._ended: list[Ended] | None = []
+        self._take: Callable[[Sequence[Ended]], None] | None = None
 
     def tell(self, message: bytes | None) -> None:
         """Called for each message of the channel, and with None when some may have been missed."""
         ended = None if message is None else _ended_in(message, self._wanted, self._codec)
+        if ended and self._take is not None:
+            self._take(ended)
+            return
         if ended is None or self._ended is None or len(self._ended) > _MOST_ENDED:
             self._ended = None
         elif ended:
@@ -125,6 +129,9 @@ class ToldEndings(Endings):
         else:
             return
         self._event.set()
+
+    def pass_on(self, take: Callable[[Sequence[Ended]], None]) -> None:
+        self._take = take
 
     async def wait(self, seconds: float) -> Sequence[Ended] | None:
         await self._clock.wait(self._event, seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import cast
 
 import attrs
@@ -47,12 +47,22 @@ class Teller(Endings):
         self.is_closed = True
 
 
+class PromptTeller(Teller):
+    """As a store that hears of ends on the loop of those who wait."""
+
+    def pass_on(self, take: Callable[[Sequence[Ended]], None]) -> None:
+        self._take = take
+
+    async def tell(self, *ended: Ended) -> None:
+        self._take(ended)
+
+
 class Told:
     """A workshop whose waiters hear of nothing but what a test tells them."""
 
-    def __init__(self, shop: Workshop) -> None:
+    def __init__(self, shop: Workshop, teller: Teller) -> None:
         self.shop = shop
-        self.teller = Teller()
+        self.teller = teller
         runs = cast("RunStore", self.teller)  # nothing else of it is called
         self.results = ResultWatch(runs=runs, run_queries=shop.storage.queries, queries=shop.queries)
 
@@ -72,9 +82,9 @@ class Told:
         return run
 
 
-@pytest.fixture
-async def told(shop: Workshop):
-    told = Told(shop)
+@pytest.fixture(params=[Teller, PromptTeller])
+async def told(shop: Workshop, request: pytest.FixtureRequest):
+    told = Told(shop, request.param())
     yield told
     await told.results.close()
 

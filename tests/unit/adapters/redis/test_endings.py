@@ -47,6 +47,19 @@ async def test_what_is_wanted_is_told():
     assert await heard.wait(0) == []
 
 
+async def test_what_is_passed_on_is_told_at_once():
+    """Before anybody else on the loop has a turn; that one has to look still comes by waiting."""
+    heard = endings()
+    taken: list[str] = []
+    heard.pass_on(lambda ended: taken.extend(each.task_id for each in ended))
+    heard.tell(message(("t3", RECORD), ("t1", RECORD)))
+    heard.tell(None)
+    heard.tell(message(("t2", b"")))
+    assert taken == ["t1", "t2"]
+    assert await heard.wait(0) is None
+    assert await heard.wait(0) == []
+
+
 @pytest.mark.parametrize(
     "unreadable",
     [

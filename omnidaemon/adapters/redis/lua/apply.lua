@@ -15,6 +15,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local changed = {}
 local positions, told_before = {}, {}
+local ends_runs, standings = false, {}
 local buried_any
 
 local function is_buried(id, agent)
@@ -37,6 +38,7 @@ end
 
 function expected.lane()
     local incarnation, lane, counter = take(), take(), count()
+    ends_runs = lane == 'finish'
     local latest = tonumber(redis.call('HGET', P .. 'lanes:' .. incarnation, lane) or '0')
     if latest > counter then
         changed[#changed + 1] = latest
@@ -76,7 +78,13 @@ function expected.runs()
         local field, length = 'r:' .. agent, #head > 0 and #head or 1
         for _ = 1, count() do
             local id = take()
-            local stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n', 'j')
+            local stored
+            if ends_runs then
+                stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n', 'j', 'c', 'a')
+                if stored[5] and stored[6] and not stored[2] then standings[id] = stored[5] .. ' ' .. stored[6] end
+            else
+                stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n', 'j')
+            end
             local record = stored[1]
             local found = record and string.sub(record, 1, length) or ''
             local current = '-'
@@ -146,13 +154,15 @@ local function drop_settled(id, topic)
 end
 
 -- What those who wait for results are told with the news: of each run that ended its task, its agent, the length of its
--- record and that; what is long they read themselves. Of a task that is cancelled, its name. The parts are joined once:
--- Lua hashes every text that it makes.
+-- record, when the task was created and the agents that it was published for, where those are known, and the record; what
+-- is long they read themselves. Of a task that is cancelled, its name. The parts are joined once: Lua hashes every text
+-- that it makes.
 local endings = {}
 
 local function tell(id, agent, record)
     if #record > 4096 then record = '' end
-    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. '\n'
+    local standing = standings[id]
+    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. (standing and ' ' .. standing or '') .. '\n'
     endings[#endings + 1] = record
 end
 

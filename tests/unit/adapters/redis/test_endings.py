@@ -11,7 +11,9 @@ from omnidaemon.adapters.redis.doorbell import ToldEndings
 from omnidaemon.adapters.redis.forms import head_of, shared_of
 from omnidaemon.adapters.system import SystemClock
 from omnidaemon.domain.instant import micros
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import RunState
+from omnidaemon.ports.run_store import Ended
 from tests.unit.domain.samples import run
 
 CODEC = JsonCodec()
@@ -58,6 +60,18 @@ async def test_what_is_passed_on_is_told_at_once():
     assert taken == ["t1", "t2"]
     assert await heard.wait(0) is None
     assert await heard.wait(0) == []
+
+
+@pytest.mark.parametrize("agents", ["greeter", "greeter,other", "other", "*", None])
+async def test_how_the_task_stands_is_told_where_its_only_agent_has_ended_it(agents):
+    """Of others one has to look; as where a worker of an older version tells."""
+    heard = endings()
+    told = f"t1 greeter {len(RECORD)}" + ("" if agents is None else f" {micros(ENDED.queued_at)} {agents}")
+    heard.tell(told.encode() + b"\n" + RECORD)
+    (ended,) = await heard.wait(0) or ()
+    run = attrs.evolve(ENDED, task_id="t1")
+    standing = TaskStanding("t1", run.subscription.topic, run.queued_at, ("greeter",), (run,))
+    assert ended == Ended("t1", run, standing if agents == "greeter" else None)
 
 
 @pytest.mark.parametrize(

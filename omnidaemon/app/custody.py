@@ -236,6 +236,10 @@ class Custody:
         self._shares[subscription].has_due = waits
         self._settle(subscription)
 
+    def fresh_waits(self, subscription: Subscription) -> bool:
+        """Whether fresh tasks were last seen waiting for the agent's slots."""
+        return self._shares[subscription].has_fresh
+
     def due_waits(self, subscription: Subscription) -> bool:
         """Whether due runs were last seen waiting for the agent's slots."""
         return self._shares[subscription].has_due

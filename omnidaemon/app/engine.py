@@ -121,7 +121,7 @@ class Engine:
         self._loops.stop_taking()
         self._say_what_is_waited_for()
         await self._within_grace(self._loops.drained())
-        await cancelled(self._loops.takers)
+        await self._loops.end_taking()
         given_back = sum(not holding.has_returned for holding in self._loops.custody.owned())
         await self._last_word("deliveries were not given back", self._close_inbox())
         await self._last_word(f"{given_back} runs were not given back", self._loops.finishes.release_all())

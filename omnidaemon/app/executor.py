@@ -195,7 +195,12 @@ class Executor(Workforce):
             if not under_way:
                 del self._attempts[attempt.key]
             self._free_slot(attempt)
-        self._report(Report(grant, outcome, _seconds_since(started)))
+        report = Report(grant, outcome, _seconds_since(started))
+        if self._attempts:
+            self._report(report)
+        else:  # nobody is left who might return in this turn too
+            self._reports.append(report)
+            self._flush()
 
     def _limit(self, attempt: Attempt) -> None:
         """Let the time-out count from now, since the handler starts now."""
@@ -291,8 +296,9 @@ class Executor(Workforce):
 
     def _flush(self) -> None:
         reports, self._reports = self._reports, []
-        self._on_reports(reports)
-        self._fill_slots()
+        if reports:
+            self._on_reports(reports)
+            self._fill_slots()
 
 
 def _seconds_since(started: float) -> float:

@@ -101,16 +101,29 @@ class FreshIntake:
                 continue
             self._asked = credits.keys()
             self._ahead = {subscription: self._custody.ahead(subscription) for subscription in credits}
-            soon = asyncio.get_running_loop().call_later(_SOON_SECONDS, self._nothing_waits, credits)
-            try:
-                deliveries = self._in_hand = await self._bus.call(partial(self._inbox.receive, credits, _WAIT_SECONDS))
-            finally:
-                soon.cancel()
+            deliveries = self._in_hand = await self._received(credits)
             self._asked = ()
             await self._take_in_hand()
-            taken = Counter(delivery.subscription for delivery in deliveries)
-            for subscription, credit in credits.items():
-                self._custody.saw_fresh(subscription, waits=taken[subscription] >= credit)
+            self._note(credits, deliveries)
+
+    async def _received(self, credits: Mapping[Subscription, int]) -> Sequence[Delivery]:
+        receive = partial(self._inbox.receive, credits, _WAIT_SECONDS)
+        if not any(map(self._custody.fresh_waits, credits)):
+            return await self._bus.call(receive)
+        soon = asyncio.get_running_loop().call_later(_SOON_SECONDS, self._nothing_waits, credits)
+        try:
+            return await self._bus.call(receive)
+        finally:
+            soon.cancel()
+
+    def _note(self, credits: Mapping[Subscription, int], deliveries: Sequence[Delivery]) -> None:
+        """Whether more may wait on the bus: for whom it had as many as there was room for."""
+        if len(deliveries) < min(credits.values()):
+            self._nothing_waits(credits)
+            return
+        taken = Counter(delivery.subscription for delivery in deliveries)
+        for subscription, credit in credits.items():
+            self._custody.saw_fresh(subscription, waits=taken[subscription] >= credit)
 
     def _nothing_waits(self, subscriptions: Collection[Subscription]) -> None:
         """The bus has nothing for these: due runs need not leave it a share of the slots for as long as it is waited

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from omnidaemon.app.outages import Outages
 from omnidaemon.domain.errors import OmniDaemonError
@@ -50,36 +50,23 @@ class Persistence:
 
 
 class Lane:
-    """One lane of a worker's gate calls: each gets the next request id, and keeps it while it is repeated.
+    """One lane of a worker's gate calls: each gets the next request id, and keeps it while it is repeated."""
 
-    With `last_word_seconds`, a caller that is cancelled meanwhile still gets an answer that comes within that time, and
-    is cancelled at its next wait: what the store has granted comes into somebody's hands.
-    """
-
-    def __init__(
-        self, incarnation: str, name: str, clock: Clock, outages: Outages, *, last_word_seconds: float = 0.0
-    ) -> None:
+    def __init__(self, incarnation: str, name: str, clock: Clock, outages: Outages) -> None:
         self._request = Request(incarnation, name, 0)
         self._persistence = Persistence(clock, outages)
-        self._last_word_seconds = last_word_seconds
+        self._is_free = asyncio.Event()
+        self._is_free.set()
 
     async def call(self, gate: Callable[[Request], Awaitable[T]]) -> T:
         """The gate's answer. One call at a time."""
         request = self._request = self._request.next()
-        asking = self._persistence.call(lambda: gate(request))
-        return await (self._to_the_end(asking) if self._last_word_seconds else asking)
-
-    async def _to_the_end(self, asking: Coroutine[Any, Any, T]) -> T:
-        asked = asyncio.ensure_future(asking)
+        self._is_free.clear()
         try:
-            return await asyncio.shield(asked)
-        except asyncio.CancelledError:
-            await asyncio.wait({asked}, timeout=self._last_word_seconds)
-            if not asked.done() or asked.cancelled() or asked.exception() is not None:
-                raise
-            caller = asyncio.current_task()
-            if caller is not None:
-                caller.cancel()
-            return asked.result()
+            return await self._persistence.call(lambda: gate(request))
         finally:
-            asked.cancel()
+            self._is_free.set()
+
+    async def answered(self) -> None:
+        """Return once no call is under way, and its caller has what it was answered."""
+        await self._is_free.wait()

@@ -93,6 +93,7 @@ class Loops:
         self.keepers: list[asyncio.Task[None]] = []
         self._notifying: asyncio.Task[None] | None = None
         self.intake: FreshIntake | None = None
+        self._begin_lane, self._claim_lane = self._lane("begin"), self._lane("claim")
         self.custody = Custody(agents)
         self.finishes = OutcomeFinishes(
             runs=storage.runs,
@@ -114,7 +115,7 @@ class Loops:
         self.claims = DueClaims(
             runs=storage.runs,
             custody=self.custody,
-            lane=self._lane("claim", grants=True),
+            lane=self._claim_lane,
             clock=clock,
             telemetry=telemetry,
             admission=self._admission,
@@ -176,6 +177,12 @@ class Loops:
             await asyncio.wait(self.takers)
         await self.custody.emptied()
 
+    async def end_taking(self) -> None:
+        """End the takers. What the store is about to grant still comes into their hands, if it answers in time."""
+        answers = [asyncio.ensure_future(lane.answered()) for lane in (self._begin_lane, self._claim_lane)]
+        await asyncio.wait(answers, timeout=self._options.last_word_seconds)
+        await cancelled([*answers, *self.takers])
+
     async def told(self, send_seconds: float) -> None:
         """Tell what is due of ended runs, and return once that is done: receivers may take so long, the store and the
         bus as long as for any last word. `TimeoutError` when one of them takes longer."""
@@ -198,7 +205,7 @@ class Loops:
             runs=self._storage.runs,
             handover=handover(inbox, self._bus.capabilities, self._storage),
             custody=self.custody,
-            lane=self._lane("begin", grants=True),
+            lane=self._begin_lane,
             clock=self._clock,
             telemetry=self._telemetry,
             outages=self._outages,
@@ -256,9 +263,8 @@ class Loops:
         self._hints.append(hint)
         return hint
 
-    def _lane(self, name: str, *, grants: bool = False) -> Lane:
-        patience = self._options.last_word_seconds if grants else 0.0
-        return Lane(self._options.incarnation, name, self._clock, self._outages, last_word_seconds=patience)
+    def _lane(self, name: str) -> Lane:
+        return Lane(self._options.incarnation, name, self._clock, self._outages)
 
 
 async def _first_of(event: asyncio.Event, task: asyncio.Task[None], seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -14,6 +14,7 @@ from omnidaemon.domain.errors import OmniDaemonError, TaskNotFound, WaitTimedOut
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.run import Run
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import Status
 from omnidaemon.ports.run_queries import RunQueries
 from omnidaemon.ports.run_store import Ended, Endings, RunStore
@@ -21,16 +22,22 @@ from omnidaemon.ports.run_store import Ended, Endings, RunStore
 _BACKSTOP_SECONDS = 1.0
 _LAST_LOOK_SECONDS = 1.0
 
+_JUST_NOW_SECONDS = 0.001
+_HEADSTART_SECONDS = 0.01
+_MOST_PUBLISHED = 200
+
 
 @attrs.define(eq=False)
 class _Watched:
     """One task that somebody waits for. `looks` counts how often all who wait for it were called to look; `ended` are
-    the runs that were told to have ended, by agent. `is_named`: the store has named it once as worth a look; `seen`:
+    the runs that were told to have ended, by agent, and `standing` how the task stands by the last, where that was told
+    along. `is_named`: the store has named it once as worth a look; `seen`:
     what there was of it when it did so again."""
 
     waiting: int = 0
     looks: int = 0
     ended: dict[str, Run] = attrs.field(factory=dict[str, Run])
+    standing: TaskStanding | None = None
     called: asyncio.Event = attrs.field(factory=asyncio.Event)
     is_named: bool = False
     seen: object = None
@@ -39,30 +46,41 @@ class _Watched:
     def call(self) -> None:
         """Have everybody look who waits now, and those who look just now once more."""
         self.looks += 1
-        self._wake()
+        self.wake()
 
-    def tell(self, run: Run) -> None:
+    def tell(self, run: Run, standing: TaskStanding | None) -> None:
         """Let everybody who waits know of the end of a run."""
         self.ended[run.subscription.agent] = run
-        self._wake()
+        self.standing = standing
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Have everybody who waits see whether there is something new."""
         called, self.called = self.called, asyncio.Event()
         called.set()
 
 
 class ResultWatch:
-    """Belongs to one loop. Where the store tells what has ended, those who wait for one run have it from there, and
-    those who wait for several look once more when the last has ended. A hint that tells nothing costs one query for
-    all who wait, and a second one while there are tasks that some of their agents have ended."""
+    """Belongs to one loop. Where the store tells what has ended, those who wait for one run have it from there, without
+    any query if they wait for it as soon as it is published, and those who wait for several look once more when the
+    last has ended. A hint that tells nothing costs one query for all who wait, and a second one while there are tasks
+    that some of their agents have ended."""
 
     def __init__(self, *, runs: RunStore, run_queries: RunQueries, queries: Queries) -> None:
         self._runs = runs
         self._run_queries = run_queries
         self._queries = queries
         self._watched: dict[str, _Watched] = {}
+        self._published: dict[str, float] = {}
+        self._is_told = False
         self._listener: asyncio.Task[None] | None = None
         self._endings: Endings | None = None
+
+    def published(self, task_id: str) -> None:
+        """Called when this task was published just now: it cannot have ended yet for who waits for it at once."""
+        if len(self._published) >= _MOST_PUBLISHED:  # nobody waits for these at once
+            self._published.clear()
+        self._published[task_id] = time.monotonic()
 
     async def wait(self, task_id: str, timeout_seconds: float | None, agent: str | None) -> TaskResult:
         """The result of a task once it has ended: as a whole, or for the agent named.
@@ -75,6 +93,8 @@ class ResultWatch:
         try:
             self._listen_too()  # before the first look: no hint is missed
             async with asyncio.timeout(timeout_seconds):
+                if self._is_new(task_id) and (standing := await self._told_soon(watched, agent)) is not None:
+                    return self._queries.result_of(standing, agent)
                 while True:
                     looks = watched.looks
                     record, is_fresh = await self._record(task_id), True
@@ -95,6 +115,23 @@ class ResultWatch:
         finally:
             self._leave(task_id, watched)
 
+    def _is_new(self, task_id: str) -> bool:
+        """Whether a look would come before the task's end, and in its way: what the server and this machine do for it
+        they do not for who handles the task."""
+        published_at = self._published.pop(task_id, 0.0)
+        return self._is_told and time.monotonic() - published_at < _JUST_NOW_SECONDS
+
+    async def _told_soon(self, watched: _Watched, agent: str | None) -> TaskStanding | None:
+        """How the task stands once it is told to have ended, if that is all there is to know, and it does not take
+        long; else one has to look after all."""
+        headstart = asyncio.get_running_loop().call_later(_HEADSTART_SECONDS, watched.wake)
+        try:
+            await watched.called.wait()
+        finally:
+            headstart.cancel()
+        standing = watched.standing
+        return standing if standing is not None and agent in (None, *standing.agents) else None
+
     async def _status(self, task_id: str, agent: str | None, seen: Status) -> Status:
         """How it stands now; who waits is told of ends alone, so what it has `seen` may be long past. That, where the
         store does not answer soon."""
@@ -114,7 +151,7 @@ class ResultWatch:
         watched.waiting -= 1
         if not watched.waiting:
             del self._watched[task_id]
-        if not self._watched:
+        if not self._watched and not self._is_told:  # else it costs little, and the next one may come soon
             self._stop_listening()
 
     # --- listening ----------------------------------------------------------------------------------------------------
@@ -122,6 +159,7 @@ class ResultWatch:
     def _listen_too(self) -> None:
         if self._listener is None:
             self._endings = endings = self._runs.endings(self._watched)
+            self._is_told = endings.pass_on(self._tell)
             self._listener = asyncio.create_task(self._listen(endings), name="omnidaemon-result-watch")
             self._listener.add_done_callback(partial(self._listener_ended, endings))
 
@@ -129,8 +167,10 @@ class ResultWatch:
         look_at = time.monotonic() + _BACKSTOP_SECONDS
         while True:
             told = await endings.wait(_BACKSTOP_SECONDS)
-            for ended in told or ():
-                self._tell(ended)
+            if not self._watched:  # who waits for one after the other would have begun anew by now
+                self._stop_listening()
+                return
+            self._tell(told or ())
             # Also while others end: to be told of the one that somebody waits for may have been missed.
             if not told or time.monotonic() >= look_at:
                 for task_id in await self._worth_a_look():
@@ -138,14 +178,15 @@ class ResultWatch:
                         self._watched[task_id].call()
                 look_at = time.monotonic() + _BACKSTOP_SECONDS
 
-    def _tell(self, ended: Ended) -> None:
-        watched = self._watched.get(ended.task_id)
-        if watched is None:
-            return
-        if ended.run is None:
-            watched.call()
-        else:
-            watched.tell(ended.run)
+    def _tell(self, told: Sequence[Ended]) -> None:
+        for ended in told:
+            watched = self._watched.get(ended.task_id)
+            if watched is None:
+                continue
+            if ended.run is None:
+                watched.call()
+            else:
+                watched.tell(ended.run, ended.standing)
 
     def _stop_listening(self) -> asyncio.Task[None] | None:
         """The listener, which ends soon."""

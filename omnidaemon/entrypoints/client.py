@@ -75,7 +75,9 @@ class Client:
         runtime = self._runtimes.opened() or await self.runtime()
         options = (webhook, reply_to, delay, due_at, idempotency_key, correlation_id, causation_id, headers)
         if options == _NO_OPTIONS:
-            return await runtime.publisher.publish_plain(topic, payload)
+            task_id = await runtime.publisher.publish_plain(topic, payload)
+            runtime.results.published(task_id)
+            return task_id
         draft = Draft(
             topic=topic,
             payload=payload,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import attrs
 
 from omnidaemon.domain.requests import ClaimLimit, Claims, Finish, Grant, Held, Intake, Renewals, Request
 from omnidaemon.domain.run import Run
+from omnidaemon.domain.standing import TaskStanding
 
 
 @attrs.frozen
@@ -34,10 +35,12 @@ class Wakeups(ABC):
 
 @attrs.frozen
 class Ended:
-    """A task of which something has ended; the run, where it was told along."""
+    """A task of which something has ended; the run, where it was told along, and with it how the task stands, where
+    that run is all there is of it."""
 
     task_id: str
     run: Run | None = None
+    standing: TaskStanding | None = None
 
 
 class Endings(ABC):
@@ -47,6 +50,11 @@ class Endings(ABC):
     async def wait(self, seconds: float) -> Sequence[Ended] | None:
         """What has ended since the last call, as soon as there is any, in order; nothing after `seconds` without. None
         when anything may have ended: then one has to look."""
+
+    def pass_on(self, take: Callable[[Sequence[Ended]], None]) -> bool:  # noqa: ARG002 - for those that are told
+        """Have this called with what has ended as soon as it is told, on the calling loop; wait() gives none then.
+        False where nothing ever is told so: it all comes by wait()."""
+        return False
 
     @abstractmethod
     def close(self) -> None:

@@ -4,13 +4,16 @@ and to those who wait for results, what has ended."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from omnidaemon.adapters.redis.connection import RedisConnection
 from omnidaemon.adapters.redis.ear import Ear
 from omnidaemon.adapters.redis.forms import kept_of
 from omnidaemon.adapters.redis.keys import Keys
+from omnidaemon.domain.instant import moment
+from omnidaemon.domain.run import Run
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.run_store import Ended, Endings, Wakeups
@@ -114,10 +117,14 @@ class ToldEndings(Endings):
         self._codec = codec
         self._event = asyncio.Event()
         self._ended: list[Ended] | None = []
+        self._take: Callable[[Sequence[Ended]], None] | None = None
 
     def tell(self, message: bytes | None) -> None:
         """Called for each message of the channel, and with None when some may have been missed."""
         ended = None if message is None else _ended_in(message, self._wanted, self._codec)
+        if ended and self._take is not None:
+            self._take(ended)
+            return
         if ended is None or self._ended is None or len(self._ended) > _MOST_ENDED:
             self._ended = None
         elif ended:
@@ -125,6 +132,10 @@ class ToldEndings(Endings):
         else:
             return
         self._event.set()
+
+    def pass_on(self, take: Callable[[Sequence[Ended]], None]) -> bool:
+        self._take = take
+        return True
 
     async def wait(self, seconds: float) -> Sequence[Ended] | None:
         await self._clock.wait(self._event, seconds)
@@ -145,11 +156,19 @@ def _ended_in(message: bytes, wanted: Container[str], codec: Codec) -> list[Ende
     try:
         while at < len(message):
             line_ends = message.index(b"\n", at)
-            task_id, agent, length = message[at:line_ends].decode().split(" ")
+            task_id, agent, length, *standing = message[at:line_ends].decode().split(" ")
             at = line_ends + 1 + int(length)
             if task_id in wanted:
                 record = message[line_ends + 1 : at]
-                ended.append(Ended(task_id, kept_of((task_id, agent), record, None, codec).run if record else None))
+                run = kept_of((task_id, agent), record, None, codec).run if record else None
+                ended.append(Ended(task_id, run, None if run is None else _standing(run, standing)))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
     return ended
+
+
+def _standing(run: Run, told: Sequence[str]) -> TaskStanding | None:
+    """How its task stands by this, where nobody else is to run it: told are when it was created, and its agents."""
+    if told[1:] != [run.subscription.agent]:
+        return None
+    return TaskStanding(run.task_id, run.subscription.topic, moment(int(told[0])), (told[1],), (run,))

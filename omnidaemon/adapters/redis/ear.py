@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import hiredis
+import redis.asyncio as redis
 
 from omnidaemon.adapters.redis.cancelling import cancelled
 from omnidaemon.adapters.redis.connection import RedisConnection
+from omnidaemon.adapters.redis.takeover import Takeover
 from omnidaemon.domain.errors import BackendError
 
 _SILENCE_SECONDS: Final = 10.0
@@ -48,21 +52,63 @@ class Ear:
 
     async def _hear(self) -> None:
         connection = self._connection
-        async with connection.apart() as client:
-            with connection.translating():
-                ear = client.pubsub()
-                async with asyncio.timeout(connection.deadline_seconds):
-                    await ear.subscribe(self._channel)
-                is_asked = False
-                while True:
-                    told = await ear.get_message(timeout=_SILENCE_SECONDS)
-                    if told is not None:
-                        is_asked = False
-                        if told["type"] != "pong":
-                            self._heard(told["data"] if told["type"] == "message" else None)
-                    elif is_asked:
-                        raise TimeoutError("no answer to a ping")
-                    else:
-                        async with asyncio.timeout(connection.deadline_seconds):
-                            await ear.ping()
-                        is_asked = True
+        with connection.translating():
+            async with asyncio.timeout(connection.deadline_seconds):
+                hearing = Hearing(await connection.connection(), self._heard)
+            try:
+                await hearing.listen(self._channel)
+            finally:
+                await hearing.close()
+
+
+class Hearing(Takeover):
+    """A connection that messages come over. Each is passed on as it arrives, in the same turn of the loop: those who
+    wait for a result wait for this."""
+
+    def __init__(self, connection: redis.Connection, heard: Heard) -> None:
+        super().__init__(connection)
+        self._heard = heard
+        self._is_silent = False
+        self._is_over = asyncio.Event()
+
+    async def listen(self, channel: str) -> None:
+        """Pass on what is said on the channel; raises once the connection is lost."""
+        self._send("SUBSCRIBE", channel)
+        is_asked = False
+        while self._failure is None:
+            self._is_silent = True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    await self._is_over.wait()
+            if self._is_silent and self._failure is None:
+                if is_asked:
+                    raise TimeoutError("no answer to a ping")
+                self._send("PING")
+            is_asked = self._is_silent
+        raise self._failure
+
+    def _send(self, *words: Any) -> None:
+        self._transport.write(hiredis.pack_command(words))
+
+    def _take(self, reply: Any) -> None:
+        if isinstance(reply, Exception):
+            self._fail(reply)
+        elif isinstance(reply, list):  # as the older protocol has it
+            self._take_push(reply)
+        self._is_silent = False
+
+    def _take_push(self, told: Sequence[Any]) -> None:
+        self._is_silent = False
+        match told:
+            case [b"message", _, bytes(message)]:
+                self._heard(message)
+            case [b"subscribe", *_]:
+                self._heard(None)
+            case _:  # the answer to a ping, in the older protocol
+                pass
+
+    def _first_end(self) -> float | None:
+        return None  # `listen()` sees to it
+
+    def _has_failed(self, failure: Exception) -> None:  # noqa: ARG002 - `listen()` raises it
+        self._is_over.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Final
 
 import hiredis
@@ -57,6 +58,9 @@ class Takeover(asyncio.Protocol, ABC):
     def _take(self, reply: Any) -> None:
         """A reply has come; an error of redis-py is one too."""
 
+    def _take_push(self, told: Sequence[Any]) -> None:
+        """Something that is no reply has come. Nobody who only calls has asked for any."""
+
     @abstractmethod
     def _first_end(self) -> float | None:
         """By when the first reply has to be there that is waited for; None when none is."""
@@ -71,7 +75,9 @@ class Takeover(asyncio.Protocol, ABC):
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not NOTHING:
-                if not isinstance(reply, hiredis.PushNotification):  # which nobody here has asked for
+                if isinstance(reply, hiredis.PushNotification):
+                    self._take_push(reply)
+                else:
                     self._take(reply)
         except exceptions.InvalidResponse as error:
             self._fail(error)

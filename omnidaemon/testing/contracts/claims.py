@@ -203,7 +203,8 @@ class ClaimContract(StorageOpening):
     async def test_those_who_wait_hear_of_what_ends(
         self, place: Place, storage: Storage, rival: ScriptedWorker
     ) -> None:
-        """Of each task that they want, and of a cancellation too: what has ended, or that they have to look."""
+        """Of each task that they want, and of a cancellation too: what has ended, or that they have to look. Where it
+        is told how a task stands, it stands so."""
         wanted = {"t1", "t2", "t3"}
         endings = storage.runs.endings(wanted)
 
@@ -212,6 +213,11 @@ class ClaimContract(StorageOpening):
             if told is None:
                 return True
             assert {each.task_id for each in told} <= wanted
+            for standing in [each.standing for each in told if each.standing is not None]:
+                record = (await storage.queries.records([standing.task_id]))[standing.task_id]
+                known = (record.topic, record.created_at, record.agents, record.is_cancelled, record.runs)
+                said = (standing.topic, standing.created_at, standing.agents, standing.is_cancelled, standing.runs)
+                assert said == known
             runs = [each.run for each in told if each.task_id == task_id]
             assert {run.state for run in runs if run is not None} <= {state}
             return bool(runs)

@@ -177,6 +177,38 @@ async def test_who_waits_asks_once(place, storage, monkeypatch):
     assert costs[1:] == [["records"], ["records", "records"]]
 
 
+async def test_who_waits_for_what_was_published_just_now_asks_nothing(place, storage, monkeypatch):
+    """It is told all that the result says. Whoever waits first of all looks, since nobody listened yet."""
+    await storage.registry.register([AgentProfile(subscription=GREETER)])
+    await storage.registry.declared([GREETER])
+    asked, run = [], storage._space.script
+
+    async def counted(name, *args):
+        asked.append(name)
+        return await run(name, *args)
+
+    queries = Queries(bus=redis_stream_bus(place.context()), storage=storage, codec=JsonCodec())
+    results = ResultWatch(runs=storage.runs, run_queries=storage.queries, queries=queries)
+    monkeypatch.setattr("omnidaemon.app.waiting._HEADSTART_SECONDS", 5.0)
+    async with redis_storage(place.context()) as elsewhere:
+        worker = ScriptedWorker(elsewhere.runs, "w1")
+        for name in ("first", "second", "third"):
+            task = place.task(name)
+            await storage.log.add([task])
+            grant = await worker.begun(task, GREETER)
+            results.published(name)
+            monkeypatch.setattr(storage._space, "script", counted)
+            waiting = asyncio.create_task(results.wait(name, 10, None))
+            await asyncio.sleep(0.05)
+            asked.clear()
+            await worker.settle(grant, succeeded(b'"x"'))
+            told = await waiting
+            monkeypatch.setattr(storage._space, "script", run)
+            assert told == await queries.result(name)
+            assert (told.result, asked if name != "first" else []) == ("x", [])
+    await results.close()
+
+
 async def test_only_what_shares_a_server_and_a_namespace_is_written_together(place, place_of, private_redis, bus):
     """Another namespace, another database or other rights there: two calls, as between any bus and store."""
     context = place.context()

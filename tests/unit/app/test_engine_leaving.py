@@ -74,6 +74,18 @@ async def test_what_is_granted_while_a_worker_leaves_in_a_hurry_is_given_back(sh
     assert (run.state, run.attempts, run.crashes) == ("queued", 0, 0)
 
 
+@pytest.mark.parametrize("gate", ["begin", "claim_due"])
+async def test_a_grant_that_does_not_come_is_not_waited_for_long(shop: Workshop, gate):
+    """A store that says nothing keeps no worker from leaving, and no call is left over."""
+    let_go = shop.runs.hold(gate)
+    worker = await shop.start(agent_of(Sleeper()), drain_seconds=0.01, last_word_seconds=0.05)
+    await shop.publish("x")
+    await shop.until(lambda: shop.runs.calls[gate])
+    assert await asyncio.wait_for(worker.stop(), 5) == 0
+    assert all(taker.done() for taker in worker.engine._loops.takers)
+    let_go.set()
+
+
 # --- agents that are gone ---------------------------------------------------------------------------------------------
 
 

@@ -238,10 +238,12 @@ async def test_an_agents_loop_that_was_closed_is_told_of_once(shop: Workshop, wa
 # --- calls that grant something ---------------------------------------------------------------------------------------
 
 
-async def test_a_caller_that_is_cancelled_still_gets_what_was_granted(shop: Workshop):
-    """The answer comes into its hands, and it is cancelled at its next wait."""
-    lane = Lane("w1", "begin", shop.clock, Outages(shop.clock, shop.says), last_word_seconds=5.0)
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_lane_is_answered_once_its_caller_has_the_answer(shop: Workshop, is_cancelled):
+    """Whoever waits for that finds it in the caller's hands; one that is cancelled has none coming."""
+    lane = Lane("w1", "begin", shop.clock, Outages(shop.clock, shop.says))
     let_go, hands = asyncio.Event(), []
+    await asyncio.wait_for(lane.answered(), 5)  # nothing is under way
 
     async def gate(request: Request) -> str:
         await let_go.wait()
@@ -249,36 +251,12 @@ async def test_a_caller_that_is_cancelled_still_gets_what_was_granted(shop: Work
 
     async def call():
         hands.append(await lane.call(gate))
-        await asyncio.Event().wait()
 
     calling = asyncio.create_task(call())
     await shop.rest()
-    calling.cancel()
+    answered = asyncio.create_task(lane.answered())
     await shop.rest()
-    assert not calling.done()
-    let_go.set()
-    await asyncio.wait({calling}, timeout=5)
-    assert (hands, calling.cancelled()) == (["grant"], True)
-
-
-@pytest.mark.parametrize("error", [None, broken])
-async def test_a_last_word_that_does_not_come_is_not_waited_for_long(shop: Workshop, error):
-    """Neither a store that says nothing nor one that fails keeps a worker from leaving, and no call is left over."""
-    lane = Lane("w1", "begin", shop.clock, Outages(shop.clock, shop.says), last_word_seconds=0.02)
-    was_cancelled = asyncio.Event()
-
-    async def gate(request: Request) -> str:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            was_cancelled.set()
-            raise
-        return "never"
-
-    calling = asyncio.create_task(lane.call(gate if error is None else Gate(shop, failures=9, error=error)))
-    await asyncio.sleep(0)
-    calling.cancel()
-    await asyncio.wait({calling}, timeout=5)
-    assert calling.cancelled()
-    if error is None:
-        await asyncio.wait_for(was_cancelled.wait(), 5)
+    assert not answered.done()
+    calling.cancel() if is_cancelled else let_go.set()
+    await asyncio.wait_for(answered, 5)
+    assert hands == ([] if is_cancelled else ["grant"])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import cast
 
 import pytest
 
+from omnidaemon.app import waiting
 from omnidaemon.app.waiting import ResultWatch
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.run import Run
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.values import replace
 from omnidaemon.ports.run_store import Ended, Endings, RunStore
 from tests.unit.app.handlers import Gated
@@ -47,12 +49,23 @@ class Teller(Endings):
         self.is_closed = True
 
 
+class PromptTeller(Teller):
+    """As a store that hears of ends on the loop of those who wait."""
+
+    def pass_on(self, take: Callable[[Sequence[Ended]], None]) -> bool:
+        self._take = take
+        return True
+
+    async def tell(self, *ended: Ended) -> None:
+        self._take(ended)
+
+
 class Told:
     """A workshop whose waiters hear of nothing but what a test tells them."""
 
-    def __init__(self, shop: Workshop) -> None:
+    def __init__(self, shop: Workshop, teller: Teller) -> None:
         self.shop = shop
-        self.teller = Teller()
+        self.teller = teller
         runs = cast("RunStore", self.teller)  # nothing else of it is called
         self.results = ResultWatch(runs=runs, run_queries=shop.storage.queries, queries=shop.queries)
 
@@ -72,9 +85,9 @@ class Told:
         return run
 
 
-@pytest.fixture
-async def told(shop: Workshop):
-    told = Told(shop)
+@pytest.fixture(params=[Teller, PromptTeller])
+async def told(shop: Workshop, request: pytest.FixtureRequest):
+    told = Told(shop, request.param())
     yield told
     await told.results.close()
 
@@ -94,7 +107,7 @@ async def test_what_is_told_is_the_result_without_a_query(told: Told, shop: Work
     results = await asyncio.gather(*waiting)
     assert [(result.status.value, result.result) for result in results] == [("succeeded", "x")] * 2
     assert told.queries == before
-    assert told.teller.is_closed
+    assert told.teller.is_closed is not isinstance(told.teller, PromptTeller)
 
 
 async def test_the_whole_has_ended_when_each_agent_has(told: Told, shop: Workshop):
@@ -187,3 +200,86 @@ async def test_what_is_not_told_is_found_within_a_second(told: Told, shop: Works
                 await told.teller.tell(Ended("another", replace(run, task_id="another")))
             await asyncio.sleep(0.01)
     assert (await waiting).status == "succeeded"
+
+
+# --- those who wait at once -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def prompt(shop: Workshop):
+    told = Told(shop, PromptTeller())
+    yield told
+    await told.results.close()
+
+
+def standing_of(run: Run, *agents: str) -> TaskStanding | None:
+    """As a store tells it: of a task whose only agent has ended it."""
+    is_all = agents == (run.subscription.agent,)
+    return TaskStanding(run.task_id, run.subscription.topic, run.queued_at, agents, (run,)) if is_all else None
+
+
+@pytest.mark.parametrize("agent", [None, "greeter"])
+async def test_who_waits_at_once_asks_nothing(prompt: Told, shop: Workshop, agent):
+    """What was published just now has not ended; what it comes to is told, with all that the result says."""
+    await shop.start(agent_of(lambda payload: payload, "greeter"))
+    task_id = await shop.publish("x")
+    run = await prompt.ended(task_id)
+    before = prompt.queries
+    prompt.results.published(task_id)
+    waiting = prompt.wait(task_id, agent)
+    await asyncio.sleep(0)
+    await prompt.teller.tell(Ended(task_id, run, standing_of(run, "greeter")))
+    told = await waiting
+    assert prompt.queries == before
+    assert told == await shop.results.wait(task_id, 5.0, agent)
+
+
+@pytest.mark.parametrize("what", ["nothing", "the name", "one of several", "another agent"])
+async def test_who_waits_at_once_looks_where_that_is_not_told(prompt: Told, shop: Workshop, what):
+    """Soon, whatever it was; several agents and an agent that is not the one told are looked up too."""
+    names = ("greeter", "other") if what in ("one of several", "another agent") else ("greeter",)
+    await shop.start(*[agent_of(lambda payload: payload, name) for name in names])
+    task_id = await shop.publish("x")
+    runs = [await prompt.ended(task_id, name) for name in names]
+    prompt.results.published(task_id)
+    waiting = prompt.wait(task_id, "other" if what == "another agent" else None)
+    await asyncio.sleep(0)
+    if what == "the name":
+        await prompt.teller.tell(Ended(task_id))
+    elif what != "nothing":
+        await prompt.teller.tell(Ended(task_id, runs[0], standing_of(runs[0], *names)))
+    assert (await waiting).status == "succeeded"
+    assert prompt.queries[0] == 1
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_who_waits_later_looks_first(prompt: Told, shop: Workshop, monkeypatch: pytest.MonkeyPatch, is_late):
+    """It may have ended; and what somebody else has published as well."""
+    monkeypatch.setattr(waiting, "_HEADSTART_SECONDS", 3600.0)
+    await shop.start(agent_of(lambda payload: payload, "greeter"))
+    task_id = await shop.publish("x")
+    await prompt.ended(task_id)
+    if is_late:
+        prompt.results.published(task_id)
+        await asyncio.sleep(0.005)
+    assert (await prompt.results.wait(task_id, 5.0, None)).status == "succeeded"
+
+
+async def test_what_is_published_and_not_waited_for_is_forgotten(prompt: Told, shop: Workshop):
+    """However many."""
+    for number in range(1000):
+        prompt.results.published(f"task-{number}")
+    assert len(prompt.results._published) <= waiting._MOST_PUBLISHED
+
+
+async def test_nobody_listens_long_for_nobody(prompt: Told, shop: Workshop, monkeypatch: pytest.MonkeyPatch):
+    """Who waits for one after the other shares a listener; it ends by itself."""
+    monkeypatch.setattr(waiting, "_BACKSTOP_SECONDS", 0.02)
+    await shop.start(agent_of(lambda payload: payload, "greeter"))
+    for _ in range(2):
+        task_id = await shop.publish("x")
+        await prompt.ended(task_id)
+        await prompt.wait(task_id)
+    before = prompt.queries
+    await shop.until(lambda: prompt.teller.is_closed)
+    assert prompt.queries == before

@@ -85,9 +85,6 @@ class Worker:
         """End it as kill -9 would: nothing is given back, nobody is told."""
         self.has_left = True
         loops = self.engine._loops
-        for taker in (loops.claims, loops.intake):
-            assert taker is not None
-            taker._lane._last_word_seconds = 0.01
         for task in asyncio.all_tasks():
             if task in (*loops.takers, *loops.keepers):
                 task.cancel()

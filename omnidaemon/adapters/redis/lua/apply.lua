@@ -15,6 +15,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local changed = {}
 local positions, told_before = {}, {}
+local ends_runs, standings = false, {}
 local buried_any
 
 local function is_buried(id, agent)
@@ -37,35 +38,12 @@ end
 
 function expected.lane()
     local incarnation, lane, counter = take(), take(), count()
+    ends_runs = lane == 'finish'
     local latest = tonumber(redis.call('HGET', P .. 'lanes:' .. incarnation, lane) or '0')
     if latest > counter then
         changed[#changed + 1] = latest
         return 'lane'
     end
-end
-
-function expected.agents()
-    local revision = take()
-    local current = redis.call('GET', P .. 'agents:revision') or '0'
-    if current ~= revision then
-        changed[#changed + 1] = {'agents', current, redis.call('HGETALL', P .. 'agents')}
-    end
-end
-
--- "touch": the terms are the same, somebody was heard no earlier than the caller believes, and not too long ago by now:
--- the call may have been held up on the way. "exact": it is just so.
-function expected.guard()
-    local mode, seen, terms = take(), take(), take()
-    local stored = redis.call('HMGET', P .. 'guard', 'seen', 'terms')
-    local is_same = (stored[2] or '') == terms
-    if mode == 'touch' then
-        local shortest = tonumber(string.match(terms, '^[^|]*|[^|]*|([^|]*)|') or '0')
-        local last = tonumber(stored[1] or '0')
-        is_same = is_same and last >= tonumber(seen) and now - last <= shortest / 2
-    else
-        is_same = is_same and (stored[1] or '') == seen
-    end
-    if not is_same then changed[#changed + 1] = {'guard', stored[1] or '', stored[2] or ''} end
 end
 
 -- Runs of an agent by the head of their records, "" for absent; and, unless "-", whether their tasks are cancelled, they
@@ -76,7 +54,13 @@ function expected.runs()
         local field, length = 'r:' .. agent, #head > 0 and #head or 1
         for _ = 1, count() do
             local id = take()
-            local stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n', 'j')
+            local stored
+            if ends_runs then
+                stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n', 'j', 'c', 'a')
+                if stored[5] and stored[6] and not stored[2] then standings[id] = stored[5] .. ' ' .. stored[6] end
+            else
+                stored = redis.call('HMGET', P .. 't:' .. id, field, 'x', 'n', 'j')
+            end
             local record = stored[1]
             local found = record and string.sub(record, 1, length) or ''
             local current = '-'
@@ -91,68 +75,21 @@ function expected.runs()
     end
 end
 
--- A task by the number of its fields, which a run that is added changes, its named agents, its mark and its schedule.
-function expected.tasks()
-    for _ = 1, count() do
-        local id, fields, named, mark, scheduled = take(), count(), take(), take(), take()
-        local key = P .. 't:' .. id
-        local stored = redis.call('HMGET', key, 'a', 'x')
-        local is_scheduled = redis.call('ZSCORE', P .. 'schedules', id) and '1' or '0'
-        local is_same = redis.call('HLEN', key) == fields and (stored[1] or '-') == named
-            and (stored[2] and '1' or '0') == mark and is_scheduled == scheduled
-        if not is_same then changed[#changed + 1] = {'task', id} end
-    end
-end
-
-local section = take()
-while section and section ~= 'write' do
-    local refusal = expected[section]()
-    if refusal then return {refusal, time[1], time[2], changed} end
-    section = take()
-end
-if #changed > 0 then return {'changed', time[1], time[2], changed} end
-
 -- What is written ------------------------------------------------------------------------------------------------------
 
 local ENDED = {succeeded = 'ended', cancelled = 'ended', skipped = 'ended', dead = 'ended:dead'}
 local write = {}
 
-local function numbers(name, many)
-    return redis.call('INCRBY', P .. name, many) - many
-end
-
-local function unlist(id, agent, subscription, record)
-    local state = string.match(record, '^(%a+)')
-    redis.call('ZREM', P .. 'in:' .. state .. ':' .. subscription, id)
-    redis.call('ZREM', P .. 'due:' .. subscription, id)
-    redis.call('ZREM', P .. 'crashed:' .. subscription, id)
-    for _, length in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
-        redis.call('ZREM', P .. 'leases:' .. length, agent .. '/' .. id)
-    end
-    if ENDED[state] then redis.call('ZREM', P .. ENDED[state], agent .. '/' .. id) end
-end
-
--- What is still to be told of a deleted task stays.
-local function drop_settled(id, topic)
-    for _, told in ipairs(redis.call('ZRANGE', P .. 'outbox:of:' .. id, 0, -1)) do
-        local status = redis.call('HGET', P .. 'o:' .. told, 's')
-        if status ~= 'pending' then
-            for _, index in ipairs({'', ':in:' .. status, ':of:' .. id, ':on:' .. topic, ':settled'}) do
-                redis.call('ZREM', P .. 'outbox' .. index, told)
-            end
-            redis.call('UNLINK', P .. 'o:' .. told)
-        end
-    end
-end
-
 -- What those who wait for results are told with the news: of each run that ended its task, its agent, the length of its
--- record and that; what is long they read themselves. Of a task that is cancelled, its name. The parts are joined once:
--- Lua hashes every text that it makes.
+-- record, when the task was created and the agents that it was published for, where those are known, and the record; what
+-- is long they read themselves. Of a task that is cancelled, its name. The parts are joined once: Lua hashes every text
+-- that it makes.
 local endings = {}
 
 local function tell(id, agent, record)
     if #record > 4096 then record = '' end
-    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. '\n'
+    local standing = standings[id]
+    endings[#endings + 1] = id .. ' ' .. agent .. ' ' .. #record .. (standing and ' ' .. standing or '') .. '\n'
     endings[#endings + 1] = record
 end
 
@@ -160,41 +97,6 @@ function write.lane()
     local key = P .. 'lanes:' .. take()
     redis.call('HSET', key, take(), take())
     redis.call('EXPIRE', key, 604800)
-end
-
-function write.guard()
-    redis.call('HSET', P .. 'guard', 'seen', time[1] .. '.' .. string.format('%06d', time[2]), 'terms', take())
-end
-
-function write.agents()
-    for _ = 1, count() do
-        local subscription, record = take(), take()
-        if record == '' then
-            redis.call('HDEL', P .. 'agents', subscription)
-        else
-            redis.call('HSET', P .. 'agents', subscription, record)
-            redis.call('ZADD', P .. 'pairs', 0, subscription)
-        end
-    end
-    -- Where the data are gone, none may come again that somebody still knows: they go on from the time.
-    redis.call('SET', P .. 'agents:revision', time[1] .. string.format('%06d', time[2]), 'NX')
-    redis.call('INCR', P .. 'agents:revision')
-end
-
-function write.tasks()
-    local many = count()
-    local latest = numbers('tasks:latest', many)
-    for _ = 1, many do
-        local id, topic, created, flaw, body = take(), take(), take(), take(), take()
-        local key = P .. 't:' .. id
-        if redis.call('EXISTS', key) == 0 then
-            latest = latest + 1
-            positions[id] = latest
-            redis.call('HSET', key, 'n', latest, 't', topic, 'c', created, 'f', flaw, 'b', body)
-            redis.call('ZADD', P .. 'tasks', latest, id)
-            redis.call('ZADD', P .. 'unbegun:' .. topic .. '/', latest, id)
-        end
-    end
 end
 
 --! all
@@ -251,13 +153,6 @@ function write.runs()
     end
 end
 
-function write.leases()
-    for _ = 1, count() do
-        local length, member, lease = take(), take(), take()
-        redis.call('ZADD', P .. 'leases:' .. length, 'XX', lease, member)
-    end
-end
-
 function write.metrics()
     for _ = 1, count() do
         local subscription = take()
@@ -277,116 +172,6 @@ function write.events()
     end
 end
 
-function write.marks()
-    for _ = 1, count() do
-        local id, mark, created = take(), take(), take()
-        local key = P .. 't:' .. id
-        local place = redis.call('HMGET', key, 't', 'n')
-        if mark == '1' then
-            redis.call('HSET', key, 'x', '1')
-            redis.call('ZADD', P .. 'cancelled', created, id)
-            redis.call('ZADD', P .. 'marked:' .. place[1], place[2], id)
-            tell(id, '', '')
-        else
-            redis.call('HDEL', key, 'x')
-            redis.call('ZREM', P .. 'cancelled', id)
-            redis.call('ZREM', P .. 'marked:' .. place[1], id)
-        end
-    end
-end
-
-function write.unscheduled()
-    for _ = 1, count() do
-        local id = take()
-        redis.call('ZREM', P .. 'schedules', id)
-        redis.call('ZREM', P .. 'scheduled:' .. redis.call('HGET', P .. 't:' .. id, 't'), id)
-    end
-end
-
-function write.scheduled()
-    for _ = 1, count() do
-        local id, due = take(), take()
-        local place = redis.call('HMGET', P .. 't:' .. id, 't', 'n')
-        redis.call('ZADD', P .. 'schedules', 'NX', due, id)
-        redis.call('ZADD', P .. 'scheduled:' .. place[1], place[2], id)
-    end
-end
-
-function write.forgotten()
-    for _ = 1, count() do
-        local id, agent, topic = take(), take(), take()
-        local key = P .. 't:' .. id
-        local stored = redis.call('HMGET', key, 'r:' .. agent, 'a')
-        local subscription = topic .. '/' .. agent
-        if stored[1] then unlist(id, agent, subscription, stored[1]) end
-        redis.call('HDEL', key, 'r:' .. agent)
-        redis.call('ZREM', P .. 'unbegun:' .. subscription, id)
-        if stored[2] then
-            local others = {}
-            for name in string.gmatch(stored[2], '[^,]+') do
-                if name ~= agent then others[#others + 1] = name end
-            end
-            redis.call('HSET', key, 'a', table.concat(others, ','))
-        end
-    end
-end
-
-function write.deleted()
-    for _ = 1, count() do
-        local id, topic, idempotency = take(), take(), take()
-        local fields = redis.call('HGETALL', P .. 't:' .. id)
-        for i = 1, #fields, 2 do
-            local name, value = fields[i], fields[i + 1]
-            if string.sub(name, 1, 2) == 'r:' then
-                local agent = string.sub(name, 3)
-                unlist(id, agent, topic .. '/' .. agent, value)
-            elseif name == 'j' then
-                list_positions(id, value)
-            elseif name == 'a' then
-                for agent in string.gmatch(value, '[^,]+') do
-                    redis.call('ZREM', P .. 'unbegun:' .. topic .. '/' .. agent, id)
-                end
-            end
-        end
-        redis.call('ZREM', P .. 'unbegun:' .. topic .. '/', id)
-        redis.call('ZREM', P .. 'tasks', id)
-        redis.call('ZREM', P .. 'cancelled', id)
-        redis.call('ZREM', P .. 'marked:' .. topic, id)
-        redis.call('UNLINK', P .. 't:' .. id)
-        drop_settled(id, topic)
-        if idempotency ~= '' then
-            if redis.call('HGET', P .. 'keys', idempotency) == id then redis.call('HDEL', P .. 'keys', idempotency) end
-            redis.call('ZREM', P .. 'unconfirmed', id)
-        end
-    end
-end
-
--- What has to be told of ended runs, each once.
-function write.notifications()
-    local many = count()
-    local latest = numbers('outbox:latest', many)
-    for _ = 1, many do
-        local id, kind, task, topic, due, body = take(), take(), take(), take(), take(), take()
-        local key = P .. 'o:' .. id
-        if redis.call('EXISTS', key) == 0 then
-            latest = latest + 1
-            redis.call('HSET', key, 'n', latest, 'k', kind, 't', task, 'p', topic, 'v', body,
-                's', 'pending', 'a', 0, 'f', 0, 'e', '', 'r', '', 'l', '[]')
-            redis.call('ZADD', P .. 'outbox:due:' .. kind, due, id)
-            for _, index in ipairs({'', ':in:pending', ':of:' .. task, ':on:' .. topic}) do
-                redis.call('ZADD', P .. 'outbox' .. index, latest, id)
-            end
-        end
-    end
-end
-
-function write.tombstones()
-    for _ = 1, count() do
-        local member, lasts = take(), take()
-        redis.call('ZADD', P .. 'tombstones', lasts, member)
-    end
-end
-
 -- Deliveries that the bus may forget, since what is written here answers for them.
 --! forget
 
@@ -403,13 +188,28 @@ function write.news()
     redis.call('PUBLISH', P .. 'news', '')
 end
 
-function write.bell()
-    redis.call('PUBLISH', P .. 'bell', '')
+-- What is asked for ----------------------------------------------------------------------------------------------------
+
+local function seldom()
+--! seldom
 end
+
+local function call(sections, name)
+    if not sections[name] then seldom() end
+    return sections[name]()
+end
+
+local section = take()
+while section and section ~= 'write' do
+    local refusal = call(expected, section)
+    if refusal then return {refusal, time[1], time[2], changed} end
+    section = take()
+end
+if #changed > 0 then return {'changed', time[1], time[2], changed} end
 
 section = take()
 while section do
-    write[section]()
+    call(write, section)
     section = take()
 end
 keep_noted()

@@ -1,46 +1,112 @@
-"""Hearing a channel: it ends when it is told to, whatever is on its way just then."""
+"""Hearing a channel: each message at once, silence asked about, and an end when it is told to, whatever comes then."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
+import redis.asyncio as redis
+from redis import exceptions
 
+from omnidaemon.adapters.redis import ear as ears
 from omnidaemon.adapters.redis.connection import RedisConnection
-from omnidaemon.adapters.redis.ear import Ear
+from omnidaemon.adapters.redis.ear import Ear, Hearing
+from tests.unit.adapters.redis.handmade import Server, until
+
+# --- what is heard ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def heard() -> list[bytes | None]:
+    return []
+
+
+@pytest.fixture
+async def listening(connection, server: Server, heard):
+    """A connection that has asked for the channel."""
+    hearing = Hearing(cast("redis.Connection", connection), heard.append)
+    task = asyncio.create_task(hearing.listen("bell"))
+    await server.hears(b"SUBSCRIBE")
+    yield task
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await hearing.close()
+
+
+async def is_heard(heard: list[bytes | None], *messages: bytes | None) -> None:
+    await until(lambda: len(heard) >= len(messages))
+    assert heard == list(messages)
+
+
+@pytest.mark.parametrize("kind", [b">", b"*"], ids=["RESP3", "RESP2"])
+async def test_messages_are_passed_on(listening, server: Server, heard, kind):
+    """None when the listening begins; in both of the server's protocols. What else it says is passed over."""
+    server.say(kind + b"3\r\n$9\r\nsubscribe\r\n$4\r\nbell\r\n:1\r\n")
+    await is_heard(heard, None)
+    server.say(kind + b"3\r\n$7\r\nmessage\r\n$4\r\nbell\r\n$2\r\nhi\r\n")
+    server.say(kind + b"2\r\n$4\r\npong\r\n$0\r\n\r\n+PONG\r\n")
+    server.say(kind + b"3\r\n$7\r\nmessage\r\n$4\r\nbell\r\n$0\r\n\r\n")
+    await is_heard(heard, None, b"hi", b"")
+    assert not listening.done()
+
+
+async def test_who_may_not_listen_hears_why(listening, server: Server):
+    """So that it can be told apart from a break."""
+    server.say(b"-NOPERM no permissions to access a channel\r\n")
+    with pytest.raises(exceptions.NoPermissionError):
+        await asyncio.wait_for(listening, 5)
+
+
+async def test_a_server_that_hangs_up_is_noticed(listening, server: Server):
+    """At once."""
+    assert server.writer is not None
+    server.writer.close()
+    with pytest.raises(exceptions.ConnectionError):
+        await asyncio.wait_for(listening, 5)
+
+
+@pytest.mark.parametrize("answer", [b"+PONG\r\n", b">3\r\n$7\r\nmessage\r\n$4\r\nbell\r\n$2\r\nhi\r\n", b""])
+async def test_silence_is_asked_about(monkeypatch, connection, server: Server, answer):
+    """Whatever comes then will do; nothing means that the connection is dead."""
+    monkeypatch.setattr(ears, "_SILENCE_SECONDS", 0.05)
+    hearing = Hearing(cast("redis.Connection", connection), lambda _: None)
+    listening = asyncio.create_task(hearing.listen("bell"))
+    for times in range(1, 4):
+        await until(lambda times=times: server.heard.count(b"PING") >= times or listening.done())
+        if answer:
+            server.say(answer)
+    if answer:
+        assert not listening.done()
+        listening.cancel()
+    with pytest.raises(asyncio.CancelledError if answer else TimeoutError):
+        await listening
+    assert server.heard.count(b"PING") == (3 if answer else 1)
+    await hearing.close()
+
+
+# --- how it ends ------------------------------------------------------------------------------------------------------
 
 
 class Stubborn:
-    """A connection on which no message comes; the first cancellation of a wait for one is swallowed."""
+    """A server to which no connection is made; the first cancellation of an attempt is swallowed."""
 
-    deadline_seconds = 1.0
+    deadline_seconds = 60.0
 
-    def __init__(self, takes_to_close: asyncio.Event) -> None:
-        self.is_heard = asyncio.Event()
-        self._takes_to_close = takes_to_close
-
-    @contextlib.asynccontextmanager
-    async def apart(self):
-        try:
-            yield SimpleNamespace(pubsub=lambda: self)
-        finally:
-            await self._takes_to_close.wait()
+    def __init__(self, takes_to_end: asyncio.Event) -> None:
+        self.is_asked = asyncio.Event()
+        self._takes_to_end = takes_to_end
 
     def translating(self):
         return contextlib.nullcontext()
 
-    async def subscribe(self, channel):
-        assert channel == "bell"
-
-    async def get_message(self, timeout):
-        if self.is_heard.is_set():
-            await asyncio.sleep(timeout)
-        self.is_heard.set()
+    async def connection(self):
+        self.is_asked.set()
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(timeout)
+            await asyncio.Event().wait()
+        await self._takes_to_end.wait()
+        await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -53,8 +119,7 @@ async def ear(may_close: asyncio.Event):
     connection = Stubborn(may_close)
     ear = Ear(cast("RedisConnection", connection), "bell", lambda _: None)
     ear.start()
-    async with asyncio.timeout(5):
-        await connection.is_heard.wait()
+    await asyncio.wait_for(connection.is_asked.wait(), 5)
     return ear
 
 

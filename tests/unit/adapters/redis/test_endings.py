@@ -10,8 +10,10 @@ from omnidaemon.adapters.redis.doorbell import ToldEndings
 from omnidaemon.adapters.redis.forms import head_of, shared_of
 from omnidaemon.adapters.system import SystemClock
 from omnidaemon.domain.instant import micros
+from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.values import replace
+from omnidaemon.ports.run_store import Ended
 from tests.unit.domain.samples import run
 
 CODEC = JsonCodec()
@@ -45,6 +47,31 @@ async def test_what_is_wanted_is_told():
     assert [(each.task_id, each.run and each.run.result) for each in told] == [("t1", ENDED.result), ("t2", None)]
     assert told[0].run == replace(ENDED, task_id="t1")
     assert await heard.wait(0) == []
+
+
+async def test_what_is_passed_on_is_told_at_once():
+    """Before anybody else on the loop has a turn; that one has to look still comes by waiting."""
+    heard = endings()
+    taken: list[str] = []
+    heard.pass_on(lambda ended: taken.extend(each.task_id for each in ended))
+    heard.tell(message(("t3", RECORD), ("t1", RECORD)))
+    heard.tell(None)
+    heard.tell(message(("t2", b"")))
+    assert taken == ["t1", "t2"]
+    assert await heard.wait(0) is None
+    assert await heard.wait(0) == []
+
+
+@pytest.mark.parametrize("agents", ["greeter", "greeter,other", "other", "*", None])
+async def test_how_the_task_stands_is_told_where_its_only_agent_has_ended_it(agents):
+    """Of others one has to look; as where a worker of an older version tells."""
+    heard = endings()
+    told = f"t1 greeter {len(RECORD)}" + ("" if agents is None else f" {micros(ENDED.queued_at)} {agents}")
+    heard.tell(told.encode() + b"\n" + RECORD)
+    (ended,) = await heard.wait(0) or ()
+    run = attrs.evolve(ENDED, task_id="t1")
+    standing = TaskStanding("t1", run.subscription.topic, run.queued_at, ("greeter",), (run,))
+    assert ended == Ended("t1", run, standing if agents == "greeter" else None)
 
 
 @pytest.mark.parametrize(

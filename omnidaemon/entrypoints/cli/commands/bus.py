@@ -15,7 +15,7 @@ from omnidaemon.entrypoints.cli import fleet_views
 from omnidaemon.entrypoints.cli.commands import dlq as dead_letters
 from omnidaemon.entrypoints.cli.confirmation import confirm
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
-from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, TaskTopic
+from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, TaskTopic, Yes
 from omnidaemon.entrypoints.cli.reader import while_somebody_reads
 from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import PARTS, Session, session
@@ -31,7 +31,6 @@ After = Annotated[
     int | None,
     Parameter(help="Go on after the event of this position; 0 begins with the oldest that is kept."),
 ]
-Yes = Annotated[bool, Parameter(help="Do not ask.")]
 
 
 async def list_(*, as_json: Json = False) -> None:

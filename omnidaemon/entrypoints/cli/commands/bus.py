@@ -80,11 +80,17 @@ class _Watch:
             ) as events,
         ):
             await events.open()
-            note(f"watching {self._pattern or 'all topics'}; Ctrl-C ends it")
+            note(f"watching {self._watched()}; Ctrl-C ends it")
             await self._say_whether_it_is_over(opened)
             async for event in events:
                 answer.tell(shapes.journal_event(event), fleet_views.event_tick(event))
                 self._position = event.position
+
+    def _watched(self) -> str:
+        """What is watched, in words."""
+        if self._task is None:
+            return self._pattern or "all topics"
+        return f"task {self._task}{f' on {self._pattern}' if self._pattern else ''}"
 
     async def _say_whether_it_is_over(self, opened: Session) -> None:
         """Nobody shall wait for what a task that has ended has told already."""

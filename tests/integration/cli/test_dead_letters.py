@@ -21,7 +21,16 @@ def test_a_dead_letter_is_listed_shown_requeued_and_purged(omni):
     assert {task["task_id"] for task in listed["tasks"]} == {first, second}
     assert listed["cursor"] is None
     assert omni.json("bus", "dlq", "fails") == omni.json("dlq", "list", "fails") == listed
-    assert omni.json("dlq", "list", "greet.user")["tasks"] == []
+    for known in (("dlq", "list", "greet.user"), ("task", "list", "--agent", "greeter")):
+        nothing = omni(*known)
+        assert (nothing.returncode, nothing.stdout) == (0, "")
+        assert "warning" not in nothing.stderr
+    for line in ("dlq list fail", "bus dlq fail", "task list --topic fail", "webhook list --topic fail"):
+        mistyped = omni(*line.split())
+        assert (mistyped.returncode, mistyped.stdout) == (0, "")
+        assert "warning: no agent listens to fail; did you mean fails?\n" in mistyped.stderr
+    assert "no agent is called failin; did you mean failing?" in omni("task", "list", "--agent", "failin").stderr
+    assert omni.json("dlq", "list", "fail") == {"tasks": [], "cursor": None}
 
     shown = omni.json("dlq", "show", "fails", first)
     assert shown["payload"] == 1

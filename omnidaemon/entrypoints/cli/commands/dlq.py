@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from omnidaemon.domain.states import Status
 from omnidaemon.entrypoints import dead_letters, shapes
 from omnidaemon.entrypoints.cli import task_views
-from omnidaemon.entrypoints.cli.commands.task import say_cursor
+from omnidaemon.entrypoints.cli.commands.task import say_cursor, say_strange
 from omnidaemon.entrypoints.cli.confirmation import confirm
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
 from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, TaskId, TaskTopic, Topic, WrongUse, Yes
@@ -20,7 +20,7 @@ from omnidaemon.entrypoints.cli.session import session
 from omnidaemon.entrypoints.cli.views import Lines
 from omnidaemon.entrypoints.dead_letters import BulkResult, NoDeadLetter, dead_runs
 from omnidaemon.entrypoints.shapes import Shape
-from omnidaemon.entrypoints.unheard import check_known
+from omnidaemon.entrypoints.unheard import check_known, strange_name
 
 if TYPE_CHECKING:
     from omnidaemon.entrypoints.operations import Operations
@@ -32,7 +32,9 @@ async def list_(topic: Topic = None, /, *, limit: Limit = 100, cursor: Cursor = 
     """List dead letters, newest task first: the tasks of which a run is dead."""
     async with session() as opened:
         page = await opened.client.list_tasks(status=Status.DEAD, topic=topic, limit=limit, cursor=cursor)
+        strange = "" if page.results else await strange_name(opened.client, topic)
     screen(as_json=as_json).show(shapes.task_page(page), task_views.dead_letters_table(page.results))
+    say_strange(strange)
     say_cursor(page.cursor, as_json=as_json)
 
 

@@ -107,6 +107,16 @@ def why_unbegun(topic: str, agents: Sequence[AgentStatus], place: str, waited_fo
     return ""
 
 
+def why_unended(topic: str, agents: Iterable[AgentStatus], running: Collection[str | None]) -> str:
+    """Why a task of this topic that is `running` at these of the agents may not end: nobody lives who runs one of them,
+    so its worker died or is cut off. "" where somebody does, who takes over what another one leaves."""
+    lost = [one for one in agents if one.topic == topic and one.name in running and not one.workers]
+    if not lost:
+        return ""
+    whose = f"agent {lost[0].name}" if len(lost) == 1 else f"agents {_names(lost)}"
+    return f"the worker of {whose} is not heard any more; another one would take it over: omni run agents.py"
+
+
 def _way_on(unmanned: Sequence[AgentStatus], topic: str, agents: Sequence[AgentStatus]) -> str:
     run = "omni run agents.py"
     successor = next((one.name for one in agents if one.topic == topic and one.workers), None)

@@ -12,7 +12,7 @@ from omnidaemon.domain.outcome import Outcome
 from omnidaemon.domain.requests import Grant
 from omnidaemon.domain.run import RunKey
 from omnidaemon.domain.task import Task
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 
 class StopReason(Enum):
@@ -24,8 +24,7 @@ class StopReason(Enum):
     TIMED_OUT = auto()
 
 
-@value(eq=False)
-class Assignment:
+class Assignment(Value, eq=False):
     """One attempt to execute; `limit_seconds` counts from the handler's start."""
 
     grant: Grant
@@ -34,8 +33,7 @@ class Assignment:
     limit_seconds: float | None
 
 
-@value(eq=False)
-class Report:
+class Report(Value, eq=False):
     """What an attempt came to, and the handler's own running time. The grant is named, since a newer one of the same
     run may be under way."""
 

@@ -11,7 +11,7 @@ from omnidaemon.domain.errors import InvalidName, InvalidValue
 from omnidaemon.domain.names import checked_name, is_name
 from omnidaemon.domain.task import Task
 from omnidaemon.domain.texts import LONGEST_TEXT, is_text
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 from omnidaemon.domain.webhook_url import checked_webhook
 
 _LONGEST_DELAY = timedelta(seconds=1e10)
@@ -35,8 +35,7 @@ class PublishOptions(TypedDict, total=False):
     headers: Mapping[str, str] | None
 
 
-@value(kw_only=True)
-class Draft:
+class Draft(Value, kw_only=True):
     """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another. Where
     `webhook` and `reply_to` are None, keys of these names in an object that is the payload count. `hops` are those of
     the task whose handler publishes it."""

@@ -19,7 +19,7 @@ from omnidaemon.domain.errors import (
     PublishFailed,
 )
 from omnidaemon.domain.task import Task
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 from omnidaemon.ports.bus import Confirmation, EventBus, Receipt
 from omnidaemon.ports.clock import Clock, IdSource
 from omnidaemon.ports.codec import Codec
@@ -33,8 +33,7 @@ _key_of = attrgetter("idempotency_key")
 _due_at_of = attrgetter("due_at")
 
 
-@value(kw_only=True)
-class Publication:
+class Publication(Value, kw_only=True):
     """The task that a draft came to. `known_since`: when that was published, where the draft's idempotency key stood
     for it already; None of one that is new."""
 

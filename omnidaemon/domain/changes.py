@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
-import attrs
-
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.metrics import Metrics, timing_bucket
@@ -18,11 +16,10 @@ from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value, field
 
 
-@value(kw_only=True)
-class Changes:
+class Changes(Value, kw_only=True):
     """Everything that one gate call writes; all of it or nothing.
 
     `runs` replace the versions that were read. `tasks` are added to the log where absent, with no agents.
@@ -36,11 +33,11 @@ class Changes:
 
     runs: tuple[Run, ...] = ()
     tasks: tuple[Task | Unreadable, ...] = ()
-    metrics: Mapping[Subscription, Metrics] = attrs.field(factory=dict[Subscription, Metrics])
+    metrics: Mapping[Subscription, Metrics] = field(default_factory=dict[Subscription, Metrics])
     events: tuple[JournalEvent, ...] = ()
-    cancel_marks: Mapping[str, bool] = attrs.field(factory=dict[str, bool])
+    cancel_marks: Mapping[str, bool] = field(default_factory=dict[str, bool])
     unscheduled: tuple[str, ...] = ()
-    scheduled: Mapping[str, datetime] = attrs.field(factory=dict[str, datetime])
+    scheduled: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     deleted: tuple[str, ...] = ()
     forgotten: tuple[RunKey, ...] = ()
     tombstones: tuple[RunKey, ...] = ()

@@ -34,6 +34,7 @@ from omnidaemon.domain.return_address import ReturnAddress, return_address
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import replace
 
 Runs = Mapping[RunKey, Run]
 _Terms = tuple[Subscription, float, ReturnAddress | None]
@@ -122,10 +123,10 @@ class Gates:
             return fresh.cancelled(now)
         match intake:
             case HoldRun(delay_seconds=delay):
-                return attrs.evolve(fresh, due_at=now.after(delay))
+                return replace(fresh, due_at=now.after(delay))
             case EndRun(state=state, error=error):
                 errors = () if error is None else (attrs.evolve(error, at=now.at),)
-                return attrs.evolve(fresh, state=state, due_at=None, finished_at=now.at, errors=errors)
+                return replace(fresh, state=state, due_at=None, finished_at=now.at, errors=errors)
             case _:
                 return fresh
 

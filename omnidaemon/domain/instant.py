@@ -6,14 +6,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 LONGEST_SECONDS = 10 * 365 * 86400.0
 """The longest pause or limit that anybody can mean: what is longer ends here, so that no time can overflow."""
 
 
-@value
-class Instant:
+class Instant(Value):
     """What the store's clock says: `at` is wall time in UTC, for due times that outlive a reboot; `steady` are seconds
     that never jump, for leases, so that a clock set forward by an hour takes no run from a worker that lives."""
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from omnidaemon.domain.instant import moment
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 
 class EventKind(StrEnum):
@@ -42,8 +42,7 @@ _ENDS = frozenset(
 )
 
 
-@value(kw_only=True)
-class JournalEvent:
+class JournalEvent(Value, kw_only=True):
     """One line of the journal. `agent` is None for what happened to the task as a whole; `attempt` is the number of the
     attempt that it is about, 0 for what came before the first; `position` is the store's number for it, growing, 0
     until it is stored."""

@@ -10,7 +10,7 @@ import attrs
 from omnidaemon.domain.durations import pause_text
 from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.instant import LONGEST_SECONDS
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 
 class ErrorKind(StrEnum):
@@ -44,8 +44,7 @@ class AttemptError:
 # --- outcomes: what the executor reports -----------------------------------------------------------------------------
 
 
-@value(kw_only=True)
-class Returned:
+class Returned(Value, kw_only=True):
     """The handler returned a value, encoded as JSON text."""
 
     value: bytes

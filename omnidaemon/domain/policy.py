@@ -25,13 +25,12 @@ from omnidaemon.domain.outcome import (
     Returned,
 )
 from omnidaemon.domain.states import RunState
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 Seconds = float | timedelta
 
 
-@value(kw_only=True)
-class Counts:
+class Counts(Value, kw_only=True):
     """What a policy may know of a run: finished attempts that counted, crashes, and its age at the store's clock."""
 
     attempts: int = 0
@@ -50,8 +49,7 @@ class OnLostLease(StrEnum):
 # --- decisions: what the store shall do with the run ---------------------------------------------------------------
 
 
-@value(kw_only=True)
-class End:
+class End(Value, kw_only=True):
     """The run is over."""
 
     state: RunState

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-
-import attrs
+from typing import Any
 
 from omnidaemon.domain.agent import AgentRecord, Start
 from omnidaemon.domain.changes import Changes, changes_of
@@ -18,16 +17,19 @@ from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import replace
 
 
-@attrs.frozen(kw_only=True)
-class TaskRecord(TaskStanding):
+class TaskRecord(TaskStanding, kw_only=True):
     """A task with all that is known of it."""
 
     task: Task | Unreadable
     runs: tuple[Run, ...] = ()
-    task_id: str = attrs.field(init=False, default=attrs.Factory(lambda self: self.task.task_id, takes_self=True))
-    topic: str = attrs.field(init=False, default=attrs.Factory(lambda self: self.task.topic, takes_self=True))
+
+    @classmethod
+    def of(cls, task: Task | Unreadable, **standing: Any) -> TaskRecord:
+        """The record of this task, which names itself and its topic; the other fields by name."""
+        return cls(task=task, task_id=task.task_id, topic=task.topic, **standing)
 
     def with_ends(self, ended: Iterable[Run]) -> TaskRecord:
         """The record after these runs have ended, one of each agent at most. What is known of a later life stays."""
@@ -36,7 +38,7 @@ class TaskRecord(TaskStanding):
             known = runs.get(run.subscription.agent)
             if known is None or known.life <= run.life:
                 runs[run.subscription.agent] = run
-        return attrs.evolve(self, runs=tuple(runs[agent] for agent in sorted(runs)))
+        return replace(self, runs=tuple(runs[agent] for agent in sorted(runs)))
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -55,7 +57,7 @@ class TaskRecord(TaskStanding):
         changes = changes_of(moves, now.at)
         if agent is not None:
             return changes
-        return attrs.evolve(
+        return replace(
             changes,
             cancel_marks={self.task.task_id: True},
             unscheduled=(self.task.task_id,) if self.is_scheduled else (),
@@ -81,7 +83,7 @@ class TaskRecord(TaskStanding):
             return changes
         # Nobody has begun it, and whether the bus still has it is not known here: it is published anew, to be begun
         # once.
-        return attrs.evolve(
+        return replace(
             changes,
             cancel_marks={self.task.task_id: False},
             events=changes.events or (self._event(EventKind.REQUEUED, now),),
@@ -108,7 +110,7 @@ class TaskRecord(TaskStanding):
             raise self._no_dead_letter("purge", runs)
         if any(run.state is RunState.RUNNING or (agent and not run.state.is_end) for run in runs):
             raise WrongState("delete", task_id, f"{self.status}; cancel it first")
-        event = attrs.evolve(self._event(EventKind.DELETED, now), agent=agent)
+        event = replace(self._event(EventKind.DELETED, now), agent=agent)
         if agent is not None and {agent} != {*self.agents, *(run.subscription.agent for run in self.runs)}:
             return Changes(forgotten=((task_id, agent),), tombstones=((task_id, agent),), events=(event,))
         return Changes(

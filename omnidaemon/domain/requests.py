@@ -12,7 +12,7 @@ from omnidaemon.domain.policy import Decision
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 
 @attrs.frozen
@@ -38,8 +38,7 @@ class Request:
 # --- intakes: what begin() may be asked to do with a delivery -------------------------------------------------------
 
 
-@value(kw_only=True)
-class StartRun:
+class StartRun(Value, kw_only=True):
     """Insert the run if it is absent and grant it to the caller."""
 
     task: Task
@@ -92,8 +91,7 @@ class ClaimLimit:
     crash_limit: int
 
 
-@value(kw_only=True)
-class Grant:
+class Grant(Value, kw_only=True):
     """The right to execute a run: `run.fence` under `run.owner`, for as long as its lease is renewed.
 
     `at` is the store's time as it answered: the run's ages are counted from there, whatever the worker's clock says.
@@ -102,7 +100,13 @@ class Grant:
 
     run: Run
     task: Task | Unreadable
-    at: datetime = attrs.field(eq=False)
+    at: datetime
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Grant) and (self.run, self.task) == (other.run, other.task)
+
+    def __hash__(self) -> int:
+        return hash((self.run, self.task))
 
 
 @attrs.frozen(kw_only=True)
@@ -115,8 +119,7 @@ class Claims:
     has_last_chance: bool = False
 
 
-@value
-class Held:
+class Held(Value):
     """A grant as its owner names it when it renews or releases."""
 
     task_id: str
@@ -133,8 +136,7 @@ class Renewals:
     cancelled: frozenset[tuple[str, str]] = frozenset()
 
 
-@value(kw_only=True)
-class Finish:
+class Finish(Value, kw_only=True):
     """What became of a grant. `seconds` is the handler's own running time."""
 
     task_id: str

@@ -11,11 +11,10 @@ from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.standing import TaskStanding
 from omnidaemon.domain.states import STATUSES, RunState, Status
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 
-@value(str=False)
-class TaskResult:
+class TaskResult(Value, gc=True):
     """The state of a task, ended or not. `result` is the decoded value of a task that succeeded, else None.
     `next_attempt_at` is when what is scheduled or retrying may be begun, else None.
 

@@ -7,11 +7,10 @@ from datetime import datetime
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.states import RunState
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 
-@value(slots=False)  # as `Run`, which copies itself by its dict
-class RunStanding:
+class RunStanding(Value):
     """A run as people see it. `attempts` are those that counted, `crashes` the workers that died with it. `seconds` is
     how long the last attempt took. `errors` holds one entry per failed attempt and crash of this life. `result` is JSON
     text.

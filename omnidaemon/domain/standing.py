@@ -6,15 +6,14 @@ from datetime import datetime
 
 from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.states import STATUSES, RunState, Status
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 _UNENDED_FIRST = (RunState.RUNNING, RunState.WAITING, RunState.RETRYING, RunState.QUEUED)
 _GRAVEST_FIRST = (RunState.DEAD, RunState.CANCELLED, RunState.SKIPPED, RunState.SUCCEEDED)
 _RANKS = {state: rank for rank, state in enumerate((*_UNENDED_FIRST, *_GRAVEST_FIRST))}
 
 
-@value
-class TaskStanding:
+class TaskStanding(Value):
     """A task's runs. `agents` are those that must end it: subscribed when it was published, less the removed.
 
     For a task that was published before its topic had any agent, they are the agents of the topic's first declaration.

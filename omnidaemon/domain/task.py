@@ -8,13 +8,12 @@ from types import MappingProxyType
 
 import attrs
 
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-@value(kw_only=True)
-class Task:
+class Task(Value, kw_only=True):
     """One published event. Immutable: `payload` is JSON text in UTF-8, encoded once when the task is made.
 
     `due_at` is set for a delayed task; `causation_id` is the task whose handler published this one, `correlation_id`

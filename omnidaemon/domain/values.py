@@ -1,21 +1,25 @@
-"""How the values are made of which every task needs a dozen."""
+"""The base of the values of which every task needs a dozen."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import dataclass_transform
 
-if TYPE_CHECKING:
-    from attrs import frozen as value
-else:
-    from typing import Any
-
-    import attrs
-
-    def value(cls: type | None = None, /, *, eq: bool = True, **options: Any) -> Any:
-        """Immutable to the type checkers, which see every line of ours. Refusing assignments at run time too makes
-        each `attrs.frozen` twice as dear to construct: that was a tenth of what a task cost."""
-        made = attrs.define(eq=eq, unsafe_hash=eq or None, **options)
-        return made if cls is None else made(cls)
+from msgspec import Struct, StructMeta, field
+from msgspec.structs import astuple, replace
 
 
-__all__ = ["value"]
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+class _Frozen(StructMeta):
+    """What tells the type checkers that the fields of a `Value` cannot be assigned."""
+
+
+class Value(Struct, metaclass=_Frozen, frozen=True, gc=False):
+    """Immutable, compared by its fields, and made in C: by name in a sixth of the time that an attrs class takes, which
+    was a fifth of what a task cost.
+
+    The garbage collector does not look at values, since no value is ever part of what refers to it; one that holds what
+    people made says `gc=True`.
+    """
+
+
+__all__ = ["Value", "astuple", "field", "replace"]

@@ -13,7 +13,7 @@ import attrs
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task, Unreadable
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 
 
 @attrs.frozen(kw_only=True)
@@ -47,8 +47,7 @@ class Confirmation(StrEnum):
     UNKNOWN = "unknown"
 
 
-@value(kw_only=True)
-class Receipt:
+class Receipt(Value, kw_only=True):
     """The answer to one published task. `receivers` is how many agents got it, where the bus knows; where nothing waits
     and there are none, it has failed."""
 
@@ -58,8 +57,7 @@ class Receipt:
     reason: str = ""
 
 
-@value(kw_only=True)
-class Delivery:
+class Delivery(Value, kw_only=True):
     """One task handed to one agent. `token` is the inbox's own and means nothing to anybody else."""
 
     subscription: Subscription

@@ -14,6 +14,7 @@ from omnidaemon.domain.gates import Gates, Marks
 from omnidaemon.domain.lapse_guard import LapseGuard
 from omnidaemon.domain.notification import notifications_of
 from omnidaemon.domain.policy import DeliveryPolicy
+from omnidaemon.domain.values import replace
 from omnidaemon.ports.clock import Clock
 from omnidaemon.testing.exploration import ONE, TWO, Scenario, explore
 from omnidaemon.testing.model.checks import Violation
@@ -80,7 +81,7 @@ class OwnerIsEnough(Gates):
         current = []
         for finish in finishes:
             run = found.get((finish.task_id, finish.agent))
-            current.append(finish if run is None else attrs.evolve(finish, fence=run.fence))
+            current.append(finish if run is None else replace(finish, fence=run.fence))
         return super().finish(request, current, found, now)
 
 
@@ -136,7 +137,7 @@ class NoFlag(Gates):
     """A run whose worker died is run again, though somebody cancelled it."""
 
     def lapse(self, running, guard, now):
-        return super().lapse((attrs.evolve(run, is_cancel_requested=False) for run in running), guard, now)
+        return super().lapse((replace(run, is_cancel_requested=False) for run in running), guard, now)
 
 
 class NoLapse(Gates):
@@ -158,7 +159,7 @@ class NoNewsOfACancellation(Gates):
     """A flagged run that is cancelled when its worker dies tells nobody."""
 
     def lapse(self, running, guard, now):
-        return attrs.evolve(super().lapse(running, guard, now), notifications=())
+        return replace(super().lapse(running, guard, now), notifications=())
 
 
 class NoNews(Gates):
@@ -166,7 +167,7 @@ class NoNews(Gates):
 
     def finish(self, request, finishes, found, now):
         answers, changes = super().finish(request, finishes, found, now)
-        return answers, attrs.evolve(changes, notifications=())
+        return answers, replace(changes, notifications=())
 
 
 class NewsOfEveryAttempt(Gates):
@@ -175,7 +176,7 @@ class NewsOfEveryAttempt(Gates):
     def finish(self, request, finishes, found, now):
         answers, changes = super().finish(request, finishes, found, now)
         told = [each for run in changes.runs for each in notifications_of(run, now.at)]
-        return answers, attrs.evolve(changes, notifications=tuple(told))
+        return answers, replace(changes, notifications=tuple(told))
 
 
 class EternalGrace(LapseGuard):

@@ -31,16 +31,16 @@ ROUND_TRIPS = 4
 """For each batch of a hundred."""
 REDIS_BYTES = 2200
 """For each task; allocators differ."""
-REDIS_CALLS = 61
+REDIS_CALLS = 46
 """Of Python, for each task."""
-REDIS_CALLS_OF_ONE = 520
+REDIS_CALLS_OF_ONE = 475
 """For a task that comes alone, those of asyncio and redis-py included: what a batch costs, whatever its size."""
 SQLITE_STATEMENTS = 0.35
 SQLITE_STEPS = 480
 SQLITE_TRANSACTIONS = 4
 """For each batch."""
 SQLITE_BYTES = 1100
-SQLITE_CALLS = 70
+SQLITE_CALLS = 68
 
 
 def told(spent: Mapping[str, int], tasks: int) -> str:

@@ -13,20 +13,25 @@ from pathlib import PurePath
 from uuid import UUID
 
 import attrs
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from omnidaemon.adapters.codecs.plain_json import MAX_DEPTH, described, flaw_in, step
 
 _AS_TEXT = (UUID, PurePath, Decimal)
-_INSTEAD = "return dicts, lists, strings, numbers, dataclasses, attrs classes, pydantic models, times, enums or bytes"
+_INSTEAD = (
+    "return dicts, lists, strings, numbers, dataclasses, attrs classes, structs, pydantic models, times, enums or bytes"
+)
 _KEYS_AS_TEXT = (int, UUID, PurePath, Decimal)
 
 
 def plain(value: object, path: str = "$", depth: int = 0) -> object:
     """The plain JSON value of a rich one; raises `TypeError` with the path of what has none.
 
-    Pydantic models become what `model_dump(mode="json")` gives, attrs and data classes objects, dates and times ISO
-    text, timedelta seconds, enums their value, bytes base64, sets and tuples arrays (a set sorted where its members
-    can be), UUID, Path and Decimal text. Keys of mappings may also be integers, enums and what becomes text.
+    Pydantic models become what `model_dump(mode="json")` gives, attrs and data classes and msgspec structs objects,
+    dates and times ISO text, timedelta seconds, enums their value, bytes base64, sets and tuples arrays (a set sorted
+    where its members can be), UUID, Path and Decimal text. Keys of mappings may also be integers, enums and what
+    becomes text.
     """
     if isinstance(value, Enum):
         return plain(value.value, path, depth)
@@ -66,6 +71,8 @@ def _members(value: object) -> Mapping[object, object] | Iterable[object] | None
         return _ordered(value)
     if attrs.has(kind):
         return {field.name: getattr(value, field.name) for field in attrs.fields(kind)}
+    if isinstance(value, Struct):
+        return asdict(value)
     if dataclasses.is_dataclass(kind):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
     return None

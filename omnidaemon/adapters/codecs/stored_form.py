@@ -12,6 +12,7 @@ from cattrs.strategies import configure_tagged_union
 
 from omnidaemon.adapters.codecs.task_form import fields_of, payload_of, task_of
 from omnidaemon.adapters.codecs.timestamps import from_text, in_utc
+from omnidaemon.adapters.codecs.value_form import use_value_form
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import Decision
 from omnidaemon.domain.task import Task, Unreadable
@@ -41,5 +42,6 @@ def stored_form() -> OrjsonConverter:
 
     converter.register_unstructure_hook(Task | Unreadable, lambda value: converter.unstructure(value, type(value)))
     converter.register_structure_hook(Task | Unreadable, task_or_unreadable)
+    use_value_form(converter)
     configure_tagged_union(Decision, converter, tag_name="decision")
     return converter

@@ -28,6 +28,7 @@ from omnidaemon.domain.requests import Request
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import replace
 from omnidaemon.ports.clock import Clock
 
 
@@ -110,8 +111,8 @@ class MemorySpace:
         row = self.tasks.get(task_id)
         if row is None:
             return None
-        return TaskRecord(
-            task=row.task,
+        return TaskRecord.of(
+            row.task,
             created_at=row.created_at,
             agents=answerable(row.agents, row.task.topic, row.created_at, self.agents),
             runs=tuple(self.runs[task_id, agent] for agent in sorted(row.run_agents)),
@@ -161,7 +162,7 @@ class MemorySpace:
         """Append to the journal."""
         for event in events:
             self.latest_event += 1
-            self.journal.append(attrs.evolve(event, position=self.latest_event))
+            self.journal.append(replace(event, position=self.latest_event))
 
     def _tell(self, notification: Notification) -> None:
         if notification.notification_id not in self.outbox:

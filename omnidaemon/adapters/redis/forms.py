@@ -23,7 +23,7 @@ from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.domain.texts import storable
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 from omnidaemon.ports.codec import Codec
 
 SCHEMA: Final = 3
@@ -51,8 +51,7 @@ _Errors = tuple[AttemptError, ...]
 _Answers = tuple[tuple[str, bytes], ...]
 
 
-@value
-class Kept:
+class Kept(Value):
     """A run as the server is believed to keep it: `head` is what its record begins with, "" when there is none."""
 
     run: Run | None

@@ -17,7 +17,7 @@ from omnidaemon.adapters.redis.roster import Roster, too_many_rounds
 from omnidaemon.domain.errors import BackendError
 from omnidaemon.domain.instant import micros
 from omnidaemon.domain.task import Task
-from omnidaemon.domain.values import value
+from omnidaemon.domain.values import Value
 from omnidaemon.ports.bus import Confirmation, Receipt
 from omnidaemon.ports.codec import Codec
 
@@ -107,8 +107,7 @@ class PublishLogged(PublishScript):
         return counts
 
 
-@value
-class _Part:
+class _Part(Value):
     """Tasks that one script publishes, as sent."""
 
     tasks: Sequence[Task]

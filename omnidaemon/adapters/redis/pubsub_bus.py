@@ -18,6 +18,7 @@ from omnidaemon.adapters.redis.pubsub_inbox import PubsubInbox
 from omnidaemon.domain.agent import Start
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
+from omnidaemon.domain.values import replace
 from omnidaemon.ports.backend import BackendContext, Erasable
 from omnidaemon.ports.bus import BusCapabilities, Confirmation, EventBus, Receipt
 from omnidaemon.ports.codec import Codec
@@ -82,7 +83,7 @@ class RedisPubsubBus(EventBus, Erasable):
 
 def _unheard(receipt: Receipt) -> Receipt:
     reason = "nobody listens just now, and this bus keeps nothing: start a worker of the topic first"
-    return attrs.evolve(receipt, confirmation=Confirmation.FAILED, reason=reason)
+    return replace(receipt, confirmation=Confirmation.FAILED, reason=reason)
 
 
 @attrs.frozen

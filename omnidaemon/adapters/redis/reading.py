@@ -74,8 +74,8 @@ def _take_in(space: RedisSpace, reading: Reading, row: Sequence[Any]) -> None:
         int(b"x" in fields),
         int(bool(row[1])),
     )
-    reading.records[task_id] = TaskRecord(
-        task=task_of(space.codec, task_id, fields[b"t"], fields.get(b"f", b""), fields[b"b"]),
+    reading.records[task_id] = TaskRecord.of(
+        task_of(space.codec, task_id, fields[b"t"], fields.get(b"f", b""), fields[b"b"]),
         **_told(space, row, fields, runs),
     )
 

@@ -208,16 +208,19 @@ class Ledger(Reading):
     def _write_runs(self, changes: Changes, *, if_fresh: bool) -> None:
         """The runs, and the events, of which nearly all are theirs."""
         entries = self._entries_of(changes)
-        for group in alike(run for run in changes.runs if run.key in self.places):
+        moved: list[Run] = []
+        added: list[Run] = []
+        for run, key in zip(changes.runs, entries, strict=True):
+            (moved if key in self.places else added).append(run)
+        for group in alike(moved):
             self._move_runs(group, entries)
-        added = [run for run in changes.runs if run.key not in self.places]
         for group in alike(added):
             self._add_runs(group, entries, if_fresh=if_fresh)
         if not if_fresh:
             self._expect_others([run for run in added if self.named.get(run.task_id) is None])
 
     def _entries_of(self, changes: Changes) -> Mapping[RunKey, str]:
-        """Where the new entries of each run stand. Those of all else are kept apart."""
+        """Where the new entries of each run stand, in the order of the runs. Those of all else are kept apart."""
         standing = self.enter(changes.events)
         found: dict[tuple[str, str | None], int] = {}
         others: list[tuple[str, int]] = []
@@ -226,8 +229,9 @@ class Ledger(Reading):
                 others.append((event.task_id, position))
         entries: dict[RunKey, str] = {}
         for run in changes.runs:
-            entry = found.pop(run.key, None)
-            entries[run.key] = "" if entry is None else f",{entry}"
+            key = run.key
+            entry = found.pop(key, None)
+            entries[key] = "" if entry is None else f",{entry}"
         place(self.cursor, (*others, *((task_id, position) for (task_id, _), position in found.items())))
         return entries
 

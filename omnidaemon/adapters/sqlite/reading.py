@@ -108,8 +108,8 @@ class Reading:
         self.positions[task_id] = position
         named = self.named[task_id] = names(stored)
         created = moment(created_at)
-        return TaskRecord(
-            task=task_of(task, self.codec),
+        return TaskRecord.of(
+            task_of(task, self.codec),
             created_at=created,
             agents=answerable(named, topic, created, known),
             runs=tuple(runs),

@@ -19,12 +19,13 @@ from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import replace
 from omnidaemon.ports.codec import Codec
 
 AT = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 SUBSCRIPTION = Subscription("greet.user", "greeter")
 BARE = Task(task_id="t1", topic="greet.user", payload=b'{"name":"Alice"}', created_at=AT)
-FULL = attrs.evolve(
+FULL = replace(
     BARE,
     payload='["Zoë", 1.5, null]'.encode(),
     due_at=AT,
@@ -38,7 +39,7 @@ FULL = attrs.evolve(
 )
 STORED = [
     # A stored form may write JSON text without its blanks; the wire form keeps a payload byte for byte.
-    attrs.evolve(FULL, payload='["Zoë",1.5,null]'.encode()),
+    replace(FULL, payload='["Zoë",1.5,null]'.encode()),
     Unreadable(task_id="t1", topic="greet.user", raw=b"\x00\xff", reason="schema 9", is_newer=True),
     Run(task_id="t1", subscription=SUBSCRIPTION, state=RunState.QUEUED, queued_at=AT),
     Run(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-import attrs
 import pytest
 
 from omnidaemon.domain.journal import EventKind, JournalEvent
 from omnidaemon.domain.policy import RetryAfter
+from omnidaemon.domain.values import replace
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts.opening import GREETER, StorageOpening
 from omnidaemon.testing.place import TOPIC, Place
@@ -31,7 +31,7 @@ class JournalContract(StorageOpening):
         ]
         await storage.journal.append(events)
         read = await peer.journal.read()
-        assert [attrs.evolve(event, position=0) for event in read] == events
+        assert [replace(event, position=0) for event in read] == events
         positions = [event.position for event in read]
         assert positions == sorted(set(positions))
         assert positions[0] > 0
@@ -92,7 +92,7 @@ class JournalContract(StorageOpening):
 
     async def test_journal_gives_no_position_twice(self, place: Place, storage: Storage) -> None:
         """Retention takes events away, not the count of them."""
-        old = [attrs.evolve(_event(place, f"t{number}"), at=place.now() - timedelta(days=2)) for number in range(3)]
+        old = [replace(_event(place, f"t{number}"), at=place.now() - timedelta(days=2)) for number in range(3)]
         await storage.journal.append(old)
         latest = await storage.journal.latest()
         await storage.commands.prune(timedelta(days=1), None, 100)

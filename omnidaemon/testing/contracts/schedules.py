@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import attrs
 import pytest
 
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
+from omnidaemon.domain.values import replace
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.ports.schedules import Taken
 from omnidaemon.ports.storage import Storage
@@ -103,7 +103,7 @@ class SchedulesContract(StorageOpening):
 
     async def test_schedule_takes_a_task_that_is_logged(self, place: Place, storage: Storage) -> None:
         """One whose idempotency key was reserved first is logged already, and kept all the same."""
-        task = attrs.evolve(delayed(place, "t1", 0.0), idempotency_key="k")
+        task = replace(delayed(place, "t1", 0.0), idempotency_key="k")
         await storage.log.reserve([task])
         await storage.schedules.put([task])
         assert (await storage.schedules.take(10, hold_seconds=30)).tasks == (task,)

@@ -10,6 +10,7 @@ import pytest
 from omnidaemon import Reject, Retry
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import ErrorKind
+from omnidaemon.domain.values import replace
 from tests.unit.app.handlers import Sleeper
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
 
@@ -251,14 +252,13 @@ async def test_a_handler_that_fails_while_it_is_cancelled_is_not_retried(shop: W
 
 async def test_a_lost_lease_stops_the_handler_and_its_outcome_is_refused(shop: Workshop):
     """Whoever took the run over records it; the first worker notices at its next renewal, and frees the slot."""
-    import attrs
 
     handler = Sleeper()
     worker = await shop.start(agent_of(handler, lease=4.0))
     task_id = await shop.publish()
     await asyncio.wait_for(handler.began.wait(), 5)
     run = run_of(shop, task_id)
-    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2", lease_until=1e9, lease_seconds=1e9)
+    shop.space.runs[run.key] = replace(run, fence=run.fence + 1, owner="w2", lease_until=1e9, lease_seconds=1e9)
     await shop.until(lambda: handler.was_cancelled, moving=0.1)
     await shop.until(lambda: worker.held == 0)
     assert run_of(shop, task_id).owner == "w2"
@@ -267,7 +267,6 @@ async def test_a_lost_lease_stops_the_handler_and_its_outcome_is_refused(shop: W
 
 async def test_a_handler_may_go_on_to_its_end_after_its_lease_is_lost(shop: Workshop):
     """With `on_lost_lease="finish"`: nothing cuts it off, it keeps its slot meanwhile, and its outcome is refused."""
-    import attrs
 
     began, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -281,7 +280,7 @@ async def test_a_handler_may_go_on_to_its_end_after_its_lease_is_lost(shop: Work
     task_id = await shop.publish()
     await asyncio.wait_for(began.wait(), 5)
     run = run_of(shop, task_id)
-    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2", lease_until=1e9, lease_seconds=1e9)
+    shop.space.runs[run.key] = replace(run, fence=run.fence + 1, owner="w2", lease_until=1e9, lease_seconds=1e9)
     await shop.until(lambda: shop.says.having("lost task", task_id), moving=0.1)
     assert worker.held == 1
     may_end.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import attrs
 import pytest
 
 from omnidaemon.app.claiming import DueClaims
@@ -14,6 +13,7 @@ from omnidaemon.app.outages import Outages
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import ErrorKind
 from omnidaemon.domain.requests import Grant
+from omnidaemon.domain.values import replace
 from omnidaemon.ports.run_store import LeaseSpan
 from omnidaemon.testing.worker import ScriptedWorker
 from tests.unit.app.workshop import TOPIC, Workshop, agent_of
@@ -269,7 +269,7 @@ async def test_a_suspect_is_not_kept_waiting_by_its_agents_share_of_slots(shop: 
     (suspect,) = shop.space.runs.values()
     task = shop.space.tasks[suspect.task_id].task
     earlier = [
-        Grant(run=attrs.evolve(suspect, task_id=f"earlier-{number}"), task=task, at=shop.clock.now().at)
+        Grant(run=replace(suspect, task_id=f"earlier-{number}"), task=task, at=shop.clock.now().at)
         for number in range(3)
     ]
     custody.remove([holding.key for holding in custody.add(earlier, 0.0, is_fresh=False)])

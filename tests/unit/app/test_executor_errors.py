@@ -6,11 +6,11 @@ import asyncio
 import signal
 from datetime import timedelta
 
-import attrs
 import pytest
 
 from omnidaemon import Reject, Retry
 from omnidaemon.domain.outcome import ErrorKind, Failed, Postponed
+from omnidaemon.domain.values import replace
 from tests.unit.app.executor_bench import ExecutorBench
 from tests.unit.app.workshop import agent_of
 
@@ -243,7 +243,7 @@ async def test_a_handler_that_raises_cancellation_itself_has_failed(bench: Execu
 async def test_a_payload_that_is_no_json_fails_the_attempt(bench: ExecutorBench):
     """A task whose payload was damaged fails like a handler that raised, and is told of."""
     whole = bench.assignment(agent_of(async_echo))
-    damaged = attrs.evolve(whole, task=attrs.evolve(whole.task, payload=b"{not json"))
+    damaged = replace(whole, task=replace(whole.task, payload=b"{not json"))
     bench.executor.assign([damaged])
     outcome = await bench.outcome(damaged)
     assert isinstance(outcome, Failed)

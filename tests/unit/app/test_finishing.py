@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import attrs
 import pytest
 
 from omnidaemon.app.bridge import Report, StopReason
@@ -12,6 +11,7 @@ from omnidaemon.domain.gates import Gates
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed, Returned
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.domain.task import Unreadable
+from omnidaemon.domain.values import replace
 from omnidaemon.ports.telemetry import Level
 from omnidaemon.testing.clock import ManualClock
 from tests.unit.app.desk import Desk
@@ -72,7 +72,7 @@ async def test_an_outcome_under_an_old_fence_is_refused_and_told(shop: Workshop,
     """The slot is free again, the store keeps what the newer owner does."""
     (grant,) = await desk.begin()
     run = shop.space.runs[grant.run.key]
-    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2")
+    shop.space.runs[run.key] = replace(run, fence=run.fence + 1, owner="w2")
     loop_of(desk.finishes.run())
     desk.returned(grant)
     await shop.until(lambda: not len(desk.custody))
@@ -108,7 +108,7 @@ async def test_a_lost_lease_stops_the_handler_and_frees_the_slot(shop: Workshop,
     """Somebody else executes it by now."""
     lost, kept = await desk.begin(2)
     run = shop.space.runs[lost.run.key]
-    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2")
+    shop.space.runs[run.key] = replace(run, fence=run.fence + 1, owner="w2")
     await desk.renewals.renew()
     assert desk.crew.stopped == [(lost.run.task_id, StopReason.LOST)]
     assert [holding.key for holding in desk.custody.all()] == [kept.run.key]
@@ -121,7 +121,7 @@ async def test_a_handler_that_may_finish_keeps_its_slot_after_its_lease_is_lost(
     await shop.registry.register([desk.agent.profile])
     lost, kept = await desk.begin(2)
     run = shop.space.runs[lost.run.key]
-    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2")
+    shop.space.runs[run.key] = replace(run, fence=run.fence + 1, owner="w2")
     await desk.renewals.renew()
     await desk.renewals.renew()
     assert not desk.crew.stopped
@@ -143,7 +143,7 @@ async def test_what_goes_on_after_its_lease_was_lost_is_not_given_back(shop: Wor
     await shop.registry.register([desk.agent.profile])
     lost, kept = await desk.begin(2)
     run = shop.space.runs[lost.run.key]
-    shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2")
+    shop.space.runs[run.key] = replace(run, fence=run.fence + 1, owner="w2")
     await desk.renewals.renew()
     assert await desk.finishes.release_all() == 1
     assert {task_id for task_id, _ in desk.crew.stopped} == {lost.run.task_id, kept.run.task_id}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import attrs
 import pytest
 
+from omnidaemon.domain.values import replace
 from tests.unit.app.desk import Desk
 from tests.unit.app.workshop import Workshop
 
@@ -19,7 +19,7 @@ async def test_what_is_given_back_may_be_here_again_before_that_is_known(
     (given,) = await desk.begin()
     holding = desk.custody.get(given.run.key)
     assert holding is not None
-    newer = attrs.evolve(given, run=attrs.evolve(given.run, fence=2))
+    newer = replace(given, run=replace(given.run, fence=2))
     release = shop.runs.release
 
     async def release_and_claim(*args):
@@ -83,7 +83,7 @@ async def test_a_lost_run_that_waits_for_a_slot_is_not_begun(shop: Workshop):
     desk.crew.waits = [each for each in desk.crew.assigned if each.grant is lost]
     for grant in (lost, begun):
         run = shop.space.runs[grant.run.key]
-        shop.space.runs[run.key] = attrs.evolve(run, fence=run.fence + 1, owner="w2")
+        shop.space.runs[run.key] = replace(run, fence=run.fence + 1, owner="w2")
     await desk.renewals.renew()
     assert not desk.crew.waits
     assert [holding.grant for holding in desk.custody.all()] == [begun]

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Container, Sequence
 from typing import cast
 
-import attrs
 import pytest
 
 from omnidaemon.app.waiting import ResultWatch
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.run import Run
+from omnidaemon.domain.values import replace
 from omnidaemon.ports.run_store import Ended, Endings, RunStore
 from tests.unit.app.handlers import Gated
 from tests.unit.app.workshop import Workshop, agent_of
@@ -184,6 +184,6 @@ async def test_what_is_not_told_is_found_within_a_second(told: Told, shop: Works
     async with asyncio.timeout(4):
         while not waiting.done():
             if is_noisy:
-                await told.teller.tell(Ended("another", attrs.evolve(run, task_id="another")))
+                await told.teller.tell(Ended("another", replace(run, task_id="another")))
             await asyncio.sleep(0.01)
     assert (await waiting).status == "succeeded"

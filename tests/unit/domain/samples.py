@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import attrs
-
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Task
+from omnidaemon.domain.values import replace
 
 NOW = Instant(datetime(2030, 1, 1, tzinfo=UTC), 1000.0)
 GREETER = Subscription("greet.user", "greeter")
@@ -46,4 +45,4 @@ def run(state: RunState = RunState.QUEUED, **more) -> Run:
         RunState.CANCELLED: ended,
         RunState.SKIPPED: ended,
     }
-    return attrs.evolve(fresh if state is RunState.QUEUED else running, state=state, **{**facts[state], **more})
+    return replace(fresh if state is RunState.QUEUED else running, state=state, **{**facts[state], **more})

@@ -12,6 +12,7 @@ from omnidaemon.domain.policy import End
 from omnidaemon.domain.requests import ClaimLimit, EndRun, Finish, Held, HoldRun, Request, StartRun
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Unreadable
+from omnidaemon.domain.values import replace
 from tests.unit.domain.samples import ERROR, GREETER, LOGGER, NOW, later, run, task
 
 GATES = Gates()
@@ -78,7 +79,7 @@ def test_begin_takes_each_kind_of_intake():
         HoldRun(task=task("t2"), subscription=GREETER, delay_seconds=9),
         EndRun(task=unreadable, subscription=GREETER, state=RunState.DEAD, error=ERROR),
         EndRun(task=task("t4"), subscription=GREETER, state=RunState.SKIPPED),
-        attrs.evolve(START, subscription=LOGGER),
+        replace(START, subscription=LOGGER),
         START,
     )
     assert [grant is not None for grant in answers] == [True, False, False, False, True, False]

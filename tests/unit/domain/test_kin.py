@@ -11,6 +11,7 @@ from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait
 from omnidaemon.domain.requests import Finish, Request, StartRun
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
+from omnidaemon.domain.values import replace
 from tests.unit.domain.samples import ERROR, GREETER, LOGGER, NOW, later, task
 
 GATES = Gates()
@@ -53,7 +54,7 @@ def finish(runs: tuple[Run, ...], *decisions: Decision):
 
 def strangers(runs: tuple[Run, ...]) -> tuple[Run, ...]:
     """The same runs, none of which is known to be like another."""
-    return tuple(attrs.evolve(run) for run in runs)
+    return tuple(replace(run, kin=None) for run in runs)
 
 
 def test_a_batch_begins_each_run_as_if_it_were_alone():
@@ -111,7 +112,7 @@ def test_an_ack_of_its_own_makes_a_run_another():
 def test_no_other_move_hands_it_on():
     """What has gone a way of its own is worked out for itself."""
     (run,) = begun(INTAKES[0])
-    moved = [run.renewed(NOW), run.cancelled(NOW), run.lapsed(NOW), run.answered("q", b"1", NOW), attrs.evolve(run)]
+    moved = [run.renewed(NOW), run.cancelled(NOW), run.lapsed(NOW), run.answered("q", b"1", NOW)]
     assert [each.kin for each in moved] == [None] * len(moved)
     assert [each.key for each in moved] == [run.key] * len(moved)
 

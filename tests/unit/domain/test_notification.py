@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from omnidaemon.domain.changes import changes_of
@@ -15,6 +14,7 @@ from omnidaemon.domain.requests import EndRun, HoldRun, Request, StartRun
 from omnidaemon.domain.return_address import ReturnAddress, return_address
 from omnidaemon.domain.states import ENDS, RunState
 from omnidaemon.domain.task import Unreadable
+from omnidaemon.domain.values import replace
 from omnidaemon.domain.webhook_url import shown_webhook
 from tests.unit.domain.samples import GREETER, LOGGER, NOW, later, run, task
 
@@ -42,7 +42,7 @@ def test_a_run_that_has_ended_is_told_no_more(state):
     """Neither when it is requeued nor when its ack is noted."""
     ended = run(state, return_address=ADDRESS)
     assert changes_of([(ended, ended.requeued(NOW))], NOW.at).notifications == ()
-    assert changes_of([(ended, attrs.evolve(ended, is_acked=True))], NOW.at).notifications == ()
+    assert changes_of([(ended, replace(ended, is_acked=True))], NOW.at).notifications == ()
 
 
 @pytest.mark.parametrize("state", sorted(ENDS))
@@ -77,10 +77,10 @@ def test_id_follows_from_what_is_told():
     kinds = NotificationKind
     others = [
         notification_id(kinds.REPLY, RUNNING),
-        notification_id(kinds.WEBHOOK, attrs.evolve(RUNNING, task_id="t2")),
-        notification_id(kinds.WEBHOOK, attrs.evolve(RUNNING, subscription=LOGGER)),
-        notification_id(kinds.WEBHOOK, attrs.evolve(RUNNING, life=2)),
-        notification_id(kinds.WEBHOOK, attrs.evolve(RUNNING, state=S.DEAD, result=b"other")),
+        notification_id(kinds.WEBHOOK, replace(RUNNING, task_id="t2")),
+        notification_id(kinds.WEBHOOK, replace(RUNNING, subscription=LOGGER)),
+        notification_id(kinds.WEBHOOK, replace(RUNNING, life=2)),
+        notification_id(kinds.WEBHOOK, replace(RUNNING, state=S.DEAD, result=b"other")),
     ]
     mine = notification_id(kinds.WEBHOOK, RUNNING)
     assert mine == others.pop()
@@ -89,7 +89,7 @@ def test_id_follows_from_what_is_told():
 
 def test_id_is_a_name_that_every_bus_can_carry():
     """A reply is published under it, however long the names are that it follows from."""
-    long = attrs.evolve(RUNNING, task_id="t" * 200, subscription=GREETER._replace(agent="a" * 200))
+    long = replace(RUNNING, task_id="t" * 200, subscription=GREETER._replace(agent="a" * 200))
     assert is_name(notification_id(NotificationKind.REPLY, long))
 
 
@@ -129,7 +129,7 @@ def test_a_delivery_of_what_was_cancelled_is_told():
 
 
 def test_cancelling_before_the_beginning_is_told_for_each_agent():
-    record = TaskRecord(task=TASK, created_at=NOW.at, agents=("greeter", "logger"))
+    record = TaskRecord.of(TASK, created_at=NOW.at, agents=("greeter", "logger"))
     changes = record.cancel(None, NOW)
     assert sorted((n.run.subscription.agent, n.kind.value) for n in changes.notifications) == [
         ("greeter", "reply"),

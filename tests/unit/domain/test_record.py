@@ -12,6 +12,7 @@ from omnidaemon.domain.errors import TaskNotFound, WrongState
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.record import TaskRecord, answerable, expired
 from omnidaemon.domain.states import ENDS, RunState, Status
+from omnidaemon.domain.values import replace
 from tests.unit.domain.samples import GREETER, LOGGER, NOW, later, run, task
 
 S = RunState
@@ -22,7 +23,7 @@ def record(*states, agents=("greeter", "logger"), **more):
     """A task with one run in each of these states: of the greeter, the logger, and others."""
     subscriptions = [GREETER, LOGGER, Subscription("greet.user", "third")]
     runs = tuple(run(state, subscription=s) for state, s in zip(states, subscriptions, strict=False))
-    return TaskRecord(**{"task": task(), "created_at": NOW.at, "agents": agents, "runs": runs, **more})
+    return TaskRecord.of(**{"task": task(), "created_at": NOW.at, "agents": agents, "runs": runs, **more})
 
 
 def test_runs_that_are_told_to_have_ended_take_their_places():
@@ -32,7 +33,7 @@ def test_runs_that_are_told_to_have_ended_take_their_places():
     merged = known.with_ends(ends)
     assert [(each.subscription, each.state) for each in merged.runs] == [(GREETER, S.DEAD), (LOGGER, S.SUCCEEDED)]
     assert (known.status, merged.status) == (Status.RUNNING, Status.DEAD)
-    requeued = attrs.evolve(known, runs=(run(S.QUEUED, subscription=GREETER, life=2),))
+    requeued = replace(known, runs=(run(S.QUEUED, subscription=GREETER, life=2),))
     assert requeued.with_ends(ends).status is Status.QUEUED
     assert known.with_ends([]) == known
 
@@ -164,7 +165,7 @@ def test_answer_needs_a_run_without_that_answer():
         record().answer("nobody", "ok?", b"1", LATER)
     waiting = run(S.WAITING, answers=(("ok?", b"0"),))
     with pytest.raises(WrongState, match="already answered"):
-        TaskRecord(task=task(), created_at=NOW.at, runs=(waiting,)).answer("greeter", "ok?", b"1", LATER)
+        TaskRecord.of(task(), created_at=NOW.at, runs=(waiting,)).answer("greeter", "ok?", b"1", LATER)
 
 
 def test_delete_forgets_the_task_and_buries_it():
@@ -245,7 +246,7 @@ def ended(state, finished_at=OLD, **more):
 
 
 def of(*runs, **more):
-    return TaskRecord(**{"task": task(), "created_at": OLD, "runs": runs, **more})
+    return TaskRecord.of(**{"task": task(), "created_at": OLD, "runs": runs, **more})
 
 
 @pytest.mark.parametrize(
@@ -271,7 +272,7 @@ def test_retention_removes_what_ended_long_ago(found, dead_before, is_deleted):
 
 def test_retention_buries_what_may_still_be_delivered():
     """A run whose ack is not known, and a cancelled task that nobody began."""
-    unacked = attrs.evolve(ended(S.SUCCEEDED, subscription=LOGGER), is_acked=False)
+    unacked = replace(ended(S.SUCCEEDED, subscription=LOGGER), is_acked=False)
     assert expired([of(ended(S.SUCCEEDED), unacked)], LIMIT, LIMIT).tombstones == (("t1", "logger"),)
     assert expired([of(is_cancelled=True)], LIMIT, LIMIT).tombstones == (("t1", ""),)
 

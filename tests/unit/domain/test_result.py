@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 
-import attrs
 import pytest
 
 from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import RunState, Status
+from omnidaemon.domain.values import replace
 from tests.unit.domain.samples import ERROR, LOGGER, NOW, later, run, task
 
 S = RunState
 
 
 def of(*runs, agents=("greeter",), agent=None, **more):
-    record = TaskRecord(task=task(), created_at=NOW.at, agents=agents, runs=runs, **more)
+    record = TaskRecord.of(task(), created_at=NOW.at, agents=agents, runs=runs, **more)
     return TaskResult.of(record, agent, json.loads)
 
 
@@ -35,7 +35,7 @@ def test_single_agents_values_stand_at_the_top():
 @pytest.mark.parametrize("is_cancelled", [False, True])
 def test_a_result_has_the_status_of_its_task(state, agents, is_cancelled):
     """Whether the agent of the one run is the task's only one or not, and for each agent its own."""
-    record = TaskRecord(task=task(), created_at=NOW.at, agents=agents, runs=(run(state),), is_cancelled=is_cancelled)
+    record = TaskRecord.of(task(), created_at=NOW.at, agents=agents, runs=(run(state),), is_cancelled=is_cancelled)
     found = TaskResult.of(record, None, json.loads)
     assert found.status is record.status
     assert {each.agent for each in found.runs} == {"greeter", *agents}
@@ -68,17 +68,15 @@ def test_the_next_attempt_is_told_of_what_waits_for_its_time():
         later(5).at,
         [later(5).at, later(9).at],
     )
-    record = TaskRecord(
-        task=task(due_at=later(7).at), created_at=NOW.at, agents=("greeter",), scheduled_for=later(7).at
-    )
+    record = TaskRecord.of(task(due_at=later(7).at), created_at=NOW.at, agents=("greeter",), scheduled_for=later(7).at)
     for agents in ((), ("greeter",), ("greeter", "logger")):
-        found = TaskResult.of(attrs.evolve(record, agents=agents), None, json.loads)
+        found = TaskResult.of(replace(record, agents=agents), None, json.loads)
         assert [found.next_attempt_at, *(each.next_attempt_at for each in found.runs)] == [later(7).at] * (
             1 + len(agents)
         )
     for state in set(S) - {S.RETRYING}:
         assert of(run(state, due_at=later(5).at)).next_attempt_at is None
-    assert TaskResult.of(attrs.evolve(record, scheduled_for=None), None, json.loads).next_attempt_at is None
+    assert TaskResult.of(replace(record, scheduled_for=None), None, json.loads).next_attempt_at is None
 
 
 def test_cancelled_task_that_nobody_began_is_cancelled():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from omnidaemon.domain.errors import WrongState
 from omnidaemon.domain.policy import End, RetryAfter, Wait
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.states import DUE_STATES, ENDS, RunState, Status
+from omnidaemon.domain.values import replace
 from tests.unit.domain.samples import ERROR, NOW, later, run, task
 
 S = RunState
@@ -123,7 +123,7 @@ def test_question_is_settled_by_the_grant(answers, default, expected):
 def test_renewed_lease_is_whole_again():
     """Counted from now; nothing else changes."""
     before = run(S.RUNNING)
-    assert before.renewed(AFTER) == attrs.evolve(before, lease_until=AFTER.steady + 30)
+    assert before.renewed(AFTER) == replace(before, lease_until=AFTER.steady + 30)
 
 
 @pytest.mark.parametrize("state", list(RunState))
@@ -204,7 +204,7 @@ def test_cancel_ends_what_nobody_executes(state):
     if state in ENDS:
         assert after == before
     elif state is S.RUNNING:
-        assert after == attrs.evolve(before, is_cancel_requested=True)
+        assert after == replace(before, is_cancel_requested=True)
     else:
         assert (after.state, after.due_at, after.finished_at, after.question) == (S.CANCELLED, None, AFTER.at, None)
 
@@ -226,7 +226,7 @@ def test_requeue_begins_a_new_life(state):
 def test_answer_wakes_the_run_that_waits_for_it(state, question):
     """Any run that has not ended keeps it; only the waiting one comes due; an ended one refuses."""
     before = run(state)
-    record = TaskRecord(task=task(), created_at=NOW.at, runs=(before,))
+    record = TaskRecord.of(task(), created_at=NOW.at, runs=(before,))
     if state in ENDS:
         with pytest.raises(WrongState):
             record.answer("greeter", question, b"1", AFTER)

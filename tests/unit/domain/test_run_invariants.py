@@ -48,7 +48,7 @@ def moved(before, event, now):
 
 def ordered(before, command, now):
     """The run after somebody's command."""
-    record = TaskRecord(task=task(), created_at=NOW.at, runs=(before,))
+    record = TaskRecord.of(task(), created_at=NOW.at, runs=(before,))
     arguments = ("greeter", "ok?", b"1") if command == "answer" else ("greeter",)
     try:
         return getattr(record, command)(*arguments, now).runs[0]

@@ -23,6 +23,7 @@ from omnidaemon.domain.outcome import AttemptError, ErrorKind
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import replace
 from omnidaemon.entrypoints import parsing, shapes
 from omnidaemon.entrypoints.diagnosis import Finding, Severity
 from omnidaemon.ports.bus import Depth
@@ -62,7 +63,7 @@ runs = st.builds(
     duration_seconds=st.none() | seconds,
     next_attempt_at=st.none() | moments,
 )
-results = st.builds(lambda whole, parts: attrs.evolve(whole, runs=tuple(parts)), runs, st.lists(runs, max_size=3))
+results = st.builds(lambda whole, parts: replace(whole, runs=tuple(parts)), runs, st.lists(runs, max_size=3))
 events = st.builds(
     JournalEvent,
     kind=st.sampled_from(EventKind),
@@ -224,9 +225,7 @@ def test_everything_about_a_task_can_be_read_back(drawn):
         told = attrs.evolve(drawn, payload=None, task=None, unreadable=attrs.evolve(drawn.unreadable, **own))
     else:
         body = json.dumps(drawn.payload, ensure_ascii=False, separators=(",", ":")).encode()
-        told = attrs.evolve(
-            drawn, task=attrs.evolve(drawn.task, payload=body, created_at=drawn.result.created_at, **own)
-        )
+        told = attrs.evolve(drawn, task=replace(drawn.task, payload=body, created_at=drawn.result.created_at, **own))
     assert parsing.task_details(json.loads(json.dumps(shapes.task_details(told)))) == told
 
 

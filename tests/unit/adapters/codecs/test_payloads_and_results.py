@@ -14,6 +14,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 import attrs
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +52,11 @@ class Mood(StrEnum):
 class Address:
     street: object
     tags: frozenset[str] = frozenset()
+
+
+class Place(msgspec.Struct):
+    city: str
+    addresses: list[Address]
 
 
 @dataclasses.dataclass
@@ -146,6 +152,10 @@ def test_what_is_no_json_is_refused_with_its_path(value, reason):
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
+        (
+            Place("Rome", [Address("Main")]),
+            {"city": "Rome", "addresses": [{"street": "Main", "tags": []}]},
+        ),
         (
             Person("Ada", Address("Main", frozenset("ba"))),
             {"name": "Ada", "address": {"street": "Main", "tags": ["a", "b"]}},

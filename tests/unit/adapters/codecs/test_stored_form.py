@@ -106,7 +106,7 @@ VALUES = [
     Finish(task_id="task-1", agent="greeter", fence=3, decision=End(state=RunState.DEAD, error=ERROR)),
     Finish(task_id="task-1", agent="greeter", fence=3, decision=RetryAfter(seconds=1.5)),
     Finish(task_id="task-1", agent="greeter", fence=3, decision=Wait(question="ok?", seconds=60.0)),
-    TaskRecord(task=UNREADABLE, created_at=AT, agents=("greeter",), runs=(RUN,)),
+    TaskRecord.of(UNREADABLE, created_at=AT, agents=("greeter",), runs=(RUN,)),
     TaskResult(
         task_id="task-1",
         topic="greet.user",

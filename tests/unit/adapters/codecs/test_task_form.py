@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-import attrs
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
 from omnidaemon.adapters.codecs.task_form import fields_of
 from omnidaemon.domain.task import Task, Unreadable
+from omnidaemon.domain.values import replace
 
 GOLDEN = Path(__file__).parent / "golden"
 CODEC = JsonCodec()
@@ -25,7 +25,7 @@ MINIMAL = Task(
     payload=b"null",
     created_at=datetime(2026, 11, 24, 12, 30, 15, 123456, tzinfo=UTC),
 )
-FULL = attrs.evolve(
+FULL = replace(
     MINIMAL,
     payload='{"name":"Åda","tags":["a","b"],"n":-1,"share":0.5,"deep":{"payload":null}}'.encode(),
     due_at=datetime(2026, 11, 25, 8, 0, 0, 1, tzinfo=UTC),
@@ -37,8 +37,8 @@ FULL = attrs.evolve(
     idempotency_key='order "42"',
     trace_context="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 )
-PLAIN = attrs.evolve(MINIMAL, payload=b'{"name":"Alice"}', correlation_id=MINIMAL.task_id)
-REPLY = attrs.evolve(MINIMAL, causation_id="0193a5f0-0000-7000-8000-000000000002", hops=3)
+PLAIN = replace(MINIMAL, payload=b'{"name":"Alice"}', correlation_id=MINIMAL.task_id)
+REPLY = replace(MINIMAL, causation_id="0193a5f0-0000-7000-8000-000000000002", hops=3)
 GOLDEN_TASKS = {
     "task-1-minimal.json": MINIMAL,
     "task-1-plain.json": PLAIN,
@@ -99,7 +99,7 @@ def test_golden_bytes_are_what_is_written(name):
 )
 def test_what_most_tasks_are_is_written_like_all_others(change):
     """There is a shorter way to the same bytes."""
-    task = attrs.evolve(PLAIN, **change)
+    task = replace(PLAIN, **change)
     assert CODEC.encode_task(task) == orjson.dumps(fields_of(task))
 
 
@@ -115,7 +115,7 @@ def test_keys_may_come_in_any_order_and_spacing(order):
     shuffled = {name: fields[name] for name in (*order, *sorted(set(fields) - set(order)))}
     task = readable(json.dumps(shuffled, indent=2).encode() + b"\n")
     assert json.loads(task.payload) == json.loads(FULL.payload)
-    assert attrs.evolve(task, payload=FULL.payload) == FULL
+    assert replace(task, payload=FULL.payload) == FULL
 
 
 def test_unknown_keys_are_passed_over():
@@ -136,7 +136,7 @@ def test_a_payload_of_null_is_a_payload():
 def test_times_come_back_in_utc():
     """The zone in which a time was written does not matter."""
     there = timezone(timedelta(hours=2))
-    task = attrs.evolve(MINIMAL, created_at=MINIMAL.created_at.astimezone(there))
+    task = replace(MINIMAL, created_at=MINIMAL.created_at.astimezone(there))
     created_at = readable(CODEC.encode_task(task)).created_at
     assert created_at == MINIMAL.created_at
     assert created_at.tzinfo is UTC
@@ -145,7 +145,7 @@ def test_times_come_back_in_utc():
 def test_a_time_without_zone_is_not_written():
     """A naive time names no instant."""
     with pytest.raises(ValueError, match="no time zone"):
-        CODEC.encode_task(attrs.evolve(MINIMAL, created_at=datetime(2026, 1, 1)))  # noqa: DTZ001 - that is the point
+        CODEC.encode_task(replace(MINIMAL, created_at=datetime(2026, 1, 1)))  # noqa: DTZ001 - that is the point
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_an_unreadable_task_is_written_as_it_came():
 def test_a_payload_nests_64_levels_at_most(depth, is_readable, is_ours):
     """Whoever reads a payload can rely on the limit, also of what another program published."""
     payload = b"[" * depth + b"]" * depth
-    raw = CODEC.encode_task(attrs.evolve(MINIMAL, payload=payload)) + (b"" if is_ours else b"\n")
+    raw = CODEC.encode_task(replace(MINIMAL, payload=payload)) + (b"" if is_ours else b"\n")
     if is_readable:
         assert readable(raw).payload == payload
     else:
@@ -213,7 +213,7 @@ def test_a_payload_nests_64_levels_at_most(depth, is_readable, is_ours):
 def test_many_objects_beside_one_another_are_not_deep():
     """The limit is on depth, not on size."""
     payload = CODEC.encode_payload([{"a": [1]}] * 1000)
-    assert readable(CODEC.encode_task(attrs.evolve(MINIMAL, payload=payload))).payload == payload
+    assert readable(CODEC.encode_task(replace(MINIMAL, payload=payload))).payload == payload
 
 
 @settings(deadline=None)  # a busy machine is no failure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
@@ -12,10 +11,11 @@ from omnidaemon.adapters.redis.forms import head_of, shared_of
 from omnidaemon.adapters.system import SystemClock
 from omnidaemon.domain.instant import micros
 from omnidaemon.domain.states import RunState
+from omnidaemon.domain.values import replace
 from tests.unit.domain.samples import run
 
 CODEC = JsonCodec()
-ENDED = attrs.evolve(run(RunState.SUCCEEDED), result='{"name": "Zoë\\n"}'.encode(), lease_until=None)
+ENDED = replace(run(RunState.SUCCEEDED), result='{"name": "Zoë\\n"}'.encode(), lease_until=None)
 RECORD = b"%b[%d,%b,%b\n%b" % (
     head_of(ENDED, 3).encode(),
     micros(ENDED.queued_at),
@@ -43,7 +43,7 @@ async def test_what_is_wanted_is_told():
     told = await heard.wait(0)
     assert told is not None
     assert [(each.task_id, each.run and each.run.result) for each in told] == [("t1", ENDED.result), ("t2", None)]
-    assert told[0].run == attrs.evolve(ENDED, task_id="t1")
+    assert told[0].run == replace(ENDED, task_id="t1")
     assert await heard.wait(0) == []
 
 

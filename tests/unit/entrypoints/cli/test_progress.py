@@ -12,6 +12,7 @@ from omnidaemon.domain.errors import WaitTimedOut
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
+from omnidaemon.domain.values import replace
 from omnidaemon.entrypoints.cli.progress import Progress, ended_text, failed_texts, progress_text
 from omnidaemon.entrypoints.cli.screen import PlainScreen
 from tests.unit.entrypoints.samples import IDLE_AGENT
@@ -43,13 +44,13 @@ SOON = NOW + timedelta(seconds=12)
 )
 def test_what_is_out_of_the_ordinary_is_told(changes, told):
     """Retries and when they come; not that it waits for its turn, or runs for the first time."""
-    assert progress_text(attrs.evolve(RUN, **changes), NOW) == told
+    assert progress_text(replace(RUN, **changes), NOW) == told
 
 
 def test_of_several_agents_each_is_named():
     """Those that have nothing to tell are left out."""
-    other = attrs.evolve(RUN, agent="logger", status=Status.RUNNING, attempts=3)
-    whole = attrs.evolve(RUN, agent=None, runs=(RUN, other))
+    other = replace(RUN, agent="logger", status=Status.RUNNING, attempts=3)
+    whole = replace(RUN, agent=None, runs=(RUN, other))
     assert progress_text(whole, NOW) == "logger: attempt 3 runs"
 
 
@@ -93,7 +94,7 @@ async def told_of(client, before=None):
 
 async def test_a_task_that_succeeds_at_once_costs_nothing_more(capsys):
     """Nobody asks for errors that cannot be there."""
-    client = Ended(attrs.evolve(RUN, status=Status.SUCCEEDED, attempts=1))
+    client = Ended(replace(RUN, status=Status.SUCCEEDED, attempts=1))
     assert await told_of(client) is client.ended
     assert (client.asked, capsys.readouterr().err) == (0, "")
 
@@ -101,8 +102,8 @@ async def test_a_task_that_succeeds_at_once_costs_nothing_more(capsys):
 async def test_failures_before_the_waiting_began_are_not_told(capsys):
     """But for the one that is to be tried again; nor is the last one, which the answer shows."""
     errors = tuple(("greeter", attrs.evolve(FAILED, attempt=number)) for number in (1, 2, 3, 4))
-    client = Ended(attrs.evolve(RUN, status=Status.DEAD, attempts=4, error=FAILED), errors)
-    await told_of(client, attrs.evolve(RUN, status=Status.RETRYING, attempts=2))
+    client = Ended(replace(RUN, status=Status.DEAD, attempts=4, error=FAILED), errors)
+    await told_of(client, replace(RUN, status=Status.RETRYING, attempts=2))
     assert capsys.readouterr().err.splitlines() == [
         "attempt 2 failed: ValueError: not today",
         "attempt 3 failed: ValueError: not today",
@@ -120,7 +121,7 @@ class Deserted:
         raise WaitTimedOut(task_id, timeout, "running")
 
     async def get_result(self, task_id, agent):
-        return attrs.evolve(RUN, status=Status.RUNNING, attempts=1)
+        return replace(RUN, status=Status.RUNNING, attempts=1)
 
     async def list_agents(self):
         status = AgentState.RUNNING if self.workers else AgentState.UNMANNED
@@ -148,7 +149,7 @@ async def test_that_nobody_lives_who_runs_it_is_told_once(capsys):
 )
 def test_what_one_of_several_agents_came_to_is_a_line(changes, told):
     """Its value or its error, if there is one."""
-    assert ended_text(attrs.evolve(RUN, **changes)) == told
+    assert ended_text(replace(RUN, **changes)) == told
 
 
 def test_in_a_pipe_each_change_is_one_line(capsys):

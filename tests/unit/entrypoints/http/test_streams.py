@@ -8,12 +8,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import attrs
 import pytest
 from starlette.requests import ClientDisconnect
 
 from omnidaemon.api import create_app
 from omnidaemon.domain.journal import EventKind, JournalEvent
+from omnidaemon.domain.values import replace
 from omnidaemon.entrypoints.http.request_errors import TooBusy
 from omnidaemon.entrypoints.http.streams import HANG_UP, Streams
 from tests.unit.entrypoints.http.conftest import caller, made_sdk, problem
@@ -261,7 +261,7 @@ async def test_a_reader_that_takes_nothing_loses_its_place(spec_version):
     async def events():
         await asyncio.sleep(0.2)  # longer than a reader may stall
         for number in range(9):
-            yield attrs.evolve(EVENT, position=number)
+            yield replace(EVENT, position=number)
 
     with pytest.raises(ClientDisconnect):
         async with asyncio.timeout(PATIENCE_SECONDS):

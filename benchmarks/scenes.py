@@ -147,7 +147,7 @@ class Listing:
             return {
                 "results listed": float(self.count),
                 "listing s": told["seconds"],
-                f"the newest {_FIRST_LISTED} ms": first["seconds"] * 1e3,
+                f"listing the newest {_FIRST_LISTED} alone, ms": first["seconds"] * 1e3,
             }
 
 

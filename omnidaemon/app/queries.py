@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -24,6 +24,7 @@ from omnidaemon.ports.backend import SelfExamination, Weakness
 from omnidaemon.ports.bus import BusInspector, Depth, EventBus
 from omnidaemon.ports.codec import Codec
 from omnidaemon.ports.outbox import OutboxFilter
+from omnidaemon.ports.registry import Census
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.ports.storage import Storage
 
@@ -130,7 +131,8 @@ class AgentStatus:
 
 @attrs.frozen(kw_only=True)
 class Health:
-    """Whether it can work. `status` is `ok`, `degraded` (it works, with what `notes` say) or `unavailable`."""
+    """Whether it can work. `status` is `ok`, `degraded` (it works, with what `notes` say) or `unavailable`. `neglected`
+    is what waits on the bus for agents that may work, and that no live worker runs."""
 
     status: str
     bus: str
@@ -138,6 +140,7 @@ class Health:
     workers: int
     agents: int
     notes: tuple[str, ...] = ()
+    neglected: tuple[Depth, ...] = ()
 
 
 _UNBEGUN = (Status.QUEUED, Status.RETRYING)
@@ -249,17 +252,16 @@ class Queries:
         """Whether bus and store answer, and what a person should know of them."""
         bus, store = self._bus.capabilities, self._storage.capabilities
         notes: list[str] = []
-        workers = agents = 0
+        census = Census()
+        depths: Sequence[Depth] = ()
         failures = 0
         try:
             census = await self._storage.registry.census()
         except BackendError as error:
             failures += 1
             notes.append(str(error))
-        else:
-            workers, agents = sum(worker.is_alive for worker in census.workers), len(census.agents)
         try:
-            await self.depths()
+            depths = await self.depths()
         except BackendError as error:
             failures += 1
             notes.append(str(error))
@@ -272,10 +274,18 @@ class Queries:
             status=status,
             bus=bus.name,
             store=store.name,
-            workers=workers,
-            agents=agents,
+            workers=sum(worker.is_alive for worker in census.workers),
+            agents=len(census.agents),
             notes=tuple(dict.fromkeys(notes)),  # bus and store on one server say the same
+            neglected=_neglected(census, depths),
         )
+
+
+def _neglected(census: Census, depths: Iterable[Depth]) -> tuple[Depth, ...]:
+    run = {each for worker in census.workers if worker.is_alive for each in worker.report.subscriptions}
+    mine = {record.profile.subscription for record in census.agents if not record.is_stopped} - run
+    names = {(each.topic, each.agent) for each in mine}
+    return tuple([depth for depth in depths if depth.waiting and (depth.topic, depth.agent) in names])
 
 
 def _state(record: AgentRecord, alive: int) -> AgentState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import shutil
 import statistics
 import time
@@ -46,7 +47,7 @@ class Figures:
 
     `drained_per_second` and `cpu_micros_per_task` count outcomes that the store has recorded, from about the first
     tenth of the tasks to the last; None when that went too quickly to be measured. `latency_*` is the time from before
-    a publish to its result, one task at a time.
+    a publish to its result, one task at a time. `enough_tasks` is how many tasks would do where these were too few.
     """
 
     tasks: int
@@ -57,6 +58,7 @@ class Figures:
     cpu_micros_per_task: float | None
     latency_median_ms: float
     latency_worst_ms: float
+    enough_tasks: int | None = None
 
 
 @attrs.define(slots=False)
@@ -89,6 +91,17 @@ def pace(marks: Sequence[Mark], tasks: int) -> tuple[float, float] | None:
     return ended / seconds, (last.cpu_seconds - first.cpu_seconds) / ended
 
 
+def enough(marks: Sequence[Mark], tasks: int) -> int:
+    """About how many tasks there should be for their pace to be told, where these were too few: a round number, four
+    times as many as it takes at the pace that these seem to have had, since more of them go faster."""
+    # Before the first outcome the agents were starting.
+    began = max(mark.seconds for mark in marks if mark is marks[0] or not mark.ended)
+    seconds = max(_LOOK_SECONDS, marks[-1].seconds - began)
+    wanted = round(4 * tasks * max(1.0, _SHORTEST_SECONDS / seconds))
+    step: int = 10 ** int(math.log10(wanted))
+    return math.ceil(wanted / step) * step
+
+
 async def _echo(payload: object) -> object:
     return payload
 
@@ -112,9 +125,10 @@ async def measure(settings: Settings, tasks: int, slots: int) -> Figures:
         await sdk.publish_tasks([(TOPIC, payload)] * (tasks - singly))
         at_once_seconds = time.perf_counter() - began
         async with _running(sdk):
-            paced = pace([mark async for mark in _draining(sdk, tasks)], tasks)
+            marks = [mark async for mark in _draining(sdk, tasks)]
             await asyncio.sleep(_IDLE_SECONDS)
             latencies = [await _latency(sdk, payload) for _ in range(_LATENCIES)]
+    paced = pace(marks, tasks)
     return Figures(
         tasks=tasks,
         slots=slots,
@@ -124,6 +138,7 @@ async def measure(settings: Settings, tasks: int, slots: int) -> Figures:
         cpu_micros_per_task=paced and paced[1] * 1e6,
         latency_median_ms=statistics.median(latencies) * 1e3,
         latency_worst_ms=max(latencies) * 1e3,
+        enough_tasks=None if paced else enough(marks, tasks),
     )
 
 

@@ -18,14 +18,16 @@ from omnidaemon.entrypoints.diagnosis import PATIENCE_SECONDS, Finding, Severity
 
 _GRAVEST_FIRST = list(Severity)
 _MOST_WEBHOOKS_COUNTED = 100
+_MOST_NAMED = 3
 
 
 async def health(client: Client, settings: Settings) -> Health:
     """Whether bus and store answer, also where they cannot even be opened; and what a person should know. Answers
     within some seconds, whatever they do.
 
-    `ok` means that they answer, that neither loses tasks by its nature, and that somebody lives to run the agents, if
-    there are any. What else may be wrong, with a single agent, a clock or a server's settings, `examine` looks at.
+    `ok` means that they answer, that neither loses tasks by its nature, that somebody lives to run the agents, if there
+    are any, and that the bus keeps nothing for one that nobody runs. What else may be wrong, with a clock or a server's
+    settings for instance, `examine` looks at.
     """
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -34,11 +36,21 @@ async def health(client: Client, settings: Settings) -> Health:
         state = _unavailable(settings, str(error))
     except TimeoutError:
         state = _unavailable(settings, f"no answer within {PATIENCE_SECONDS:g} s")
-    if state.status != "unavailable" and state.agents and not state.workers:
-        whose = "the agent" if state.agents == 1 else f"the {state.agents} agents"
-        note = f"no worker runs {whose}, tasks wait: omni run agents.py"
+    if state.status != "unavailable" and (note := _of_the_unmanned(state)):
         return attrs.evolve(state, status="degraded", notes=(*state.notes, note))
     return state
+
+
+def _of_the_unmanned(state: Health) -> str:
+    """That agents are run by nobody; "" where there is nothing to say of it."""
+    if state.agents and not state.workers:
+        whose = "the agent" if state.agents == 1 else f"the {state.agents} agents"
+        return f"no worker runs {whose}, tasks wait: omni run agents.py"
+    if not state.neglected:
+        return ""
+    names = ", ".join(f"{depth.agent} on {depth.topic}" for depth in state.neglected[:_MOST_NAMED])
+    more = f" and {len(state.neglected) - _MOST_NAMED} more" if len(state.neglected) > _MOST_NAMED else ""
+    return f"tasks wait for agents that no worker runs: {names}{more}; omni doctor says what to do"
 
 
 def _unavailable(settings: Settings, why: str) -> Health:

@@ -129,7 +129,8 @@ class OmniDaemonSDK(Client):
 
         Serves the HTTP API where OMNIDAEMON_API_ENABLED says so; the process ends with one line and exit code 1 when
         its address is taken. Raises `UnguardedAddress` for one beyond this machine without keys, `AgentFileError` where
-        there are neither agents nor an API, and `BlockingCall` inside of a running event loop.
+        there are neither agents nor an API, `BlockingCall` inside of a running event loop, and `NotMainThread` on
+        another thread than the main one, where `async with sdk` works.
         """
         from omnidaemon.entrypoints.http.binding import AddressUnavailable  # noqa: PLC0415 - for this call alone
         from omnidaemon.entrypoints.http.serve_options import ServeOptions  # noqa: PLC0415 - likewise

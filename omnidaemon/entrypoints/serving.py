@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from omnidaemon.domain.errors import AgentFileError, BackendUnavailable
-from omnidaemon.entrypoints.blocking import refuse_on_loop
+from omnidaemon.entrypoints.blocking import refuse_beside_the_main_thread, refuse_on_loop
 from omnidaemon.entrypoints.exit_watch import ExitWatch
 from omnidaemon.entrypoints.importing import is_importing
 from omnidaemon.entrypoints.logs import configure_logs
@@ -44,11 +44,13 @@ def run_sdks(
     a signal by its name. While `omni run` imports a file, a call from that file only marks the SDK: the command runs it
     afterwards.
     Raises what ended a worker or the API otherwise; before anything is begun `BlockingCall` on a thread that runs an
-    event loop, and `AgentFileError` where there are neither agents nor an API.
+    event loop, `NotMainThread` on one that gets no signals, and `AgentFileError` where there are neither agents nor an
+    API.
     """
     if is_importing():
         return
     refuse_on_loop("sdk.run()", "use `async with sdk` here")
+    refuse_beside_the_main_thread("sdk.run()", "call it there, or run a loop here that does `async with sdk`")
     configure_logs(sdks[0].settings.log_level)
     listener = None if api is None else api.opened(sdks[0].settings)
     sidecars: list[Sidecar] = []

@@ -29,13 +29,23 @@ def unknown_topic(topic: str, known: Iterable[str], *, may_name: bool = True) ->
     if topic in topics:
         return ""
     found = f"no agent listens to {topic}"
-    if not topics or not may_name:
-        return found
-    meant = difflib.get_close_matches(topic, topics, n=1)
-    if meant:
-        return f"{found}; did you mean {meant[0]}?"
-    more = f" and {len(topics) - _MOST_NAMES} more" if len(topics) > _MOST_NAMES else ""
-    return f"{found}; agents listen to {', '.join(topics[:_MOST_NAMES])}{more}"
+    return f"{found}{_meant(topic, topics, 'agents listen to')}" if topics and may_name else found
+
+
+def _unknown_agent(name: str, known: Iterable[str]) -> str:
+    """Likewise of an agent's name."""
+    names = sorted(set(known))
+    if name in names:
+        return ""
+    return f"no agent is called {name}{_meant(name, names, 'there are') if names else ''}"
+
+
+def _meant(name: str, known: Sequence[str], there_are: str) -> str:
+    """What was probably meant: the closest of the known names, else some of them."""
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f"; did you mean {close[0]}?"
+    more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    return f"; {there_are} {', '.join(known[:_MOST_NAMES])}{more}"
 
 
 @attrs.define(slots=False)
@@ -50,17 +60,33 @@ class UnknownTopic(NotFound):
 
 
 async def check_known(client: Operations, topic: str) -> None:
-    """`UnknownTopic` where whoever named it must have meant another one. To be asked once there was nothing to do; what
-    may not be looked at, or cannot be, is no reason to complain then."""
-    try:
-        strange = unknown_topic(topic, [agent.topic for agent in await client.list_agents()])
-        if not strange or topic in {depth.topic for depth in await client.topics()}:
-            return
-        has_tasks = bool((await client.list_tasks(topic=topic, limit=1)).results)
-    except OmniDaemonError:
-        return
-    if not has_tasks:
+    """`UnknownTopic` where whoever named it must have meant another one, as of `strange_name`."""
+    if strange := await strange_name(client, topic):
         raise UnknownTopic(topic, strange)
+
+
+async def strange_name(client: Operations, topic: str | None = None, agent: str | None = None) -> str:
+    """What there is to say of a topic or an agent of which nothing is known, so that whoever named it must have meant
+    another one; else "". To be asked once nothing was found; what may not be looked at, or cannot be, is no reason to
+    complain then."""
+    if topic is None and agent is None:
+        return ""
+    with contextlib.suppress(OmniDaemonError):
+        known = await client.list_agents()
+        if (
+            topic is not None
+            and (strange := unknown_topic(topic, [one.topic for one in known]))
+            and topic not in {depth.topic for depth in await client.topics()}
+            and not (await client.list_tasks(topic=topic, limit=1)).results
+        ):
+            return strange
+        if (
+            agent is not None
+            and (strange := _unknown_agent(agent, [one.name for one in known]))
+            and not (await client.list_tasks(agent=agent, limit=1)).results
+        ):
+            return strange
+    return ""
 
 
 def why_unbegun(topic: str, agents: Sequence[AgentStatus], place: str, waited_for: Collection[str | None] = ()) -> str:
@@ -79,6 +105,16 @@ def why_unbegun(topic: str, agents: Sequence[AgentStatus], place: str, waited_fo
         whose = f"its agent {unmanned[0].name}" if len(unmanned) == 1 else f"its agents {_names(unmanned)}"
         return f"no worker runs {whose}: {_way_on(unmanned, topic, agents)}; looked in {place}"
     return ""
+
+
+def why_unended(topic: str, agents: Iterable[AgentStatus], running: Collection[str | None]) -> str:
+    """Why a task of this topic that is `running` at these of the agents may not end: nobody lives who runs one of them,
+    so its worker died or is cut off. "" where somebody does, who takes over what another one leaves."""
+    lost = [one for one in agents if one.topic == topic and one.name in running and not one.workers]
+    if not lost:
+        return ""
+    whose = f"agent {lost[0].name}" if len(lost) == 1 else f"agents {_names(lost)}"
+    return f"the worker of {whose} is not heard any more; another one would take it over: omni run agents.py"
 
 
 def _way_on(unmanned: Sequence[AgentStatus], topic: str, agents: Sequence[AgentStatus]) -> str:

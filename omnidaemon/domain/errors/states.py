@@ -184,6 +184,17 @@ class BlockingCall(Conflict):
 
 
 @attrs.define(slots=False)
+class NotMainThread(Conflict):
+    """A call that takes the process's signals was made on a thread other than the main one, which alone may."""
+
+    call: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.call} takes the process's signals, which the main thread alone may: {self.instead}"
+
+
+@attrs.define(slots=False)
 class WaitTimedOut(OmniDaemonError, TimeoutError):
     """The result was not there in time. The task goes on; ask again with the same id. `reason` is why it will not be
     there either, as far as one is known."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import traceback
 
 import attrs
-from cyclopts import CycloptsError, UnusedCliTokensError
+from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
 from omnidaemon.domain.errors import (
     AgentFileError,
@@ -40,6 +41,8 @@ def report(error: BaseException, *, as_json: bool) -> None:
         _report_bug(error)
     if isinstance(error, InvalidValue) and error.name in _ARE_OPTIONS:
         error = attrs.evolve(error, name=f"--{error.name}")
+    if isinstance(error, UnknownOptionError):
+        error.msg = _unknown_option(error)
     if as_json:
         sys.stderr.write(json_text(shapes.failure(error, _advice(error))) + "\n")
         return
@@ -56,6 +59,17 @@ def _message(error: BaseException) -> str:
             return str(error)
         case _:
             return f"unexpected {type(error).__name__}: {error}"
+
+
+def _unknown_option(error: UnknownOptionError) -> str:
+    """Names the option that is meant, or else all that there are. Compared without their dashes, which every two
+    options share: cyclopts takes --count for --json by them."""
+    given = (error.token.keyword or error.token.value).partition("=")[0]
+    known = [name for each in error.argument_collection if each.show for name in each.names if name.startswith("-")]
+    bare = {name.lstrip("-"): name for name in known}
+    meant = difflib.get_close_matches(given.lstrip("-"), bare, n=1)
+    hint = f"Did you mean {bare[meant[0]]}?" if meant else f"There are {', '.join(known)}."
+    return f"Unknown option: {given}. {hint}"
 
 
 def _advice(error: BaseException) -> str:

@@ -23,6 +23,7 @@ Topic = Annotated[str | None, Parameter(help="Those of this topic alone.")]
 Limit = Annotated[int, Parameter(help="At most this many tasks, up to 1000.", show_default=True)]
 Cursor = Annotated[str | None, Parameter(help="Go on where the page before ended.")]
 TaskId = Annotated[str, Parameter(help="The id that publishing printed.")]
+Yes = Annotated[bool, Parameter(help="Do not ask.")]
 TaskTopic = Annotated[str, Parameter(help="The topic that it was published on.")]
 
 _DEFAULT_TIMEOUT_SECONDS = 30.0

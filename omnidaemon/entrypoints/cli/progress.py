@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from itertools import count
 
 from omnidaemon.domain.errors import OmniDaemonError, WaitTimedOut
 from omnidaemon.domain.outcome import AttemptError
@@ -16,8 +17,11 @@ from omnidaemon.entrypoints.cli.task_views import next_attempt_text
 from omnidaemon.entrypoints.cli.values import summary
 from omnidaemon.entrypoints.operations import Operations
 from omnidaemon.entrypoints.safe_text import one_line
+from omnidaemon.entrypoints.unheard import why_unended
 
 _LOOK_SECONDS = 1.0
+_LOOKS_FOR_WORKERS = 5
+"""At every so many looks it is asked who lives: a worker is given up only after some seconds anyhow."""
 _LONGEST_ERROR = 100
 _MOST_AT_ONCE = 5
 _BETWEEN_ATTEMPTS = frozenset({Status.SCHEDULED, Status.QUEUED, Status.RETRYING, Status.WAITING})
@@ -25,9 +29,9 @@ _BETWEEN_ATTEMPTS = frozenset({Status.SCHEDULED, Status.QUEUED, Status.RETRYING,
 
 class Progress:
     """Tells of one task, or of one agent's run of it, while it is waited for. Each attempt that failed gets a line on
-    stderr, however short it was, but for the one that ended the run: its error is part of the answer. `tell` hears how
-    the runs stand. `before` is how they stood when the waiting began, where that is known: what had failed by then is
-    not told."""
+    stderr, however short it was, but for the one that ended the run: its error is part of the answer. That nobody lives
+    who runs what is said to run gets a line, too. `tell` hears how the runs stand. `before` is how they stood when the
+    waiting began, where that is known: what had failed by then is not told."""
 
     def __init__(
         self, tell: Tell, client: Operations, task_id: str, agent: str | None, before: TaskResult | None = None
@@ -38,6 +42,7 @@ class Progress:
         self._agent = agent
         # How many failed attempts of an agent have been told. That for which it is tried again is news.
         self._told = {run.agent: _failed(run) - _is_between(run) for run in _runs(before)} if before else {}
+        self._told_of_workers = ""
 
     async def result(self, timeout_seconds: float) -> TaskResult:
         """The result, once it is there; errors as of `wait_for_result`."""
@@ -60,16 +65,26 @@ class Progress:
             await asyncio.gather(looking, return_exceptions=True)
 
     async def _look_again_and_again(self) -> None:
-        while True:
+        for number in count(1):
             await asyncio.sleep(_LOOK_SECONDS)
-            await self._look()
+            await self._look(for_workers=number % _LOOKS_FOR_WORKERS == 0)
 
-    async def _look(self) -> None:
+    async def _look(self, *, for_workers: bool = True) -> None:
         with contextlib.suppress(OmniDaemonError):  # whoever waits meets it too, and says so
             found = await self._client.get_result(self._task_id, self._agent)
             if found is not None:
                 await self._tell_failed(found)
                 self._tell(_step(found), progress_text(found, datetime.now(UTC)))
+                if for_workers:
+                    await self._tell_of_workers(found)
+
+    async def _tell_of_workers(self, found: TaskResult) -> None:
+        """Tell of those that are gone, once for each time that they are."""
+        running = [run.agent for run in _runs(found) if run.status is Status.RUNNING]
+        told = why_unended(found.topic, await self._client.list_agents(), running) if running else ""
+        if told and told != self._told_of_workers:
+            note(told)
+        self._told_of_workers = told
 
     async def _tell_failed(self, found: TaskResult) -> None:
         """Tell of the attempts that failed since the last time. They are asked for only where there are some, so that

@@ -146,7 +146,8 @@ def dead_letters_table(results: Sequence[TaskResult]) -> Table:
         ],
         empty="no dead letters",
         wide="error",
-        spare=("attempts", "topic", "died"),
+        # The topic is part of the next command: omni dlq show TOPIC ID.
+        spare=("attempts", "died", "agent"),
     )
 
 

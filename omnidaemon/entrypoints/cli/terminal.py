@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from omnidaemon.entrypoints.cli.screen import Screen, Tell
+from omnidaemon.entrypoints.cli.screen import Screen, Tell, note
 from omnidaemon.entrypoints.cli.views import Card, Cell, Lines, Table, Tick, View
 from omnidaemon.entrypoints.safe_text import printable
 
@@ -29,6 +29,9 @@ class TerminalScreen(Screen):
         """Print the views in colour."""
         for view in views:
             self._console.print(_rendered(view, self._console.width))
+            if left_out := _left_out(view, self._console.width):
+                # Beside the answer: it is about the terminal, and a program never meets it.
+                note(f"no room here for {', '.join(left_out)}: a wider terminal, a pipe or --json has all columns")
 
     def tell(self, data: object, tick: Tick) -> None:  # noqa: ARG002 - the same, in another form
         """Print one line, each cell as wide as the widest of its column so far; in a line that is too long some are
@@ -87,7 +90,7 @@ def _rendered(view: View, width: int) -> RenderableType:
 
 def _table(view: Table, width: int) -> RichTable:
     table = RichTable(title=view.title or None, box=box.ROUNDED, border_style="dim", title_justify="left")
-    shown, has_room = _shown_columns(view, width)
+    shown, _, has_room = _fitted(view, width)
     for column in shown:
         is_whole = column in _WHOLE or (has_room and column != view.wide)
         table.add_column(Text(column), header_style="bold", no_wrap=is_whole, overflow="fold")
@@ -104,8 +107,14 @@ _MOST_OF_A_CELL = 30
 _SPINNER_WIDTH = 2
 
 
-def _shown_columns(view: Table, width: int) -> tuple[list[str], bool]:
-    """The columns that say something, and that there is room for; and whether there is, when the wide one is cut."""
+def _left_out(view: View, width: int) -> list[str]:
+    """The columns that say something, and that there is no room for."""
+    return _fitted(view, width)[1] if isinstance(view, Table) and view.rows and not view.cards else []
+
+
+def _fitted(view: Table, width: int) -> tuple[list[str], list[str], bool]:
+    """The columns that say something: those that there is room for, and those that gave way; and whether there is room
+    now, when the wide one is cut."""
     cells = dict(zip(view.columns, zip(*view.rows, strict=True), strict=True))
     shown = [
         column
@@ -123,7 +132,7 @@ def _shown_columns(view: Table, width: int) -> tuple[list[str], bool]:
         if has_room():
             break
         needed.pop(column, None)
-    return list(needed), has_room()
+    return list(needed), [column for column in shown if column not in needed], has_room()
 
 
 def _card(view: Card) -> Panel:

@@ -17,6 +17,7 @@ from omnidaemon.entrypoints.http import schemas
 from omnidaemon.entrypoints.http.access import Access, OriginGuard
 from omnidaemon.entrypoints.http.audience import Audience
 from omnidaemon.entrypoints.http.capacity import most_kept
+from omnidaemon.entrypoints.http.head import HeadAsGet
 from omnidaemon.entrypoints.http.problems import add_handlers, problem
 from omnidaemon.entrypoints.http.routes.agents import agents
 from omnidaemon.entrypoints.http.routes.dead_letters import dead_letters, topics
@@ -36,7 +37,9 @@ _MOST_WAITS = 1000
 
 _ABOUT = """Publish tasks to background agents, see what became of them, and control the agents.
 
-Errors are `application/problem+json`. With keys configured, send one as `Authorization: Bearer KEY`."""
+Errors are `application/problem+json`. HEAD is answered wherever GET is, but for streams of events.
+
+With keys configured, send one as `Authorization: Bearer KEY`."""
 
 
 def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
@@ -69,6 +72,7 @@ def create_app(sdk: OmniDaemonSDK, *, hosts: Iterable[str] = ()) -> FastAPI:
     app.state.audience = Audience(sdk)
     app.state.waits = WaitLimit(most_kept(_MOST_WAITS))
     add_handlers(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(OriginGuard, access=access)
     app.add_middleware(_LastResort, telemetry=sdk.container.telemetry())
     for routes in (tasks, events, agents, dead_letters, topics, webhooks, system):

@@ -54,6 +54,15 @@ SCOPES: Mapping[tuple[str, str], Scope | None] = MappingProxyType(
 _PATTERNS = {path: compile_path(path)[0] for _, path in SCOPES}
 
 
+_WITHOUT_END = ("/events", "/tasks/{task_id}/events")
+
+
+def has_head(path: str) -> bool:
+    """Whether HEAD is answered wherever GET is; not for a stream, which would be opened and never end."""
+    return not any(_PATTERNS[template].match(path) for template in _WITHOUT_END)
+
+
 def methods_of(path: str) -> list[str]:
     """All methods that this path has, over every route that it fits."""
-    return sorted({method for method, template in SCOPES if _PATTERNS[template].match(path)})
+    methods = {method for method, template in SCOPES if _PATTERNS[template].match(path)}
+    return sorted(methods | {"HEAD"} if "GET" in methods and has_head(path) else methods)

@@ -21,7 +21,16 @@ def test_a_dead_letter_is_listed_shown_requeued_and_purged(omni):
     assert {task["task_id"] for task in listed["tasks"]} == {first, second}
     assert listed["cursor"] is None
     assert omni.json("bus", "dlq", "fails") == omni.json("dlq", "list", "fails") == listed
-    assert omni.json("dlq", "list", "greet.user")["tasks"] == []
+    for known in (("dlq", "list", "greet.user"), ("task", "list", "--agent", "greeter")):
+        nothing = omni(*known)
+        assert (nothing.returncode, nothing.stdout) == (0, "")
+        assert "warning" not in nothing.stderr
+    for line in ("dlq list fail", "bus dlq fail", "task list --topic fail", "webhook list --topic fail"):
+        mistyped = omni(*line.split())
+        assert (mistyped.returncode, mistyped.stdout) == (0, "")
+        assert "warning: no agent listens to fail; did you mean fails?\n" in mistyped.stderr
+    assert "no agent is called failin; did you mean failing?" in omni("task", "list", "--agent", "failin").stderr
+    assert omni.json("dlq", "list", "fail") == {"tasks": [], "cursor": None}
 
     shown = omni.json("dlq", "show", "fails", first)
     assert shown["payload"] == 1
@@ -44,11 +53,14 @@ def test_a_dead_letter_is_listed_shown_requeued_and_purged(omni):
 
     assert f"purged {second} of failing\n" in omni("dlq", "purge", "fails", second).stdout
     assert omni("task", "result", second).returncode == 3
-    purged = omni.json("dlq", "purge", "fails", "--all")
+    refused = omni("dlq", "purge", "fails", "--all")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "this would remove every dead letter of fails for good: give --yes" in refused.stderr
+    purged = omni.json("dlq", "purge", "fails", "--all", "--yes")
     assert purged == {"purged": [{"task_id": first, "agent": "failing"}], "failed": []}
     assert omni("dlq", "list").stdout == ""
-    assert "nothing to be purged" in omni("dlq", "purge", "fails", "--all").stdout
-    for line in ("dlq purge fail --all", "dlq requeue fail --all", "bus purge fail --yes"):
+    assert "nothing to be purged" in omni("dlq", "purge", "fails", "--all", "--yes").stdout
+    for line in ("dlq purge fail --all --yes", "dlq requeue fail --all", "bus purge fail --yes"):
         mistyped = omni(*line.split())
         assert (mistyped.returncode, mistyped.stdout) == (3, "")
         assert "no agent listens to fail; did you mean fails?" in mistyped.stderr
@@ -90,6 +102,6 @@ async def bad(payload):
     assert "agent\tbad\nstatus\tdead\n" in bad
     assert "agent\tgood\nstatus\tsucceeded\n" in good
     assert "\ntook_seconds\t" in good
-    assert omni.json("dlq", "purge", "two", "--all")["purged"] == [{"task_id": task_id, "agent": "bad"}]
+    assert omni.json("dlq", "purge", "two", "--all", "--yes")["purged"] == [{"task_id": task_id, "agent": "bad"}]
     assert omni.json("task", "result", task_id, "--agent", "good")["result"] == "kept"
     assert omni("task", "result", task_id, "--agent", "nobody").returncode == 3

@@ -72,6 +72,11 @@ def test_a_wait_for_an_agent_under_an_old_name_says_so(omni):
     (weak,) = [one for one in omni.json("doctor", code=1)["findings"] if one["about"] == "agent old on t"]
     assert "hour" not in weak["found"]
     assert "if so: omni agent remove t old --to new" in weak["advice"]
+    health = omni.json("health")
+    assert (health["status"], health["workers"]) == ("degraded", 1)
+    assert health["notes"] == ["tasks wait for agents that no worker runs: old on t; omni doctor says what to do"]
+    assert omni("agent", "stop", "t", "old").returncode == 0
+    assert omni.json("health")["status"] == "ok"  # it waits for it as somebody wants it
     assert omni("agent", "remove", "t", "old").stdout == "removed old from t; 1 waiting task dropped\n"
 
 

@@ -103,6 +103,15 @@ def test_a_process_that_dies_is_replaced(omni):
     assert omni("task", "publish", "who", "1", "--wait", "--timeout", "120s").returncode == 0
 
 
+def test_a_wait_tells_that_the_worker_is_gone(direct):
+    """Killed in the middle, it leaves a task that looks as if it ran; who waits for it hears that nobody does."""
+    running = direct.worker(content=SLOW.format(answer=1))
+    waiting = direct.start("task", "publish", "slow", "300", "--wait", "--timeout", "120s")
+    running.until_said("begun")
+    os.kill(running.pid, signal.SIGKILL)
+    waiting.until_said("the worker of agent .* is not heard any more; another one would take it over: omni run")
+
+
 def test_workers_do_not_outlive_their_supervisor(omni):
     """Killed without a chance to say so, it leaves workers that drain by themselves."""
     running = omni.worker("--processes", "2", content=COUNTING)

@@ -45,7 +45,7 @@ CALLS = {
     "dlq list": ([], 0),
     "dlq show": (["echo", "nope"], 3),
     "dlq requeue": (["echo", "--all"], 0),
-    "dlq purge": (["echo", "--all"], 0),
+    "dlq purge": (["echo", "--all", "--yes"], 0),
     "health": ([], 0),
     "metrics": ([], 0),
     "doctor": ([], 0),

@@ -73,6 +73,7 @@ def test_a_task_that_has_ended_is_said_to_have(omni):
     omni("task", "cancel", task_id)
     watching = omni.start("bus", "watch", "--task", task_id)
     omni.until(lambda: f"{task_id} is cancelled: more comes if it is requeued" in watching.said)
+    assert f"watching task {task_id}; Ctrl-C ends it" in watching.said
     omni("task", "requeue", task_id)
     omni.until(lambda: "\trequeued\t" in watching.said)
 

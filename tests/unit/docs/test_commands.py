@@ -53,7 +53,7 @@ def test_many_commands_are_found():
     """On the main pages too."""
     found = {page.name: list(commands(page)) for page in PAGES}
     assert sum(map(len, found.values())) > 100
-    assert "omni dlq purge invoice.created --all" in found["dead-letters.md"]
+    assert "omni dlq purge invoice.created --all --yes" in found["dead-letters.md"]
     assert "omni task result $id --wait" in found["first-agent.md"]
 
 

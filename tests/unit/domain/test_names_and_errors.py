@@ -70,6 +70,7 @@ MESSAGES = [
     (errors.StaleRequest("w:claim:1"), "w:claim:1 came after a later one"),
     (errors.AlreadyStarted("too late"), "too late"),
     (errors.BlockingCall("sdk.sync", "await it"), "sdk.sync blocks, and this thread runs an event loop: await it"),
+    (errors.NotMainThread("sdk.run()", "start it"), "sdk.run() takes the process's signals"),
     (errors.WaitTimedOut("t1", 2.5, "running"), "still running after 2.5 s"),
     (errors.BackendUnavailable("sqlite", "a.db", "locked"), "sqlite at a.db: locked"),
     (errors.BackendUnusable("sqlite", "a.db", "corrupt", "restore it"), "corrupt; restore it"),

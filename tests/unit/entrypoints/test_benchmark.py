@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omnidaemon.entrypoints.benchmark import Mark, StillDraining, pace
+from omnidaemon.entrypoints.benchmark import Mark, StillDraining, enough, pace
 
 
 def test_the_pace_is_that_of_the_outcomes_from_a_tenth_on():
@@ -26,6 +26,17 @@ def test_the_pace_is_that_of_the_outcomes_from_a_tenth_on():
 def test_too_little_is_told_as_such(marks):
     """Better no figure than a wrong one."""
     assert pace(marks, 1000) is None
+
+
+@pytest.mark.parametrize(
+    ("tasks", "seconds", "enough_tasks"),
+    [(20, 0.0, 800), (1000, 0.1, 8000), (900, 0.1, 8000), (1000, 0.35, 4000), (70_000, 0.1, 600_000)],
+)
+def test_how_many_would_do_is_told(tasks, seconds, enough_tasks):
+    """Four times as many as take long enough at that pace, rounded up; and as were too few at least."""
+    marks = [Mark(0, 3.0, 0.0), Mark(0, 5.0, 0.0), Mark(tasks, 5.0 + seconds, 0.1)]
+    assert enough(marks, tasks) == enough_tasks
+    assert enough([Mark(tasks, 5.0, 0.1)], tasks) >= enough_tasks
 
 
 def test_a_drain_that_takes_too_long_says_how_far_it_came():

@@ -6,12 +6,13 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from omnidaemon import DeliveryPolicy, OmniDaemonSDK
 from omnidaemon.bootstrap.settings import load_settings
-from omnidaemon.domain.errors import BackendUnusable
+from omnidaemon.domain.errors import BackendUnusable, NotMainThread
 from omnidaemon.testing.patience import eventually
 
 
@@ -39,6 +40,19 @@ async def until(is_so: Callable[[], object]) -> None:
 def engines() -> list[threading.Thread]:
     """The engine threads of this process."""
     return [thread for thread in threading.enumerate() if thread.name == "omnidaemon-engine" and thread.is_alive()]
+
+
+def test_run_beside_the_main_thread_says_what_to_do(sdk: OmniDaemonSDK) -> None:
+    """Another thread gets no signals: there it is a loop of one's own that runs the agents, and that works."""
+    with ThreadPoolExecutor(1) as thread, pytest.raises(NotMainThread, match="call it there, or run a loop here"):
+        thread.submit(sdk.run).result()
+
+    async def serve() -> str:
+        async with sdk:
+            return (await sdk.wait_for_result(await sdk.publish_task("greet", "Carol"))).status
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(asyncio.run, serve()).result() == "succeeded"
 
 
 # --- starting ---------------------------------------------------------------------------------------------------------

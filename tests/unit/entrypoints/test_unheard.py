@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from omnidaemon.app.queries import AgentState
-from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun
+from omnidaemon.entrypoints.unheard import unknown_topic, why_unbegun, why_unended
 from tests.unit.entrypoints.samples import IDLE_AGENT as GREETER
 
 UNMANNED = attrs.evolve(GREETER, status=AgentState.UNMANNED, workers=0)
@@ -69,3 +69,20 @@ def test_other_topics_are_named_to_who_may_know_them():
 def test_a_task_that_lies_there_has_a_reason(topic, agents, waited_for, said):
     """A strange topic, a stopped agent, no worker; none when its agents are run and will come to it."""
     assert why_unbegun(topic, agents, "HERE", waited_for) == said
+
+
+@pytest.mark.parametrize(
+    ("agents", "running", "said"),
+    [
+        ([GREETER], ["greeter"], ""),
+        ([UNMANNED], ["greeter"], "the worker of agent greeter is not heard any more;"),
+        ([UNMANNED], ["other"], ""),
+        ([attrs.evolve(UNMANNED, topic="else")], ["greeter"], ""),
+        ([attrs.evolve(STOPPED, workers=0), UNMANNED], ["greeter", "other"], "the worker of agents other, greeter is"),
+    ],
+)
+def test_what_runs_without_a_worker_is_told(agents, running, said):
+    """Nobody lives who runs the agent, stopped or not; what others run of the task is of no account."""
+    told = why_unended("greet.user", agents, running)
+    assert told.startswith(said)
+    assert bool(told) is bool(said)

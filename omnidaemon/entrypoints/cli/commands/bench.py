@@ -42,7 +42,10 @@ async def bench(*, tasks: Tasks = 10_000, slots: Slots = 100, as_json: Json = Fa
     if not 1 <= slots <= _MOST_SLOTS:
         raise InvalidValue("--slots", slots, f"a number from 1 to {_MOST_SLOTS:,}")
     if tasks < _TASKS_PER_SLOT * slots:
-        expected = f"{_TASKS_PER_SLOT * slots:,} or more with {slots:,} slots: with fewer there is nothing to measure"
+        expected = (
+            f"{_TASKS_PER_SLOT * slots:,} or more with {slots:,} slots: with fewer there is nothing to measure "
+            f"(or --slots {tasks // _TASKS_PER_SLOT} or fewer)"
+        )
         raise InvalidValue("--tasks", tasks, expected)
     settings = load_settings()
     configure_logs("WARNING")
@@ -51,8 +54,12 @@ async def bench(*, tasks: Tasks = 10_000, slots: Slots = 100, as_json: Json = Fa
     with shown.waiting("measuring"):
         figures = await measure(settings, tasks, slots)
     told = attrs.asdict(figures)
-    if figures.drained_per_second is None:
-        note(f"{tasks:,} tasks were drained too quickly to tell how fast: give more --tasks")
+    enough_tasks = told.pop("enough_tasks")
+    if enough_tasks is not None:
+        note(
+            f"{tasks:,} tasks were drained too quickly to tell how fast: "
+            f"give --tasks {min(enough_tasks, _MOST)} or more"
+        )
     shown.show(
         {"bus": settings.event_bus_type, "store": settings.result_store_type, **told},
         Card(title="benchmark", fields=tuple((name, _cell(value)) for name, value in told.items())),

@@ -15,7 +15,7 @@ from omnidaemon.entrypoints.cli import fleet_views
 from omnidaemon.entrypoints.cli.commands import dlq as dead_letters
 from omnidaemon.entrypoints.cli.confirmation import confirm
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
-from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, TaskTopic
+from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, TaskTopic, Yes
 from omnidaemon.entrypoints.cli.reader import while_somebody_reads
 from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import PARTS, Session, session
@@ -31,7 +31,6 @@ After = Annotated[
     int | None,
     Parameter(help="Go on after the event of this position; 0 begins with the oldest that is kept."),
 ]
-Yes = Annotated[bool, Parameter(help="Do not ask.")]
 
 
 async def list_(*, as_json: Json = False) -> None:
@@ -81,11 +80,17 @@ class _Watch:
             ) as events,
         ):
             await events.open()
-            note(f"watching {self._pattern or 'all topics'}; Ctrl-C ends it")
+            note(f"watching {self._watched()}; Ctrl-C ends it")
             await self._say_whether_it_is_over(opened)
             async for event in events:
                 answer.tell(shapes.journal_event(event), fleet_views.event_tick(event))
                 self._position = event.position
+
+    def _watched(self) -> str:
+        """What is watched, in words."""
+        if self._task is None:
+            return self._pattern or "all topics"
+        return f"task {self._task}{f' on {self._pattern}' if self._pattern else ''}"
 
     async def _say_whether_it_is_over(self, opened: Session) -> None:
         """Nobody shall wait for what a task that has ended has told already."""

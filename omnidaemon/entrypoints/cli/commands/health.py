@@ -19,8 +19,8 @@ from omnidaemon.entrypoints.diagnosis import PATIENCE_SECONDS, Severity
 async def health(*, as_json: Json = False) -> ExitCode:
     """Say whether bus and store answer, and what is lossy or degraded. Exit 4 when they do not.
 
-    Whether each agent gets on, clocks agree and servers are well set is for `omni doctor` to say; health points to it
-    when it has something to tell.
+    Dead letters, webhooks that were given up, clocks and how servers are set are for `omni doctor` to look at; health
+    points to it when it has something to tell.
     """
     async with session(needs=()) as opened:
         state = await opened.health()
@@ -37,4 +37,7 @@ async def _point_to_the_doctor(opened: Session) -> None:
             found = Counter(finding.severity for finding in await opened.findings())
         told = [f"{found[severity]} {severity}" for severity in (Severity.WRONG, Severity.WEAK) if found[severity]]
         if told:
-            note(f"a closer look finds: {', '.join(told)}; omni doctor tells of each, and what to do")
+            note(
+                f"this is about bus, store and workers; a closer look finds: {', '.join(told)}; "
+                "omni doctor tells of each, and what to do"
+            )

@@ -12,7 +12,7 @@ from omnidaemon.domain.names import checked_name
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli.confirmation import confirm
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode
-from omnidaemon.entrypoints.cli.options import Json
+from omnidaemon.entrypoints.cli.options import Json, Yes
 from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import container_of
 from omnidaemon.entrypoints.cli.views import Lines
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
 _Namespace = Annotated[
     str, Parameter(help="Its name: that of OMNIDAEMON_NAMESPACE, omni unless that is set. It has to be named.")
 ]
-_Yes = Annotated[bool, Parameter(help="Do not ask.")]
 _Force = Annotated[bool, Parameter(help="Though workers live there: they find gone what they run.")]
 
 
-def erase(namespace: _Namespace, /, *, yes: _Yes = False, force: _Force = False, as_json: Json = False) -> ExitCode:
+def erase(namespace: _Namespace, /, *, yes: Yes = False, force: _Force = False, as_json: Json = False) -> ExitCode:
     """Remove everything of a namespace for good, on the bus and in the store that are set: tasks, results, dead
     letters, webhooks, agents and history. Other namespaces are not touched.
 

@@ -21,7 +21,7 @@ from omnidaemon.entrypoints.cli.screen import Screen, note, screen
 from omnidaemon.entrypoints.cli.session import PARTS, Session, session
 from omnidaemon.entrypoints.cli.views import Cell, Lines
 from omnidaemon.entrypoints.time_texts import relative_time
-from omnidaemon.entrypoints.unheard import explained, unknown_topic
+from omnidaemon.entrypoints.unheard import explained, strange_name, unknown_topic
 
 _Header = Annotated[
     list[str] | None, Parameter(name="--header", help="A header, as name=value; may be given repeatedly.")
@@ -163,7 +163,9 @@ async def list_(
     """List tasks, newest first."""
     async with session() as opened:
         page = await opened.client.list_tasks(status=status, topic=topic, agent=agent, limit=limit, cursor=cursor)
+        strange = "" if page.results else await strange_name(opened.client, topic, agent)
     screen(as_json=as_json).show(shapes.task_page(page), task_views.tasks_table(page.results))
+    say_strange(strange)
     say_cursor(page.cursor, as_json=as_json)
 
 
@@ -171,6 +173,12 @@ def say_cursor(cursor: str | None, *, as_json: bool) -> None:
     """Tell how to see the next page, where there is one; in JSON the cursor is part of the answer."""
     if cursor is not None and not as_json:
         note(f"there are more: the same command with --cursor {cursor}")
+
+
+def say_strange(strange: str) -> None:
+    """Tell why nothing was found, where a name must be a slip. An answer it is all the same, so it is no error."""
+    if strange:
+        note(f"warning: {strange}")
 
 
 async def show(task_id: TaskId, /, *, as_json: Json = False) -> None:

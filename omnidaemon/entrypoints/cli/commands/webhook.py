@@ -9,12 +9,13 @@ from cyclopts import Parameter
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.entrypoints import shapes
 from omnidaemon.entrypoints.cli import webhook_views
-from omnidaemon.entrypoints.cli.commands.task import say_cursor
+from omnidaemon.entrypoints.cli.commands.task import say_cursor, say_strange
 from omnidaemon.entrypoints.cli.exit_codes import ExitCode, exit_code
 from omnidaemon.entrypoints.cli.options import Cursor, Json, Limit, Topic, WrongUse
 from omnidaemon.entrypoints.cli.screen import note, screen
 from omnidaemon.entrypoints.cli.session import session
 from omnidaemon.entrypoints.cli.views import Lines
+from omnidaemon.entrypoints.unheard import strange_name
 
 
 async def list_(
@@ -32,8 +33,10 @@ async def list_(
         page = await opened.client.list_webhooks(
             status=status, kind=kind, topic=topic, task_id=task, limit=limit, cursor=cursor
         )
+        strange = "" if page.webhooks else await strange_name(opened.client, topic)
     answer = shapes.webhook_page(page)
     screen(as_json=as_json).show(answer, *webhook_views.webhooks_views(page.webhooks))
+    say_strange(strange)
     say_cursor(page.cursor, as_json=as_json)
 
 

@@ -42,6 +42,7 @@ PUBLIC = {
     "StaleRequest": 1,
     "AlreadyStarted": 1,
     "BlockingCall": 1,
+    "NotMainThread": 1,
     "WaitTimedOut": 5,
     "BackendError": 4,
     "BackendUnavailable": 4,

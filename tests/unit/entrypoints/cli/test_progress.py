@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from omnidaemon.app.queries import TaskDetails
+from omnidaemon.app.queries import AgentState, TaskDetails
+from omnidaemon.domain.errors import WaitTimedOut
 from omnidaemon.domain.outcome import AttemptError
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.states import Status
 from omnidaemon.domain.values import replace
 from omnidaemon.entrypoints.cli.progress import Progress, ended_text, failed_texts, progress_text
 from omnidaemon.entrypoints.cli.screen import PlainScreen
+from tests.unit.entrypoints.samples import IDLE_AGENT
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 RUN = TaskResult(task_id="t1", topic="greet", agent="greeter", status=Status.QUEUED, created_at=NOW)
@@ -80,9 +82,14 @@ class Ended:
         return TaskDetails(result=self.ended, payload=1, task=None, errors=self.errors)
 
 
+def progress_of(client, before=None):
+    """What tells of its task."""
+    return Progress(lambda *_: None, client, "t1", None, before)
+
+
 async def told_of(client, before=None):
     """The result, once everything was told."""
-    return await Progress(lambda *_: None, client, "t1", None, before).result(1.0)
+    return await progress_of(client, before).result(1.0)
 
 
 async def test_a_task_that_succeeds_at_once_costs_nothing_more(capsys):
@@ -103,6 +110,33 @@ async def test_failures_before_the_waiting_began_are_not_told(capsys):
     ]
     await told_of(client, client.ended)
     assert capsys.readouterr().err == ""
+
+
+class Deserted:
+    """A client whose task runs for ever, at an agent that nobody runs at first."""
+
+    workers = 0
+
+    async def wait_for_result(self, task_id, timeout, agent):
+        raise WaitTimedOut(task_id, timeout, "running")
+
+    async def get_result(self, task_id, agent):
+        return replace(RUN, status=Status.RUNNING, attempts=1)
+
+    async def list_agents(self):
+        status = AgentState.RUNNING if self.workers else AgentState.UNMANNED
+        return [attrs.evolve(IDLE_AGENT, topic="greet", name="greeter", workers=self.workers, status=status)]
+
+
+async def test_that_nobody_lives_who_runs_it_is_told_once(capsys):
+    """At the end of the wait at the latest; again when it happens again."""
+    client = Deserted()
+    progress = progress_of(client)
+    for workers, lines in ((0, 1), (0, 0), (1, 0), (0, 1)):
+        client.workers = workers
+        with pytest.raises(WaitTimedOut):
+            await progress.result(1.0)
+        assert capsys.readouterr().err.count("the worker of agent greeter is not heard any more") == lines
 
 
 @pytest.mark.parametrize(

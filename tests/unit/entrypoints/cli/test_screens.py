@@ -117,12 +117,19 @@ def test_a_terminal_cuts_the_wide_column_alone():
     assert len(shown.splitlines()) == 5
 
 
-def test_a_narrow_terminal_gives_up_spare_columns():
-    """The first of the spare ones goes first, and only as many as have to."""
-    row = (Cell(text="0" * 36), Cell(text="a" * 30), Cell(text="b" * 10))
-    shown = on_terminal(Table(columns=("id", "a", "b"), rows=[row], empty="", spare=("a", "b")))
+def test_a_narrow_terminal_gives_up_spare_columns(monkeypatch, capsys):
+    """The first of the spare ones goes first, and only as many as have to; which they are is told beside."""
+    row = (Cell(text="0" * 36), Cell(text="a" * 30), Cell(text="b" * 10), Cell(text=""))
+    nothing_new = {"c": frozenset({""})}
+    table = Table(columns=("id", "a", "b", "c"), rows=[row], empty="", spare=("a", "b", "c"), optional=nothing_new)
+    shown = on_terminal(table)
     assert "aaa" not in shown
     assert "bbb" in shown
+    assert capsys.readouterr().err == "no room here for a: a wider terminal, a pipe or --json has all columns\n"
+    monkeypatch.setenv("COLUMNS", "100")
+    assert "aaa" in on_terminal(table)
+    on_terminal(attrs.evolve(table, rows=[]))
+    assert capsys.readouterr().err == ""
 
 
 def test_no_color_is_honoured(monkeypatch):

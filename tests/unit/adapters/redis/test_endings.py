@@ -69,7 +69,7 @@ async def test_how_the_task_stands_is_told_where_its_only_agent_has_ended_it(age
     told = f"t1 greeter {len(RECORD)}" + ("" if agents is None else f" {micros(ENDED.queued_at)} {agents}")
     heard.tell(told.encode() + b"\n" + RECORD)
     (ended,) = await heard.wait(0) or ()
-    run = attrs.evolve(ENDED, task_id="t1")
+    run = replace(ENDED, task_id="t1")
     standing = TaskStanding("t1", run.subscription.topic, run.queued_at, ("greeter",), (run,))
     assert ended == Ended("t1", run, standing if agents == "greeter" else None)
 

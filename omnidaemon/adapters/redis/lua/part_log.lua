@@ -89,7 +89,7 @@ end
 -- Log those of the tasks that are not logged yet.
 local function log(groups, kind)
     local names = staying()
-    -- as entries_of() and tasks_of() write them: names hold nothing that JSON would escape
+    -- as words_of() in journal_forms writes them: names hold nothing that JSON would escape
     local ends = '",null,0,"",' .. time[1] .. string.format('%06d', time[2]) .. ']'
     for _, group in ipairs(groups) do
         local topic, begun = group.topic, {}

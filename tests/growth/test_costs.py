@@ -33,7 +33,7 @@ REDIS_BYTES = 2200
 """For each task; allocators differ."""
 REDIS_CALLS = 44
 """Of Python, for each task."""
-REDIS_CALLS_OF_ONE = 485
+REDIS_CALLS_OF_ONE = 480
 """For a task that comes alone, those of asyncio and redis-py included: what a batch costs, whatever its size."""
 SQLITE_STATEMENTS = 0.35
 SQLITE_STEPS = 480

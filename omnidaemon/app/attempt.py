@@ -8,8 +8,8 @@ from typing import Final
 from omnidaemon.app.bridge import Assignment, StopReason
 from omnidaemon.app.context import Context
 from omnidaemon.app.slots import Slots
+from omnidaemon.app.state import State
 from omnidaemon.domain.run import RunKey
-from omnidaemon.domain.values import State
 
 GOES_ON: Final = {
     StopReason.REQUESTED: "was to be cancelled; it keeps its slot",

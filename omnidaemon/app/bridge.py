@@ -24,7 +24,7 @@ class StopReason(Enum):
     TIMED_OUT = auto()
 
 
-class Assignment(Value, eq=False):
+class Assignment(Value, eq=False, gc=True):
     """One attempt to execute; `limit_seconds` counts from the handler's start."""
 
     grant: Grant

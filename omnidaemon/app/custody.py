@@ -11,11 +11,11 @@ import attrs
 from omnidaemon.app.agents import Agent
 from omnidaemon.app.bridge import Report
 from omnidaemon.app.pace import Pace
+from omnidaemon.app.state import State
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.policy import Counts
 from omnidaemon.domain.requests import Grant, Held
 from omnidaemon.domain.run import RunKey
-from omnidaemon.domain.values import State
 
 _MOST_FOR_A_SLOT = 10
 """So many runs at most wait for each slot here: should it be taken for long after all, all have to go elsewhere."""

@@ -35,7 +35,7 @@ class PublishOptions(TypedDict, total=False):
     headers: Mapping[str, str] | None
 
 
-class Draft(Value, kw_only=True):
+class Draft(Value, kw_only=True, gc=True):
     """A task as a caller asks for it. `payload` is any JSON value; `delay` and `due_at` exclude one another. Where
     `webhook` and `reply_to` are None, keys of these names in an object that is the payload count. `hops` are those of
     the task whose handler publishes it."""

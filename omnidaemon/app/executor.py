@@ -131,9 +131,10 @@ class Executor(Workforce):
     def _fill_slots(self) -> None:
         for slots in tuple(self._slots.values()):
             for assignment in slots.fill():
-                attempt = Attempt(assignment, slots, assignment.grant.run.key)
+                context = None
                 if assignment.agent.wants_context:
-                    attempt.context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
+                    context = Context(assignment.grant, assignment.task, self._telemetry.logger, self._publish)
+                attempt = Attempt(assignment, slots, assignment.grant.run.key, context)
                 execution = self._execute(attempt, assignment.task)
                 attempt.task = self._loop.create_task(execution, context=self._context.copy())
                 self._attempts.setdefault(attempt.key, []).append(attempt)

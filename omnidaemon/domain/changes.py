@@ -22,12 +22,13 @@ from omnidaemon.domain.values import Value, field
 class Changes(Value, kw_only=True):
     """Everything that one gate call writes; all of it or nothing.
 
-    The runs replace the versions that were read; `stretches` has those together that move alike, as far as that is
-    known. `tasks` are added to the log where absent, with no agents. `cancel_marks` sets or clears the mark on a task.
-    `unscheduled` tasks leave the schedules, `scheduled` ones come to them, with their due time. `deleted` tasks leave
-    the log with all their runs and what the outbox has settled of them; `forgotten` runs go alone, and their agents
-    need not end the task any more. `tombstones` are runs, or with agent "" whole tasks, that a late delivery must not
-    bring back. `notifications` are put into the outbox, each where its id is absent.
+    The runs replace the versions that were read; `stretches` has those together that are kin of one another, before
+    and after: they move alike. A run that is nobody's kin stands alone. `tasks` are added to the log where absent, with
+    no agents. `cancel_marks` sets or clears the mark on a task. `unscheduled` tasks leave the schedules, `scheduled`
+    ones come to them, with their due time. `deleted` tasks leave the log with all their runs and what the outbox has
+    settled of them; `forgotten` runs go alone, and their agents need not end the task any more. `tombstones` are runs,
+    or with agent "" whole tasks, that a late delivery must not bring back. `notifications` are put into the outbox,
+    each where its id is absent.
     """
 
     stretches: tuple[Sequence[Run], ...] = ()

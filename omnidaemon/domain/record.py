@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from omnidaemon.domain.agent import AgentRecord, Start
 from omnidaemon.domain.changes import Changes, changes_of
@@ -27,9 +26,27 @@ class TaskRecord(TaskStanding, kw_only=True):
     runs: tuple[Run, ...] = ()
 
     @classmethod
-    def of(cls, task: Task | Unreadable, **standing: Any) -> TaskRecord:
-        """The record of this task, which names itself and its topic; the other fields by name."""
-        return cls(task=task, task_id=task.task_id, topic=task.topic, **standing)
+    def of(
+        cls,
+        task: Task | Unreadable,
+        *,
+        created_at: datetime,
+        agents: tuple[str, ...] = (),
+        runs: tuple[Run, ...] = (),
+        is_cancelled: bool = False,
+        scheduled_for: datetime | None = None,
+    ) -> TaskRecord:
+        """The record of this task, which names itself and its topic."""
+        return cls(
+            task=task,
+            task_id=task.task_id,
+            topic=task.topic,
+            created_at=created_at,
+            agents=agents,
+            runs=runs,
+            is_cancelled=is_cancelled,
+            scheduled_for=scheduled_for,
+        )
 
     def with_ends(self, ended: Iterable[Run]) -> TaskRecord:
         """The record after these runs have ended, one of each agent at most. What is known of a later life stays."""

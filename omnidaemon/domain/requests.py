@@ -103,7 +103,7 @@ class Grant(Value, kw_only=True):
     at: datetime
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Grant) and (self.run, self.task) == (other.run, other.task)
+        return (self.run, self.task) == (other.run, other.task) if isinstance(other, Grant) else NotImplemented
 
     def __hash__(self) -> int:
         return hash((self.run, self.task))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, assert_never
+from operator import attrgetter
+from typing import Any, Final, assert_never
 
 import attrs
 
@@ -14,13 +15,17 @@ from omnidaemon.domain.policy import Counts, Decision, End, RetryAfter, Wait, is
 from omnidaemon.domain.return_address import ReturnAddress
 from omnidaemon.domain.run_standing import RunStanding
 from omnidaemon.domain.states import RunState
-from omnidaemon.domain.values import astuple, replace
+from omnidaemon.domain.values import replace
 
 RunKey = tuple[str, str]
 """(task id, agent): what identifies a run."""
 
 Fields = dict[str, Any]
 """Some of a run's fields, by name."""
+
+
+class Kin:
+    """What runs share that were made after one model: itself alone, and nothing else."""
 
 
 class Run(RunStanding, kw_only=True):
@@ -51,10 +56,10 @@ class Run(RunStanding, kw_only=True):
     answers: tuple[tuple[str, bytes], ...] = ()
     return_address: ReturnAddress | None = None
 
-    kin: object = None
+    kin: Kin | None = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Run) and _without_kin(self) == _without_kin(other)
+        return _without_kin(self) == _without_kin(other) if isinstance(other, Run) else NotImplemented
 
     def __hash__(self) -> int:
         return hash((self.key, self.fence))
@@ -124,7 +129,7 @@ class Run(RunStanding, kw_only=True):
 
     def model(self) -> Run:
         """As this one, for `of()`."""
-        return replace(self, kin=object())
+        return replace(self, kin=Kin())
 
     def of(self, task_id: str, queued_at: datetime, seconds: float = 0.0, result: bytes | None = None) -> Run:
         """As this model, for a task of its batch."""
@@ -222,8 +227,7 @@ class Run(RunStanding, kw_only=True):
         return replace(self, kin=None, **changes)
 
 
-def _without_kin(run: Run) -> tuple[Any, ...]:
-    return astuple(run)[:-1]
+_without_kin: Final = attrgetter(*(name for name in Run.__struct_fields__ if name != "kin"))
 
 
 def _ended(state: RunState, now: Instant, result: bytes | None = None) -> Fields:

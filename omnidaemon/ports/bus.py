@@ -57,7 +57,7 @@ class Receipt(Value, kw_only=True):
     reason: str = ""
 
 
-class Delivery(Value, kw_only=True):
+class Delivery(Value, kw_only=True, gc=True):
     """One task handed to one agent. `token` is the inbox's own and means nothing to anybody else."""
 
     subscription: Subscription

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from uuid import UUID
 
 import attrs
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
 from omnidaemon.adapters.codecs.plain_json import MAX_DEPTH, described, flaw_in, step
@@ -72,7 +72,7 @@ def _members(value: object) -> Mapping[object, object] | Iterable[object] | None
     if attrs.has(kind):
         return {field.name: getattr(value, field.name) for field in attrs.fields(kind)}
     if isinstance(value, Struct):
-        return asdict(value)
+        return {name: member for name, member in asdict(value).items() if member is not UNSET}
     if dataclasses.is_dataclass(kind):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import orjson
@@ -32,7 +32,7 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     schema: int
     task_id: str
     topic: str
-    created_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    created_at: str
     correlation_id: str
     payload: msgspec.Raw
 
@@ -67,7 +67,10 @@ def text_of(task: Task) -> bytes:
     return _USUAL % (task_id, orjson.dumps(task.topic), _time_text(task.created_at), task_id, task.payload)
 
 
-@lru_cache(maxsize=64)  # of a batch it is the same
+_usual_time = lru_cache(maxsize=64)(from_text)  # of a batch it is the same
+
+
+@lru_cache(maxsize=64)
 def _time_text(at: datetime) -> bytes:
     return orjson.dumps(in_utc(at))
 
@@ -99,7 +102,8 @@ def usual_task(raw: bytes, topic: str) -> Task | None:
         form = _usual_of(raw)
         payload = bytes(form.payload)
         value = orjson.loads(payload)  # until here it was only seen where it ends
-    except (ValueError, RecursionError):
+        created_at = _usual_time(form.created_at)
+    except (ValueError, OverflowError, RecursionError):
         return None
     if form.schema != SCHEMA or form.topic != topic or not is_name(form.task_id) or is_too_deep(payload, value):
         return None
@@ -107,7 +111,7 @@ def usual_task(raw: bytes, topic: str) -> Task | None:
         task_id=form.task_id,
         topic=topic,
         payload=payload,
-        created_at=form.created_at,
+        created_at=created_at,
         correlation_id=form.correlation_id,
     )
 

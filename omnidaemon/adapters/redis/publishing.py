@@ -107,7 +107,7 @@ class PublishLogged(PublishScript):
         return counts
 
 
-class _Part(Value):
+class _Part(Value, gc=True):
     """Tasks that one script publishes, as sent."""
 
     tasks: Sequence[Task]

@@ -10,11 +10,10 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from omnidaemon.adapters.redis import journal_forms
+from omnidaemon.adapters.redis import journal_forms, outbox_forms
 from omnidaemon.adapters.redis.acks import Acks
 from omnidaemon.adapters.redis.forms import ABSENT, SHARED, Kept, flaw_of, head_of, lease_score, shared_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
-from omnidaemon.adapters.redis.outbox_forms import words_of
 from omnidaemon.domain.changes import Changes
 from omnidaemon.domain.instant import Instant, micros
 from omnidaemon.domain.journal import JournalEntry
@@ -58,7 +57,7 @@ class Writes:
         if changes.concerns_tasks:
             self._add_task_changes(changes, known or {})
         if changes.notifications:
-            self._section("notifications", [words_of(each, self._codec) for each in changes.notifications])
+            self._section("notifications", [outbox_forms.words_of(each, self._codec) for each in changes.notifications])
         if changes.is_news:
             self.words.append("news")
         if changes.is_work:

@@ -209,45 +209,45 @@ class Ledger(Reading):
 
     def _write_runs(self, changes: Changes, *, if_fresh: bool) -> None:
         """The runs, and the events, of which nearly all are theirs."""
-        entries = self._entries_of(changes)
+        standing = self._write_events(changes)
         moved: list[Run] = []
         added: list[Run] = []
-        for run, key in zip(changes.runs, entries, strict=True):
-            (moved if key in self.places else added).append(run)
+        for run in changes.runs:
+            (moved if run.key in self.places else added).append(run)
         for group in alike(moved):
-            self._move_runs(group, entries)
+            self._move_runs(group, standing)
         for group in alike(added):
-            self._add_runs(group, entries, if_fresh=if_fresh)
+            self._add_runs(group, standing, if_fresh=if_fresh)
         if not if_fresh:
             self._expect_others([run for run in added if self.named.get(run.task_id) is None])
 
-    def _entries_of(self, changes: Changes) -> Mapping[RunKey, str]:
-        """Where the new entries of each run stand, in the order of the runs. Those of all else are kept apart."""
-        standing = iter(self.enter(changes.entries))
+    def _write_events(self, changes: Changes) -> Mapping[RunKey, str]:
+        """Where the new entries of each run stand, as text. Those of all else are kept apart."""
+        positions = iter(self.enter(changes.entries))
         found: dict[tuple[str, str | None], int] = {}
         others: list[tuple[str, int]] = []
         for entry in changes.entries:
             agent = entry.agent
-            for task_id, position in zip(entry.task_ids, standing, strict=False):
+            for task_id, position in zip(entry.task_ids, positions, strict=False):
                 if found.setdefault((task_id, agent), position) != position:
                     others.append((task_id, position))
-        entries: dict[RunKey, str] = {}
+        standing: dict[RunKey, str] = {}
         for run in changes.runs:
             key = run.key
-            entries[key] = f",{found.pop(key)}" if key in found else ""
+            standing[key] = f",{found.pop(key)}" if key in found else ""
         place(self.cursor, (*others, *((task_id, position) for (task_id, _), position in found.items())))
-        return entries
+        return standing
 
-    def _move_runs(self, runs: Sequence[Run], entries: Mapping[RunKey, str]) -> None:
+    def _move_runs(self, runs: Sequence[Run], standing: Mapping[RunKey, str]) -> None:
         keys = [run.key for run in runs]
         places = [self.places[key] for key in keys]
-        move(self.cursor, runs, [entries[key] for key in keys], places, self.codec)
+        move(self.cursor, runs, [standing[key] for key in keys], places, self.codec)
         spill(self.cursor, places)
         self.places.update((key, (run_id, revision + 1)) for key, (run_id, revision) in zip(keys, places, strict=True))
 
-    def _add_runs(self, runs: Sequence[Run], entries: Mapping[RunKey, str], *, if_fresh: bool) -> None:
+    def _add_runs(self, runs: Sequence[Run], standing: Mapping[RunKey, str], *, if_fresh: bool) -> None:
         first, keys = self._numbers("runs", len(runs)), [run.key for run in runs]
-        add(self.cursor, runs, [entries[key] for key in keys], first, self.codec, if_fresh=if_fresh)
+        add(self.cursor, runs, [standing[key] for key in keys], first, self.codec, if_fresh=if_fresh)
         unbegun.begun(self.cursor, runs[0].subscription, first, first + len(runs) - 1)
         self.places.update((key, (run_id, 0)) for run_id, key in enumerate(keys, first))
 

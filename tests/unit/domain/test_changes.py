@@ -184,6 +184,16 @@ def test_an_end_that_has_to_be_told_is_work():
     assert changes.is_work
 
 
+def test_a_stretch_is_of_kin_before_and_after():
+    """What is worked out for its first run holds for all of them."""
+    begun = [run().granted(owner="w", request="r", lease_seconds=length, now=NOW).model() for length in (1.0, 2.0)]
+    held = [model.of(str(number), NOW.at) for number, model in enumerate(sorted(begun * 3, key=id))]
+    end = held[0].settled(End(state=S.SUCCEEDED), request="f", seconds=1.0, is_acked=True, now=NOW).model()
+    moves = [(before, end.of(before.task_id, NOW.at)) for before in held] + [(held[0], end.of("0", NOW.at))]
+    stretches = changes_of(moves, NOW.at).stretches
+    assert [len(stretch) for stretch in stretches] == [3, 3, 1]
+
+
 def test_a_batch_is_judged_by_each_of_its_kinds():
     """Whichever of its runs it is that somebody waits for."""
     begun = run().granted(owner="w", request="r", lease_seconds=1, now=NOW).model()

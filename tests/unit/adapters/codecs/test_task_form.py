@@ -119,6 +119,39 @@ def test_the_shorter_way_is_no_more_lenient(payload):
     assert isinstance(CODEC.decode_task(text, task_id="t1", topic=PLAIN.topic), Unreadable)
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-01-01T00:00:00+02:00",
+        "2026-01-01T00:00:00.123456789Z",
+        "2026-01-01t00:00:00z",
+        "2026-01-01 00:00:00Z",
+        "20260101T000000Z",
+        "2026-01-01T00:00:00",
+        "0001-01-01T00:00:00+05:00",
+        "9999-12-31T23:59:59-05:00",
+        "yesterday",
+    ],
+)
+def test_both_ways_read_a_time_alike(time):
+    """The same instant in UTC, or the same refusal; and what is read can be written."""
+    text = CODEC.encode_task(PLAIN).replace(orjson.dumps(PLAIN.created_at), json.dumps(time).encode())
+    assert json.loads(text)["created_at"] == time
+    quick, thorough = (CODEC.decode_task(form, task_id="t1", topic=PLAIN.topic) for form in (text, with_hops(text)))
+    if isinstance(thorough, Unreadable):
+        assert isinstance(quick, Unreadable)
+        assert quick.reason == thorough.reason
+    else:
+        assert quick == thorough
+        assert quick.created_at.tzinfo is UTC
+        assert CODEC.decode_task(CODEC.encode_task(quick), task_id="t1", topic=PLAIN.topic) == quick
+
+
+def with_hops(text: bytes) -> bytes:
+    """The same task, in a form that is read with more care."""
+    return text.replace(b'"schema":1', b'"schema":1,"hops":0')
+
+
 def test_the_shorter_way_knows_its_topic():
     """What lies in the queue of another is read with more care."""
     assert usual_task(CODEC.encode_task(PLAIN), "another") is None

@@ -12,7 +12,7 @@ from omnidaemon.app.lanes import Lane, Persistence
 from omnidaemon.app.outages import Outages
 from omnidaemon.app.pairing import Handover
 from omnidaemon.domain.agent import WhenStopped
-from omnidaemon.domain.errors import OmniDaemonError
+from omnidaemon.domain.errors import InvalidInput, OmniDaemonError
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import (
     NEWER_SCHEMA_PAUSE_SECONDS,
@@ -34,6 +34,7 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 _WAIT_SECONDS = 5.0
 _SKIPPED_AT_ONCE = 100
 _SOON_SECONDS = 0.05
+_MOST_TOLD = 1000
 
 
 class FreshIntake:
@@ -73,6 +74,7 @@ class FreshIntake:
         self._asked: Collection[Subscription] = ()
         self._ahead: Mapping[Subscription, int] = {}
         self._in_hand: Sequence[Delivery] = ()
+        self._told: set[tuple[Subscription, str]] = set()
         self._is_stopping = asyncio.Event()
         custody.on_freed(self.reconsider)
 
@@ -146,19 +148,57 @@ class FreshIntake:
         return credits
 
     async def _take_in_hand(self) -> None:
+        deliveries = self._in_hand
         try:
-            if self._is_stopping.is_set() or self._admission.locked():
-                # Nothing may start now. In the store it is everybody's, here it would wait for as long as that lasts.
-                await self._take_in(self._in_hand, may_start=False)
-            else:
-                async with self._admission:
-                    await self._take_in(self._in_hand, may_start=True)
-        except OmniDaemonError:
-            raise  # Somebody has to mend the backend. A loop that failed is begun anew and finds the deliveries here.
-        except Exception:
-            self._in_hand = ()  # A store that chokes on one of these must not hold up all others.
-            raise
+            await self._admit(deliveries)
+        except Exception as error:
+            if _is_the_backends(error):
+                raise  # Somebody has to mend it. A loop that failed is begun anew and finds the deliveries here.
+            await self._take_in_apart(deliveries)
         self._in_hand = ()
+
+    async def _take_in_apart(self, deliveries: Sequence[Delivery]) -> None:
+        """One at a time: a delivery that the store chokes on must not hold up all others. It stays with the bus, which
+        may bring it again once its hold is over. Where none can be taken in, it may be the store that cannot; that must
+        not empty the whole bus into holds, so the loop fails, and pauses."""
+        failed: list[Exception] = []
+        is_news = False
+        for place, delivery in enumerate(deliveries):
+            self._in_hand = deliveries[place:]
+            try:
+                await self._admit([delivery])
+            except Exception as error:
+                if _is_the_backends(error):
+                    raise
+                failed.append(error)
+                is_news |= self._tell_of(delivery, error)
+        self._in_hand = ()
+        if is_news and len(failed) == len(deliveries):
+            raise failed[0]
+
+    def _tell_of(self, delivery: Delivery, error: Exception) -> bool:
+        """Say that it cannot be taken in, unless that is said already."""
+        subscription, task_id = delivery.subscription, delivery.task.task_id
+        if (subscription, task_id) in self._told:
+            return False
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told.add((subscription, task_id))
+        self._telemetry.say(
+            Level.ERROR,
+            f"agent {subscription.agent} cannot take in task {task_id}, which stays on the bus: {type(error).__name__}",
+            task_id=task_id,
+            agent=subscription.agent,
+        )
+        return True
+
+    async def _admit(self, deliveries: Sequence[Delivery]) -> None:
+        if self._is_stopping.is_set() or self._admission.locked():
+            # Nothing may start now. In the store it is everybody's, here it would wait for as long as that lasts.
+            await self._take_in(deliveries, may_start=False)
+        else:
+            async with self._admission:
+                await self._take_in(deliveries, may_start=True)
 
     async def _take_in(self, deliveries: Sequence[Delivery], *, may_start: bool) -> None:
         if not deliveries:
@@ -228,3 +268,8 @@ class FreshIntake:
             return HoldRun(task=task, subscription=subscription)
         free[subscription] -= 1
         return StartRun(task=task, subscription=subscription, lease_seconds=leases[subscription])
+
+
+def _is_the_backends(error: Exception) -> bool:
+    """Whether it would meet any delivery just as well. Of a value that cannot be carried this is not so."""
+    return isinstance(error, OmniDaemonError) and not isinstance(error, InvalidInput)

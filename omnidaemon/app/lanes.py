@@ -57,15 +57,22 @@ class Lane:
         self._persistence = Persistence(clock, outages)
         self._is_free = asyncio.Event()
         self._is_free.set()
+        self._is_closed = False
 
     async def call(self, gate: Callable[[Request], Awaitable[T]]) -> T:
-        """The gate's answer. One call at a time."""
+        """The gate's answer. One call at a time. Once the lane is closed a caller is as good as cancelled."""
+        if self._is_closed:
+            raise asyncio.CancelledError
         request = self._request = self._request.next()
         self._is_free.clear()
         try:
             return await self._persistence.call(lambda: gate(request))
         finally:
             self._is_free.set()
+
+    def close(self) -> None:
+        """Let no further call begin; one that is under way goes on."""
+        self._is_closed = True
 
     async def answered(self) -> None:
         """Return once no call is under way, and its caller has what it was answered."""

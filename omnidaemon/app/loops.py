@@ -178,8 +178,12 @@ class Loops:
         await self.custody.emptied()
 
     async def end_taking(self) -> None:
-        """End the takers. What the store is about to grant still comes into their hands, if it answers in time."""
-        answers = [asyncio.ensure_future(lane.answered()) for lane in (self._begin_lane, self._claim_lane)]
+        """End the takers. What the store is about to grant still comes into their hands, if it answers in time; they
+        ask it for nothing more, also those that have waited for their turn to: that would be cut off halfway."""
+        lanes = (self._begin_lane, self._claim_lane)
+        for lane in lanes:
+            lane.close()
+        answers = [asyncio.ensure_future(lane.answered()) for lane in lanes]
         await asyncio.wait(answers, timeout=self._options.last_word_seconds)
         await cancelled([*answers, *self.takers])
 

@@ -114,12 +114,22 @@ class SqliteInbox(Inbox, AckableInbox):
 
         taken = await self._database.write(work, durable=False)
         self._plentiful = set()
+        if self._held:
+            self._let_go_of({message[0] for _, stretches in taken for _, messages in stretches for message in messages})
         for owner, stretches in taken:
             for hold, messages in stretches:
                 self._held[hold] = {message[0] for message in messages}
                 self._spare += [self._delivery(owner, hold, message) for message in messages]
             if sum(len(messages) for _, messages in stretches) == credits[owner]:
                 self._plentiful.add(owner)
+
+    def _let_go_of(self, message_ids: set[int]) -> None:
+        """These are taken again: holds that they were in before have run out. Who never acks a message would have such
+        a hold kept for each time that it comes."""
+        for hold, held in tuple(self._held.items()):
+            held.difference_update(message_ids)
+            if not held:
+                del self._held[hold]
 
     async def _waiting(self, wanted: Sequence[Subscription]) -> list[Subscription]:
         """Those of the subscriptions for which there is something."""

@@ -34,6 +34,7 @@ class Faulty:
         self._failures: dict[str, list[BaseException]] = {}
         self._lost: Counter[str] = Counter()
         self._gates: dict[str, asyncio.Event] = {}
+        self._late: dict[str, asyncio.Event] = {}
         self._away: set[str] = set()
         self.calls: Counter[str] = Counter()
         self.inbox: Faulty | None = None
@@ -49,6 +50,10 @@ class Faulty:
     def hold(self, name: str) -> asyncio.Event:
         """Let calls of this name wait, before they do anything, until the event given back is set."""
         return self._gates.setdefault(name, asyncio.Event())
+
+    def hold_answers(self, name: str) -> asyncio.Event:
+        """Let calls of this name do their work, and answer once the event given back is set."""
+        return self._late.setdefault(name, asyncio.Event())
 
     def go_away(self, *names: str) -> None:
         """Let these calls, or all, fail until come_back()."""
@@ -72,6 +77,8 @@ class Faulty:
             if failures := self._failures.get(name):
                 raise failures.pop(0)
             answer = await real(*arguments, **options)
+            if name in self._late:
+                await self._late[name].wait()
             if self._lost[name] > 0:
                 self._lost[name] -= 1
                 raise away()

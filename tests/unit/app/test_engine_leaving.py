@@ -8,9 +8,32 @@ import itertools
 import pytest
 
 from omnidaemon.app.supervision import Supervision
-from tests.unit.app.faults import broken
+from tests.unit.app.faults import away, broken
 from tests.unit.app.handlers import Sleeper
-from tests.unit.app.workshop import Workshop, agent_of
+from tests.unit.app.workshop import Worker, Workshop, agent_of
+
+
+async def leave_in_a_hurry(shop: Workshop, worker: Worker, let_go: asyncio.Event) -> int:
+    """How many runs were given back; the call under way is answered while it leaves."""
+    worker.engine.release_now()
+    stopping = asyncio.create_task(worker.stop())
+    await shop.rest()
+    let_go.set()
+    await shop.until(stopping.done, moving=0.1)
+    return stopping.result()
+
+
+async def waiting(shop: Workshop) -> int:
+    """How many deliveries the bus has that nobody holds."""
+    (depth,) = await shop.real_bus.depths()
+    return depth.waiting
+
+
+async def held(shop: Workshop) -> int:
+    """How many an inbox holds."""
+    (depth,) = await shop.real_bus.depths()
+    return depth.held
+
 
 # --- starts that fail -------------------------------------------------------------------------------------------------
 
@@ -63,15 +86,46 @@ async def test_what_is_granted_while_a_worker_leaves_in_a_hurry_is_given_back(sh
         worker = await shop.start(agent_of(Sleeper()))
     before = shop.runs.calls[gate]
     await shop.until(lambda: shop.runs.calls[gate] > before - (gate == "claim_due"))
-    worker.engine.release_now()
-    stopping = asyncio.create_task(worker.stop())
-    await shop.rest()
-    let_go.set()
-    await shop.until(stopping.done, moving=0.1)
-    assert stopping.result() == 1
+    assert await leave_in_a_hurry(shop, worker, let_go) == 1
     run = shop.run_of(task_id)
     assert run is not None
     assert (run.state, run.attempts, run.crashes) == ("queued", 0, 0)
+
+
+async def test_a_delivery_that_waits_while_due_runs_are_claimed_is_begun_no_more(shop: Workshop):
+    """The claim is answered while the worker leaves in a hurry; a begin after it would be cut off once the store has
+    granted the run, and nobody would hold it."""
+    let_go = shop.runs.hold("claim_due")
+    worker = await shop.start(agent_of(Sleeper()))
+    task_id = await shop.publish("x")
+    await shop.rest()
+    assert (shop.runs.calls["claim_due"], await held(shop)) == (1, 1)
+    shop.runs.hold_answers("begin")
+    assert await leave_in_a_hurry(shop, worker, let_go) == 0
+    assert (shop.runs.calls["begin"], shop.run_of(task_id), await waiting(shop)) == (0, None, 1)
+
+
+async def test_what_comes_due_while_a_delivery_is_begun_is_claimed_no_more(shop: Workshop):
+    """The other way round: what is being begun is given back, and what is due stays so for anybody."""
+    other = await shop.start(agent_of(Sleeper(), concurrency=1), incarnation="w0")
+    due = await shop.publish("due")
+    await shop.until(lambda: shop.state(due) == "running")
+    worker = await shop.start(agent_of(Sleeper(), concurrency=2))
+    await shop.rest()
+    let_go = shop.runs.hold("begin")
+    fresh = await shop.publish("fresh")
+    await shop.until(lambda: shop.runs.calls["begin"] == 2)
+    await leave_in_a_hurry(shop, other, asyncio.Event())
+    claims = shop.runs.calls["claim_due"]
+    await shop.pass_time(6.0)
+    assert (shop.state(due), shop.runs.calls["claim_due"]) == ("queued", claims), "it waits for its turn"
+    shop.runs.hold_answers("claim_due")
+    assert await leave_in_a_hurry(shop, worker, let_go) == 1
+    assert shop.runs.calls["claim_due"] == claims
+    for task_id in (due, fresh):
+        run = shop.run_of(task_id)
+        assert run is not None
+        assert (run.state, run.attempts, run.crashes) == ("queued", 0, 0)
 
 
 @pytest.mark.parametrize("gate", ["begin", "claim_due"])
@@ -84,6 +138,22 @@ async def test_a_grant_that_does_not_come_is_not_waited_for_long(shop: Workshop,
     assert await asyncio.wait_for(worker.stop(), 5) == 0
     assert all(taker.done() for taker in worker.engine._loops.takers)
     let_go.set()
+
+
+@pytest.mark.parametrize("gate", ["begin", "claim_due"])
+@pytest.mark.parametrize("error", [away, broken])
+async def test_a_store_that_fails_again_and_again_keeps_no_worker_from_leaving(shop: Workshop, gate, error):
+    """Whether it may pass or not: the worker waits as long as for any last word, and the bus has the delivery again."""
+    shop.runs.fail(gate, times=10_000, error=error)
+    worker = await shop.start(agent_of(Sleeper()), drain_seconds=0.01, last_word_seconds=0.05)
+    await shop.until(lambda: shop.runs.calls["claim_due"])
+    task_id = await shop.publish("x")
+    await shop.until(lambda: shop.runs.calls[gate] > 2, moving=0.1)
+    stopping = asyncio.create_task(worker.stop())
+    await shop.until(stopping.done, moving=0.1)
+    assert all(taker.done() for taker in worker.engine._loops.takers)
+    if gate == "begin":
+        assert (shop.run_of(task_id), await waiting(shop)) == (None, 1)
 
 
 # --- agents that are gone ---------------------------------------------------------------------------------------------

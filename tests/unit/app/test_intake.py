@@ -120,17 +120,6 @@ async def test_a_worker_that_leaves_before_the_store_is_mended_gives_back_what_i
     assert (on_the_bus(shop), gated.seen) == (1, [])
 
 
-async def test_a_batch_that_a_store_chokes_on_does_not_hold_up_others(shop: Workshop, gated: Gated):
-    """That is a defect of the store: the next batch is begun."""
-    await shop.start(agent_of(gated))
-    shop.runs.fail("begin", error=UnicodeError)
-    await shop.publish("x")
-    await shop.until(lambda: shop.says.having("intake", "UnicodeError"))
-    await shop.publish("y")
-    await shop.until(lambda: gated.seen == ["y"], moving=0.25)
-    gated.let_go.set()
-
-
 async def test_surplus_is_held_in_the_store_for_anybody(shop: Workshop, gated: Gated):
     """Slots that were taken while a receive was under way: the task is due, not lost and not executed beyond them."""
     worker = await shop.start(agent_of(gated, concurrency=2))

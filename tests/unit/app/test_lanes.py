@@ -260,3 +260,17 @@ async def test_a_lane_is_answered_once_its_caller_has_the_answer(shop: Workshop,
     calling.cancel() if is_cancelled else let_go.set()
     await asyncio.wait_for(answered, 5)
     assert hands == ([] if is_cancelled else ["grant"])
+
+
+async def test_a_lane_that_is_closed_asks_for_nothing_more(shop: Workshop):
+    """What is under way goes on, and is repeated; who comes later is as good as cancelled."""
+    lane = Lane("w1", "begin", shop.clock, Outages(shop.clock, shop.says))
+    gate, late = Gate(shop, failures=3), Gate(shop)
+    calling = asyncio.create_task(lane.call(gate))
+    await shop.rest()
+    lane.close()
+    coming = asyncio.create_task(lane.call(late))
+    await shop.until(calling.done, moving=0.1)
+    assert (calling.result(), len(gate.asked)) == ("answer", 4)
+    await asyncio.wait_for(lane.answered(), 5)
+    assert (coming.cancelled(), late.asked) == (True, [])

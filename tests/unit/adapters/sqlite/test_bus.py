@@ -248,6 +248,22 @@ async def test_a_hold_goes_with_its_last_message(place, bus):
     await inbox.close()
 
 
+async def test_a_message_that_is_never_acked_is_kept_in_mind_once(place, bus):
+    """It comes to the same inbox again each time its hold has run out. What it came with is acked."""
+    await bus.declare({GREETER: Start.NOW})
+    await bus.publish([place.task("t1"), place.task("poison")])
+    inbox = await bus.subscribe([GREETER])
+    first, *again = await inbox.receive({GREETER: 2}, wait_seconds=0)
+    await inbox.ack([first])
+    for _ in range(3):
+        await place.pass_time(6)
+        again = await inbox.receive({GREETER: 2}, wait_seconds=0)
+    assert (len(inbox._held), await holds(bus)) == (1, 1)
+    await inbox.ack(again)
+    assert (len(inbox._held), await holds(bus), await received(inbox)) == (0, 0, [])
+    await inbox.close()
+
+
 async def test_a_retired_subscription_leaves_no_hold(place, bus):
     """What comes under its name later is free."""
     await bus.declare({GREETER: Start.NOW})

@@ -11,8 +11,8 @@ from operator import itemgetter
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane
+from omnidaemon.app.outages import is_the_backends
 from omnidaemon.domain.durations import duration_text, pause_text
-from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed, Returned
 from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait, succeeded
 from omnidaemon.domain.requests import NEWER_SCHEMA_PAUSE_SECONDS, Finish, Grant, undecodable
@@ -162,10 +162,10 @@ class OutcomeFinishes:
         finishes = [finish for _, finish in current]
         try:
             recorded = await self._finish_lane.call(lambda request: self._runs.finish(request, finishes))
-        except OmniDaemonError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one outcome that a store chokes on must not hold up all others
-            await self._finish_apart(current, error)
+        except Exception as error:
+            if is_the_backends(error):
+                raise
+            await self._finish_apart(current, error)  # one that a store chokes on must not hold up all others
             return
         holdings = [holding for holding, _ in current]
         for holding, is_recorded in zip(holdings, recorded, strict=True):

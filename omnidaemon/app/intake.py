@@ -9,10 +9,10 @@ from functools import partial
 
 from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane, Persistence
-from omnidaemon.app.outages import Outages
+from omnidaemon.app.outages import Outages, is_the_backends
 from omnidaemon.app.pairing import Handover
 from omnidaemon.domain.agent import WhenStopped
-from omnidaemon.domain.errors import InvalidInput, OmniDaemonError
+from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.requests import (
     NEWER_SCHEMA_PAUSE_SECONDS,
@@ -152,7 +152,7 @@ class FreshIntake:
         try:
             await self._admit(deliveries)
         except Exception as error:
-            if _is_the_backends(error):
+            if is_the_backends(error):
                 raise  # Somebody has to mend it. A loop that failed is begun anew and finds the deliveries here.
             await self._take_in_apart(deliveries)
         self._in_hand = ()
@@ -168,7 +168,7 @@ class FreshIntake:
             try:
                 await self._admit([delivery])
             except Exception as error:
-                if _is_the_backends(error):
+                if is_the_backends(error):
                     raise
                 failed.append(error)
                 is_news |= self._tell_of(delivery, error)
@@ -268,8 +268,3 @@ class FreshIntake:
             return HoldRun(task=task, subscription=subscription)
         free[subscription] -= 1
         return StartRun(task=task, subscription=subscription, lease_seconds=leases[subscription])
-
-
-def _is_the_backends(error: Exception) -> bool:
-    """Whether it would meet any delivery just as well. Of a value that cannot be carried this is not so."""
-    return isinstance(error, OmniDaemonError) and not isinstance(error, InvalidInput)

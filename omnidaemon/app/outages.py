@@ -11,7 +11,7 @@ from __future__ import annotations
 import attrs
 
 from omnidaemon.domain.durations import duration_text
-from omnidaemon.domain.errors import BackendError, DataLost, OmniDaemonError
+from omnidaemon.domain.errors import BackendError, DataLost, InvalidInput, OmniDaemonError
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.telemetry import Level, Telemetry
 
@@ -70,3 +70,8 @@ class Outages:
             outage.waiting.discard(who)
             if not outage.waiting:
                 del self._outages[what]
+
+
+def is_the_backends(error: Exception) -> bool:
+    """Whether it would meet any task just as well. Of a value that cannot be carried this is not so."""
+    return isinstance(error, OmniDaemonError) and not isinstance(error, InvalidInput)

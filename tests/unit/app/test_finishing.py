@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from omnidaemon.app.bridge import Report, StopReason
+from omnidaemon.domain.errors import InvalidValue
 from omnidaemon.domain.gates import Gates
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed, Returned
 from omnidaemon.domain.requests import HoldRun
@@ -214,15 +215,20 @@ async def test_an_outcome_waits_for_the_ack_that_is_under_way(shop: Workshop, de
 class Choking(Gates):
     """The gates of a store that cannot keep one certain value."""
 
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
     def finish(self, request, finishes, found, now):
         if any(getattr(finish.decision, "result", None) == b'"indigestible"' for finish in finishes):
-            raise TypeError("cannot bind this value")
+            raise self._error
         return super().finish(request, finishes, found, now)
 
 
-async def test_an_outcome_that_a_store_cannot_keep_holds_up_no_other(shop: Workshop, desk: Desk, loop_of):
+@pytest.mark.parametrize("error", [TypeError("cannot bind this value"), InvalidValue("text", "?", "whole characters")])
+async def test_an_outcome_that_a_store_cannot_keep_holds_up_no_other(shop: Workshop, desk: Desk, loop_of, error):
     """It is ended with an error that says so; those of its batch are recorded as they are."""
-    shop.space.gates = Choking()
+    shop.space.gates = Choking(error)
     good, odd, late = await desk.begin(3)
     loop_of(desk.finishes.run())
     desk.finishes.report(

@@ -31,8 +31,8 @@ _MOST_PUBLISHED = 200
 class _Watched:
     """One task that somebody waits for. `looks` counts how often all who wait for it were called to look; `ended` are
     the runs that were told to have ended, by agent, and `standing` how the task stands by the last, where that was told
-    along. `is_named`: the store has named it once as worth a look; `seen`:
-    what there was of it when it did so again."""
+    along. `is_named`: the store has named it once as worth a look; `seen`: what there was of it when it did so again.
+    """
 
     waiting: int = 0
     looks: int = 0

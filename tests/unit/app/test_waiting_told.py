@@ -265,6 +265,19 @@ async def test_who_waits_later_looks_first(prompt: Told, shop: Workshop, monkeyp
     assert (await prompt.results.wait(task_id, 5.0, None)).status == "succeeded"
 
 
+async def test_who_has_no_time_for_a_head_start_looks_first(
+    prompt: Told, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    """It would time out before its first look."""
+    monkeypatch.setattr(waiting, "_HEADSTART_SECONDS", 3600.0)
+    await shop.start(agent_of(lambda payload: payload, "greeter"))
+    task_id = await shop.publish("x")
+    await prompt.ended(task_id)
+    prompt.results.published(task_id)
+    assert (await prompt.results.wait(task_id, 60.0, None)).status == "succeeded"
+    assert prompt.queries == (1, 0)
+
+
 async def test_what_is_published_and_not_waited_for_is_forgotten(prompt: Told, shop: Workshop):
     """However many."""
     for number in range(1000):

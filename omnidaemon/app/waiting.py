@@ -25,6 +25,7 @@ _LAST_LOOK_SECONDS = 1.0
 _JUST_NOW_SECONDS = 0.001
 _HEADSTART_SECONDS = 0.01
 _MOST_PUBLISHED = 200
+_FEW = 10
 
 
 @attrs.define(eq=False)
@@ -77,10 +78,19 @@ class ResultWatch:
         self._endings: Endings | None = None
 
     def published(self, task_id: str) -> None:
-        """Called when this task was published just now: it cannot have ended yet for who waits for it at once."""
+        """Called when this task was published just now: it cannot have ended yet for who waits for it at once. Of no
+        use where nothing is told, nor before the first wait: nobody has listened for its end."""
+        if not self._is_told:
+            return
         if len(self._published) >= _MOST_PUBLISHED:  # nobody waits for these at once
             self._published.clear()
         self._published[task_id] = time.monotonic()
+
+    def published_together(self, task_ids: Sequence[str]) -> None:
+        """Likewise for a few tasks; of many, the first may have ended before the last is confirmed."""
+        if len(task_ids) <= _FEW:
+            for task_id in task_ids:
+                self.published(task_id)
 
     async def wait(self, task_id: str, timeout_seconds: float | None, agent: str | None) -> TaskResult:
         """The result of a task once it has ended: as a whole, or for the agent named.
@@ -126,7 +136,7 @@ class ResultWatch:
         published_at = self._published.pop(task_id, 0.0)
         if timeout_seconds is not None and timeout_seconds <= _HEADSTART_SECONDS:
             return False
-        return self._is_told and time.monotonic() - published_at < _JUST_NOW_SECONDS
+        return time.monotonic() - published_at < _JUST_NOW_SECONDS
 
     async def _told_soon(self, watched: _Watched, agent: str | None) -> TaskStanding | None:
         """How the task stands once it is told to have ended, if that is all there is to know, and it does not take

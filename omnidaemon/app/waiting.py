@@ -25,14 +25,15 @@ _LAST_LOOK_SECONDS = 1.0
 _JUST_NOW_SECONDS = 0.001
 _HEADSTART_SECONDS = 0.01
 _MOST_PUBLISHED = 200
+_FEW = 10
 
 
 @attrs.define(eq=False)
 class _Watched:
     """One task that somebody waits for. `looks` counts how often all who wait for it were called to look; `ended` are
     the runs that were told to have ended, by agent, and `standing` how the task stands by the last, where that was told
-    along. `is_named`: the store has named it once as worth a look; `seen`:
-    what there was of it when it did so again."""
+    along. `is_named`: the store has named it once as worth a look; `seen`: what there was of it when it did so again.
+    """
 
     waiting: int = 0
     looks: int = 0
@@ -77,10 +78,19 @@ class ResultWatch:
         self._endings: Endings | None = None
 
     def published(self, task_id: str) -> None:
-        """Called when this task was published just now: it cannot have ended yet for who waits for it at once."""
+        """Called when this task was published just now: it cannot have ended yet for who waits for it at once. Of no
+        use where nothing is told, nor before the first wait: nobody has listened for its end."""
+        if not self._is_told:
+            return
         if len(self._published) >= _MOST_PUBLISHED:  # nobody waits for these at once
             self._published.clear()
         self._published[task_id] = time.monotonic()
+
+    def published_together(self, task_ids: Sequence[str]) -> None:
+        """Likewise for a few tasks; of many, the first may have ended before the last is confirmed."""
+        if len(task_ids) <= _FEW:
+            for task_id in task_ids:
+                self.published(task_id)
 
     async def wait(self, task_id: str, timeout_seconds: float | None, agent: str | None) -> TaskResult:
         """The result of a task once it has ended: as a whole, or for the agent named.
@@ -93,7 +103,8 @@ class ResultWatch:
         try:
             self._listen_too()  # before the first look: no hint is missed
             async with asyncio.timeout(timeout_seconds):
-                if self._is_new(task_id) and (standing := await self._told_soon(watched, agent)) is not None:
+                standing = await self._told_soon(watched, agent) if self._is_new(task_id, timeout_seconds) else None
+                if standing is not None:
                     return self._queries.result_of(standing, agent)
                 while True:
                     looks = watched.looks
@@ -111,15 +122,21 @@ class ResultWatch:
                         await watched.called.wait()
                         is_fresh = False
         except TimeoutError:
-            raise WaitTimedOut(task_id, timeout_seconds or 0.0, await self._status(task_id, agent, status)) from None
+            last = await self._last_look(task_id, agent)
+            if last is not None and last.is_end:
+                return last
+            seen = status if last is None else last.status
+            raise WaitTimedOut(task_id, timeout_seconds or 0.0, seen) from None
         finally:
             self._leave(task_id, watched)
 
-    def _is_new(self, task_id: str) -> bool:
+    def _is_new(self, task_id: str, timeout_seconds: float | None) -> bool:
         """Whether a look would come before the task's end, and in its way: what the server and this machine do for it
-        they do not for who handles the task."""
+        they do not for who handles the task. And there is the time for a look after the head start."""
         published_at = self._published.pop(task_id, 0.0)
-        return self._is_told and time.monotonic() - published_at < _JUST_NOW_SECONDS
+        if timeout_seconds is not None and timeout_seconds <= _HEADSTART_SECONDS:
+            return False
+        return time.monotonic() - published_at < _JUST_NOW_SECONDS
 
     async def _told_soon(self, watched: _Watched, agent: str | None) -> TaskStanding | None:
         """How the task stands once it is told to have ended, if that is all there is to know, and it does not take
@@ -132,14 +149,14 @@ class ResultWatch:
         standing = watched.standing
         return standing if standing is not None and agent in (None, *standing.agents) else None
 
-    async def _status(self, task_id: str, agent: str | None, seen: Status) -> Status:
-        """How it stands now; who waits is told of ends alone, so what it has `seen` may be long past. That, where the
-        store does not answer soon."""
+    async def _last_look(self, task_id: str, agent: str | None) -> TaskResult | None:
+        """How it stands now: who waits is told of ends alone, so what it has seen may be long past, and an end may have
+        been missed. None where the store does not answer soon."""
         try:
             async with asyncio.timeout(_LAST_LOOK_SECONDS):
-                return self._queries.result_of(await self._record(task_id), agent).status
+                return self._queries.result_of(await self._record(task_id), agent)
         except (TimeoutError, OmniDaemonError):
-            return seen
+            return None
 
     async def _record(self, task_id: str) -> TaskRecord:
         record = (await self._run_queries.records([task_id])).get(task_id)

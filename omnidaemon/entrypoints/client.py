@@ -9,6 +9,7 @@ from typing import Unpack
 
 from omnidaemon.app.control import Purged
 from omnidaemon.app.drafts import Draft, PublishOptions
+from omnidaemon.app.publisher import Publication
 from omnidaemon.app.queries import AgentStatus, Health, ResultPage, TaskDetails, WebhookPage
 from omnidaemon.app.steps import USUAL_TASKS
 from omnidaemon.bootstrap.container import Container
@@ -72,9 +73,9 @@ class Client:
         long as that is remembered; with another payload `IdempotencyConflict`. Raises `InvalidInput`, `PublishFailed`,
         `BackendUnavailable`.
         """
-        runtime = self._runtimes.opened() or await self.runtime()
         options = (webhook, reply_to, delay, due_at, idempotency_key, correlation_id, causation_id, headers)
         if options == _NO_OPTIONS:
+            runtime = self._runtimes.opened() or await self.runtime()
             task_id = await runtime.publisher.publish_plain(topic, payload)
             runtime.results.published(task_id)
             return task_id
@@ -90,7 +91,7 @@ class Client:
             causation_id=causation_id,
             headers=headers,
         )
-        return (await runtime.publisher.publish_one(draft)).task_id
+        return (await self._published(draft)).task_id
 
     async def publish_tasks(
         self, tasks: Sequence[tuple[str, object]], *, webhook: str | None = None, reply_to: str | None = None
@@ -101,33 +102,37 @@ class Client:
         """
         if not tasks:
             return []
-        publisher = (await self.runtime()).publisher
-        return await publisher.publish_alike(tasks, webhook=webhook, reply_to=reply_to)
+        runtime = await self.runtime()
+        task_ids = await runtime.publisher.publish_alike(tasks, webhook=webhook, reply_to=reply_to)
+        runtime.results.published_together(task_ids)
+        return task_ids
 
     async def publish_with_receipt(
         self, topic: str, payload: object, **options: Unpack[PublishOptions]
     ) -> PublishReceipt:
         """As `publish_task`, with what a person is told of it: of a task that its key was known for, how that stands
         now, or, where the store does not tell, as it was published."""
-        runtime = await self.runtime()
-        done = await runtime.publisher.publish_one(Draft(topic=topic, payload=payload, **options))
+        done = await self._published(Draft(topic=topic, payload=payload, **options))
         is_delayed = options.get("delay") is not None or options.get("due_at") is not None
         status = Status.SCHEDULED if is_delayed else Status.QUEUED
         if done.known_since is not None:
             with contextlib.suppress(BackendError):  # whatever it says of it, the task is published
-                known = await runtime.queries.result(done.task_id)
+                known = await (await self.runtime()).queries.result(done.task_id)
                 status = status if known is None else known.status
         return PublishReceipt(task_id=done.task_id, status=status, known_since=done.known_since)
 
     async def publish_from(self, cause: Task, topic: str, payload: object, **options: Unpack[PublishOptions]) -> str:
         """Publish a task on behalf of another, whose correlation and hops it keeps; `options` as in `publish_task`."""
-        chain: PublishOptions = {
-            "correlation_id": cause.correlation_id or cause.task_id,
-            "causation_id": cause.task_id,
-            **options,
-        }
-        draft = Draft(topic=topic, payload=payload, hops=cause.hops, **chain)
-        return (await (await self.runtime()).publisher.publish_one(draft)).task_id
+        correlation_id = cause.correlation_id or cause.task_id
+        chain: PublishOptions = {"correlation_id": correlation_id, "causation_id": cause.task_id, **options}
+        return (await self._published(Draft(topic=topic, payload=payload, hops=cause.hops, **chain))).task_id
+
+    async def _published(self, draft: Draft) -> Publication:
+        runtime = self._runtimes.opened() or await self.runtime()
+        done = await runtime.publisher.publish_one(draft)
+        if draft.idempotency_key is None:  # else it may have ended while its key was confirmed
+            runtime.results.published(done.task_id)
+        return done
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
@@ -137,12 +142,7 @@ class Client:
             await (await self.runtime()).queries.result(known_task(task_id, agent), agent) if is_name(task_id) else None
         )
 
-    async def wait_for_result(
-        self,
-        task_id: str,
-        timeout: float | None = 30.0,
-        agent: str | None = None,
-    ) -> TaskResult:
+    async def wait_for_result(self, task_id: str, timeout: float | None = 30.0, agent: str | None = None) -> TaskResult:
         """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never), with
         the reason where nobody takes it up; `TaskNotFound` when it is unknown."""
         try:

@@ -52,8 +52,8 @@ class Endings(ABC):
         when anything may have ended: then one has to look."""
 
     def pass_on(self, take: Callable[[Sequence[Ended]], None]) -> bool:  # noqa: ARG002 - for those that are told
-        """Have this called with what has ended as soon as it is told, on the calling loop; wait() gives none then.
-        False where nothing ever is told so: it all comes by wait()."""
+        """Have this called with what has ended as soon as it is told, on the calling loop; wait() names none then, and
+        says as before when one has to look. False where nothing ever is told so: it all comes by wait()."""
         return False
 
     @abstractmethod

@@ -73,6 +73,7 @@ class OnFake(AdapterContract):
 
 
 class TestFakeRedisStorage(OnFake, StorageContract):
+    tells_endings = True
     walks = 1
     walk_steps = 10
 

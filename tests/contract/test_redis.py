@@ -18,6 +18,7 @@ from tests.servers.redis_servers import forget
 class TestRedisStorage(StorageContract):
     codec = JsonCodec()
     clock = SystemClock()
+    tells_endings = True
 
     # Time passes in earnest here, and a step that passes some takes a second. The full length is the memory storage's.
     walks = 4

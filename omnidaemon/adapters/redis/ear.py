@@ -56,7 +56,7 @@ class Ear:
             async with asyncio.timeout(connection.deadline_seconds):
                 hearing = Hearing(await connection.connection(), self._heard)
             try:
-                await hearing.listen(self._channel)
+                await hearing.listen(self._channel, connection.deadline_seconds)
             finally:
                 await hearing.close()
 
@@ -68,37 +68,45 @@ class Hearing(Takeover):
     def __init__(self, connection: redis.Connection, heard: Heard) -> None:
         super().__init__(connection)
         self._heard = heard
-        self._is_silent = False
+        self._has_spoken = asyncio.Event()
         self._is_over = asyncio.Event()
 
-    async def listen(self, channel: str) -> None:
-        """Pass on what is said on the channel; raises once the connection is lost."""
-        self._send("SUBSCRIBE", channel)
-        is_asked = False
-        while self._failure is None:
-            self._is_silent = True
+    async def listen(self, channel: str, deadline_seconds: float) -> None:
+        """Pass on what is said on the channel; raises once the connection is lost, or when the server does not answer
+        within the deadline."""
+        await self._asked(deadline_seconds, "SUBSCRIBE", channel)
+        while True:
+            await self._silent()
+            await self._asked(deadline_seconds, "PING")
+
+    async def _asked(self, deadline_seconds: float, *words: Any) -> None:
+        """Say this; whatever comes then will do for an answer."""
+        if self._failure is None:
+            self._has_spoken.clear()
+            self._transport.write(hiredis.pack_command(words))
+            async with asyncio.timeout(deadline_seconds):
+                await self._has_spoken.wait()
+
+    async def _silent(self) -> None:
+        """Return once nothing was said for long."""
+        while self._failure is None and self._has_spoken.is_set():
+            self._has_spoken.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_SILENCE_SECONDS):
                     await self._is_over.wait()
-            if self._is_silent and self._failure is None:
-                if is_asked:
-                    raise TimeoutError("no answer to a ping")
-                self._send("PING")
-            is_asked = self._is_silent
-        raise self._failure
-
-    def _send(self, *words: Any) -> None:
-        self._transport.write(hiredis.pack_command(words))
+        if self._failure is not None:
+            raise self._failure
 
     def _take(self, reply: Any) -> None:
         if isinstance(reply, Exception):
             self._fail(reply)
         elif isinstance(reply, list):  # as the older protocol has it
             self._take_push(reply)
-        self._is_silent = False
+        else:
+            self._has_spoken.set()
 
     def _take_push(self, told: Sequence[Any]) -> None:
-        self._is_silent = False
+        self._has_spoken.set()
         match told:
             case [b"message", _, bytes(message)]:
                 self._heard(message)
@@ -111,4 +119,5 @@ class Hearing(Takeover):
         return None  # `listen()` sees to it
 
     def _has_failed(self, failure: Exception) -> None:  # noqa: ARG002 - `listen()` raises it
+        self._has_spoken.set()
         self._is_over.set()

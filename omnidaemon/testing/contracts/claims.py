@@ -10,7 +10,6 @@ import pytest
 from omnidaemon.domain.errors import StaleRequest
 from omnidaemon.domain.policy import RetryAfter
 from omnidaemon.domain.requests import HoldRun
-from omnidaemon.domain.states import RunState
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts.opening import GREETER, LOGGER, StorageOpening, live_on
 from omnidaemon.testing.patience import eventually
@@ -199,40 +198,6 @@ class ClaimContract(StorageOpening):
         new = await worker.claimed(GREETER)
         assert (await worker.renew(old)).lost == {old.run.key}
         assert (await worker.renew(new)).lost == frozenset()
-
-    async def test_those_who_wait_hear_of_what_ends(
-        self, place: Place, storage: Storage, rival: ScriptedWorker
-    ) -> None:
-        """Of each task that they want, and of a cancellation too: what has ended, or that they have to look. Where it
-        is told how a task stands, it stands so."""
-        wanted = {"t1", "t2", "t3"}
-        endings = storage.runs.endings(wanted)
-
-        async def is_told(task_id: str, state: RunState) -> bool:
-            told = await endings.wait(0)
-            if told is None:
-                return True
-            assert {each.task_id for each in told} <= wanted
-            for standing in [each.standing for each in told if each.standing is not None]:
-                record = (await storage.queries.records([standing.task_id]))[standing.task_id]
-                known = (record.topic, record.created_at, record.agents, record.is_cancelled, record.runs)
-                said = (standing.topic, standing.created_at, standing.agents, standing.is_cancelled, standing.runs)
-                assert said == known
-            runs = [each.run for each in told if each.task_id == task_id]
-            assert {run.state for run in runs if run is not None} <= {state}
-            return bool(runs)
-
-        ended, large, unwanted = [await rival.begun(place.task(name), GREETER) for name in ("t1", "t2", "t4")]
-        await storage.log.add([place.task("t3")])
-        await eventually(lambda: endings.wait(0), lambda told: told is not None and not told)
-        await rival.settle(unwanted, succeeded())
-        await rival.settle(ended, succeeded(b'{"value": "Zo\xc3\xab\\n"}'))
-        await eventually(lambda: is_told("t1", RunState.SUCCEEDED))
-        await rival.settle(large, succeeded(b'"' + 100_000 * b"x" + b'"'))
-        await eventually(lambda: is_told("t2", RunState.SUCCEEDED))
-        await storage.commands.cancel("t3")
-        await eventually(lambda: is_told("t3", RunState.CANCELLED))
-        endings.close()
 
     async def test_wakeups_hint_at_what_workers_have_to_do(
         self, place: Place, storage: Storage, rival: ScriptedWorker

@@ -14,6 +14,7 @@ from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.storage import Storage
 from omnidaemon.testing.contracts.claims import ClaimContract
+from omnidaemon.testing.contracts.endings import EndingsContract
 from omnidaemon.testing.contracts.finishes import FinishContract
 from omnidaemon.testing.contracts.opening import GREETER, LOGGER, StorageOpening
 from omnidaemon.testing.place import Place
@@ -149,5 +150,6 @@ class BeginContract(StorageOpening):
         assert [grant.run.task_id if grant else None for grant in answers] == [None, "fresh", None, "fresh too"]
 
 
-class RunStoreContract(BeginContract, ClaimContract, FinishContract):
-    """All gates of a RunStore: begin here, claim_due and renew in `claims`, finish and release in `finishes`."""
+class RunStoreContract(BeginContract, ClaimContract, FinishContract, EndingsContract):
+    """All gates of a RunStore: begin here, claim_due and renew in `claims`, finish and release in `finishes`; what is
+    told of ends in `endings`."""

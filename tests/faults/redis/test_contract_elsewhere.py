@@ -81,6 +81,7 @@ class Elsewhere(AdapterContract):
 
 
 class TestStorage(Elsewhere, StorageContract):
+    tells_endings = True
     walks = 1
     walk_steps = 20
 

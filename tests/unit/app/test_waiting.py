@@ -94,6 +94,19 @@ async def test_a_wait_that_was_too_short_says_how_the_task_stands_by_then(shop: 
         await waiting
 
 
+async def test_a_wait_that_was_too_short_gives_what_has_ended_by_then(shop: Workshop, handler: Gated):
+    """Its last look finds an end that it had no time to see before."""
+    handler.let_go.set()
+    task_id = await shop.publish("x")
+    await shop.ended(task_id)
+    queries = shop.ports["queries"]
+    looks, before = queries.hold("records"), queries.calls["records"]
+    waiting = wait(shop, task_id, 0.01)
+    await shop.until(lambda: queries.calls["records"] == before + 2)
+    looks.set()
+    assert (await waiting).result == "x"
+
+
 async def test_many_waiters_cost_one_query_for_each_hint(shop: Workshop, handler: Gated):
     """Those whose task has ended look once more; the others do not."""
     task_ids = [await shop.publish(number) for number in range(200)]

@@ -10,6 +10,7 @@ import pytest
 
 from omnidaemon.app import waiting
 from omnidaemon.app.waiting import ResultWatch
+from omnidaemon.domain.errors import TaskNotFound
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.standing import TaskStanding
@@ -207,7 +208,11 @@ async def test_what_is_not_told_is_found_within_a_second(told: Told, shop: Works
 
 @pytest.fixture
 async def prompt(shop: Workshop):
+    """Somebody has waited before: from then on ends are told."""
     told = Told(shop, PromptTeller())
+    with pytest.raises(TaskNotFound):
+        await told.wait("unknown")
+    shop.ports["queries"].calls.clear()
     yield told
     await told.results.close()
 
@@ -265,11 +270,44 @@ async def test_who_waits_later_looks_first(prompt: Told, shop: Workshop, monkeyp
     assert (await prompt.results.wait(task_id, 5.0, None)).status == "succeeded"
 
 
+async def test_who_has_no_time_for_a_head_start_looks_first(
+    prompt: Told, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    """It would time out before its first look."""
+    monkeypatch.setattr(waiting, "_HEADSTART_SECONDS", 3600.0)
+    await shop.start(agent_of(lambda payload: payload, "greeter"))
+    task_id = await shop.publish("x")
+    await prompt.ended(task_id)
+    prompt.results.published(task_id)
+    assert (await prompt.results.wait(task_id, 60.0, None)).status == "succeeded"
+    assert prompt.queries == (1, 0)
+
+
 async def test_what_is_published_and_not_waited_for_is_forgotten(prompt: Told, shop: Workshop):
-    """However many."""
+    """However many; all of those that are published together and that are too many to have been at once."""
     for number in range(1000):
         prompt.results.published(f"task-{number}")
-    assert len(prompt.results._published) <= waiting._MOST_PUBLISHED
+    assert 0 < len(prompt.results._published) <= waiting._MOST_PUBLISHED
+    prompt.results._published.clear()
+    prompt.results.published_together([f"task-{number}" for number in range(100)])
+    assert not prompt.results._published
+    prompt.results.published_together(["a", "b"])
+    assert list(prompt.results._published) == ["a", "b"]
+
+
+@pytest.mark.parametrize("teller", [Teller, PromptTeller])
+async def test_what_is_published_is_not_kept_where_nothing_is_told(shop: Workshop, teller: type[Teller]):
+    """Nor before somebody waits for the first time: that one looks, since nobody has listened."""
+    await shop.start(agent_of(lambda payload: payload, "greeter"))
+    told = Told(shop, teller())
+    task_id = await shop.publish("x")
+    await told.ended(task_id)
+    told.results.published(task_id)
+    assert (await told.wait(task_id)).status == "succeeded"
+    assert told.queries == (1, 0)
+    told.results.published(task_id)
+    assert bool(told.results._published) is (teller is PromptTeller)
+    await told.results.close()
 
 
 async def test_nobody_listens_long_for_nobody(prompt: Told, shop: Workshop, monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,8 @@ from redis import exceptions
 from omnidaemon.adapters.redis import ear as ears
 from omnidaemon.adapters.redis.connection import RedisConnection
 from omnidaemon.adapters.redis.ear import Ear, Hearing
-from tests.unit.adapters.redis.handmade import Server, until
+from omnidaemon.adapters.redis.faults import Translating
+from tests.unit.adapters.redis.handmade import Handmade, Server, until
 
 # --- what is heard ----------------------------------------------------------------------------------------------------
 
@@ -27,7 +28,7 @@ def heard() -> list[bytes | None]:
 async def listening(connection, server: Server, heard):
     """A connection that has asked for the channel."""
     hearing = Hearing(cast("redis.Connection", connection), heard.append)
-    task = asyncio.create_task(hearing.listen("bell"))
+    task = asyncio.create_task(hearing.listen("bell", 60.0))
     await server.hears(b"SUBSCRIBE")
     yield task
     task.cancel()
@@ -67,12 +68,18 @@ async def test_a_server_that_hangs_up_is_noticed(listening, server: Server):
         await asyncio.wait_for(listening, 5)
 
 
-@pytest.mark.parametrize("answer", [b"+PONG\r\n", b">3\r\n$7\r\nmessage\r\n$4\r\nbell\r\n$2\r\nhi\r\n", b""])
+MESSAGE = b">3\r\n$7\r\nmessage\r\n$4\r\nbell\r\n$2\r\nhi\r\n"
+SUBSCRIBED = b">3\r\n$9\r\nsubscribe\r\n$4\r\nbell\r\n:1\r\n"
+
+
+@pytest.mark.parametrize("answer", [b"+PONG\r\n", MESSAGE, b""])
 async def test_silence_is_asked_about(monkeypatch, connection, server: Server, answer):
-    """Whatever comes then will do; nothing means that the connection is dead."""
+    """Whatever comes then will do; nothing within the call's deadline means that the connection is dead."""
     monkeypatch.setattr(ears, "_SILENCE_SECONDS", 0.05)
     hearing = Hearing(cast("redis.Connection", connection), lambda _: None)
-    listening = asyncio.create_task(hearing.listen("bell"))
+    listening = asyncio.create_task(hearing.listen("bell", 60.0 if answer else 0.05))
+    await server.hears(b"SUBSCRIBE")
+    server.say(SUBSCRIBED)
     for times in range(1, 4):
         await until(lambda times=times: server.heard.count(b"PING") >= times or listening.done())
         if answer:
@@ -84,6 +91,64 @@ async def test_silence_is_asked_about(monkeypatch, connection, server: Server, a
         await listening
     assert server.heard.count(b"PING") == (3 if answer else 1)
     await hearing.close()
+
+
+async def test_no_answer_is_noticed_by_the_deadline_however_long_silence_may_be(monkeypatch, connection, server):
+    """Neither to the first word nor to a ping is the silence that is usual between messages allowed."""
+    monkeypatch.setattr(ears, "_SILENCE_SECONDS", 3600.0)
+    hearing = Hearing(cast("redis.Connection", connection), lambda _: None)
+    async with asyncio.timeout(5):
+        with pytest.raises(TimeoutError):
+            await hearing.listen("bell", 0.05)
+    assert server.heard.count(b"SUBSCRIBE") == 1
+    assert server.heard.count(b"PING") == 0
+    await hearing.close()
+
+
+async def test_a_slow_pong_has_the_deadline_too(monkeypatch, connection, server: Server):
+    """Also where silence is asked about sooner than that."""
+    monkeypatch.setattr(ears, "_SILENCE_SECONDS", 0.02)
+    hearing = Hearing(cast("redis.Connection", connection), lambda _: None)
+    listening = asyncio.create_task(hearing.listen("bell", 60.0))
+    await server.hears(b"SUBSCRIBE")
+    server.say(SUBSCRIBED)
+    await server.hears(b"PING")
+    await asyncio.wait([listening], timeout=0.1)
+    assert not listening.done()
+    assert server.heard.count(b"PING") == 1
+    server.say(b"+PONG\r\n")
+    await until(lambda: server.heard.count(b"PING") == 2)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await hearing.close()
+
+
+class Silent:
+    """Where connections are made to a server that takes them and says nothing."""
+
+    deadline_seconds = 0.05
+
+    def __init__(self, port: int) -> None:
+        self.made = 0
+        self._port = port
+
+    def translating(self):
+        return Translating("nowhere")
+
+    async def connection(self):
+        self.made += 1
+        return Handmade(*await asyncio.open_connection("127.0.0.1", self._port))
+
+
+async def test_who_gets_no_word_connects_anew(monkeypatch, server: Server):
+    """Soon: whoever waits for results hears nothing until then."""
+    monkeypatch.setattr(ears, "_RETRY_SECONDS", 0.01)
+    connection = Silent(server.port)
+    ear = Ear(cast("RedisConnection", connection), "bell", lambda _: None)
+    ear.start()
+    await until(lambda: connection.made >= 3)
+    await ear.close()
+    assert server.heard.count(b"SUBSCRIBE") >= 2
 
 
 # --- how it ends ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from itertools import groupby
 from operator import attrgetter
@@ -271,7 +271,7 @@ class Executor(Workforce):
                 raise RuntimeError(f"the agent raised {type(error).__name__}") from error
 
         value = await asyncio.wrap_future(self._in_thread(attempt, call))
-        if not asyncio.iscoroutine(value):
+        if not isinstance(value, Coroutine):  # unlike asyncio.iscoroutine(), which takes generators for such
             return value
         # A plain function may hand back a coroutine, such as a lambda around an async method.
         if attempt.reason is not None:

@@ -13,6 +13,7 @@ from omnidaemon.app.joined_publishing import MOST_TASKS, JoinedPublishing
 from omnidaemon.app.pairing import logging_bus
 from omnidaemon.domain.errors import (
     IdempotencyConflict,
+    InvalidValue,
     NobodyListens,
     OmniDaemonError,
     PayloadTooLarge,
@@ -102,7 +103,11 @@ class Publisher:
         """As `publish()`, for many of which topic and payload are all that differs."""
         now = self._clock.now().at
         made: list[Task] = []
-        for (topic, payload), task_id in zip(tasks, self._ids.new_ids(len(tasks)), strict=True):
+        for task, task_id in zip(tasks, self._ids.new_ids(len(tasks)), strict=True):
+            try:
+                topic, payload = task
+            except (TypeError, ValueError):
+                raise InvalidValue("tasks", task, "a topic and a payload for each") from None
             if webhook is None and reply_to is None and is_plain(payload):
                 made.append(plain_task(topic, self._payload(payload), task_id=task_id, now=now))
             else:

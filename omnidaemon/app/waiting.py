@@ -10,7 +10,7 @@ from functools import partial
 import attrs
 
 from omnidaemon.app.queries import Queries
-from omnidaemon.domain.errors import OmniDaemonError, TaskNotFound, WaitTimedOut
+from omnidaemon.domain.errors import BackendError, OmniDaemonError, TaskNotFound, WaitTimedOut
 from omnidaemon.domain.record import TaskRecord
 from omnidaemon.domain.result import TaskResult
 from omnidaemon.domain.run import Run
@@ -122,13 +122,13 @@ class ResultWatch:
                         await watched.called.wait()
                         is_fresh = False
         except TimeoutError:
-            last = await self._last_look(task_id, agent)
-            if last is not None and last.is_end:
-                return last
-            seen = status if last is None else last.status
-            raise WaitTimedOut(task_id, timeout_seconds or 0.0, seen) from None
+            pass
         finally:
             self._leave(task_id, watched)
+        last = await self._last_look(task_id, agent)
+        if last is not None and last.is_end:
+            return last
+        raise WaitTimedOut(task_id, timeout_seconds or 0.0, status if last is None else last.status)
 
     def _is_new(self, task_id: str, timeout_seconds: float | None) -> bool:
         """Whether a look would come before the task's end, and in its way: what the server and this machine do for it
@@ -155,7 +155,7 @@ class ResultWatch:
         try:
             async with asyncio.timeout(_LAST_LOOK_SECONDS):
                 return self._queries.result_of(await self._record(task_id), agent)
-        except (TimeoutError, OmniDaemonError):
+        except (TimeoutError, BackendError):
             return None
 
     async def _record(self, task_id: str) -> TaskRecord:

@@ -25,7 +25,7 @@ from omnidaemon.domain.task import Task
 from omnidaemon.entrypoints.event_stream import EventStream, FeedStream
 from omnidaemon.entrypoints.publication import PublishReceipt
 from omnidaemon.entrypoints.unheard import explained
-from omnidaemon.entrypoints.validation import check_events, known_task, outbox_filter, task_filter
+from omnidaemon.entrypoints.validation import check_events, checked_timeout, known_task, outbox_filter, task_filter
 from omnidaemon.ports.bus import Depth
 
 _NO_OPTIONS = (None,) * 8
@@ -146,7 +146,9 @@ class Client:
         """The task once it has ended, well or not. `WaitTimedOut` after `timeout` seconds (None: never), with
         the reason where nobody takes it up; `TaskNotFound` when it is unknown."""
         try:
-            return await (await self.runtime()).results.wait(known_task(task_id, agent), timeout, agent)
+            return await (await self.runtime()).results.wait(
+                known_task(task_id, agent), checked_timeout(timeout), agent
+            )
         except WaitTimedOut as error:
             timed_out = error
         raise await explained(timed_out, self, (await self.runtime()).place, agent)

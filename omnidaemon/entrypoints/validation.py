@@ -18,6 +18,8 @@ E = TypeVar("E", bound=StrEnum)
 
 _LONGEST_PAGE = 1000
 _LONGEST_NAME = 200
+_LONGEST_WAIT_SECONDS = 1e8
+"""Three years: a loop's clock takes no more, and infinity is not one of its times."""
 _LAST_POSITION = 2**63 - 1
 
 
@@ -28,6 +30,16 @@ def known_task(task_id: str, agent: str | None = None) -> str:
     if agent is not None and not is_name(agent):
         raise TaskNotFound(task_id, agent)
     return task_id
+
+
+def checked_timeout(timeout: float | None) -> float | None:
+    """How long to wait, in seconds; None for as long as it takes."""
+    given: object = timeout
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given >= 0:  # NaN is not
+        raise InvalidValue("timeout", given, "seconds from 0, or None to wait for as long as it takes")
+    return min(given, _LONGEST_WAIT_SECONDS)
 
 
 def task_filter(status: str | None, topic: str | None, agent: str | None, cursor: str | None, limit: int) -> TaskFilter:

@@ -35,6 +35,10 @@ _ARE_OPTIONS = frozenset({"status", "kind", "limit", "cursor"})
 """What the SDK and the API call by these names are options here, wherever they occur."""
 
 
+class UnknownOption(CycloptsError):
+    """In words of our own: cyclopts would say its own after them."""
+
+
 def report(error: BaseException, *, as_json: bool) -> None:
     """Print an error: lines for people, or one JSON object `{"error": {"type", "message", "hint"}}`; both on stderr."""
     if not isinstance(error, (OmniDaemonError, CycloptsError, OSError)):
@@ -42,7 +46,7 @@ def report(error: BaseException, *, as_json: bool) -> None:
     if isinstance(error, InvalidValue) and error.name in _ARE_OPTIONS:
         error = attrs.evolve(error, name=f"--{error.name}")
     if isinstance(error, UnknownOptionError):
-        error.msg = _unknown_option(error)
+        error = UnknownOption(msg=_unknown_option(error), command_chain=error.command_chain)
     if as_json:
         sys.stderr.write(json_text(shapes.failure(error, _advice(error))) + "\n")
         return

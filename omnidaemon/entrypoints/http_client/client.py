@@ -33,7 +33,7 @@ from omnidaemon.entrypoints.http.request_errors import TooBusy
 from omnidaemon.entrypoints.http_client.connection import ApiConnection
 from omnidaemon.entrypoints.http_client.event_stream import SseStream
 from omnidaemon.entrypoints.publication import PublishReceipt
-from omnidaemon.entrypoints.validation import check_events, known_task, outbox_filter, task_filter
+from omnidaemon.entrypoints.validation import check_events, checked_timeout, known_task, outbox_filter, task_filter
 from omnidaemon.ports.bus import Depth
 
 _LONGEST_ASK_SECONDS: Final = 30.0
@@ -86,8 +86,8 @@ class HttpClient:
 
     async def wait_for_result(self, task_id: str, timeout: float | None = 30.0, agent: str | None = None) -> TaskResult:
         """The task once it has ended. A server that goes away meanwhile is waited for, too."""
-        loop = asyncio.get_running_loop()
-        deadline = math.inf if timeout is None else loop.time() + timeout
+        loop, seconds = asyncio.get_running_loop(), checked_timeout(timeout)
+        deadline = math.inf if seconds is None else loop.time() + seconds
         status: Status | None = None
         while True:
             left = max(0.0, deadline - loop.time())

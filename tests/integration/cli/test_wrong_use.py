@@ -85,6 +85,7 @@ def test_a_mistake_is_told_with_what_to_do(mistaken, arguments, code, words):
     assert not [word for word in words if word not in done.stderr], done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("omni: ")
+    assert done.stderr.count("Unknown option") <= 1
 
 
 @pytest.mark.parametrize(

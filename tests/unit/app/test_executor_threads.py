@@ -71,6 +71,15 @@ async def test_a_coroutine_from_a_plain_handler_is_cancelled_like_any_other(benc
     assert outcome.error.kind is ErrorKind.TIMEOUT
 
 
+async def test_a_generator_from_a_plain_handler_is_a_value_that_cannot_be_encoded(bench: ExecutorBench):
+    """Which is final; it is nothing to be waited for."""
+    outcome = await bench.outcome_of(lambda _: (letter for letter in "abc"))
+    assert isinstance(outcome, Failed)
+    assert outcome.is_final
+    assert outcome.error.kind is ErrorKind.UNENCODABLE
+    assert "of type generator" in outcome.error.message
+
+
 async def test_a_coroutine_that_comes_after_the_stop_is_not_begun(bench: ExecutorBench, blocker: Blocker):
     """What a plain handler hands back once it was stopped is closed, without a warning about it."""
     inner = Sleeper()

@@ -58,8 +58,9 @@ async def test_a_result_is_given_when_its_task_ends(shop: Workshop, handler: Gat
 
 async def test_an_unknown_task_is_not_waited_for(shop: Workshop, handler: Gated):
     """Nor a task that was deleted meanwhile, nor an agent that has nothing to do with it."""
-    with pytest.raises(TaskNotFound):
-        await shop.results.wait("nowhere", 5.0, None)
+    for seconds in (5.0, 0.0):
+        with pytest.raises(TaskNotFound):
+            await shop.results.wait("nowhere", seconds, None)
     task_id = await shop.publish("x", topic="nobody.listens")
     with pytest.raises(TaskNotFound):
         await shop.results.wait(task_id, 5.0, "stranger")

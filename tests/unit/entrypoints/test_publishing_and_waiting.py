@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from omnidaemon import OmniDaemonSDK
 from omnidaemon.bootstrap.settings import load_settings
+from omnidaemon.domain.errors import InvalidValue, WaitTimedOut
 from tests.unit.domain.samples import task
 
 TOPIC = "greet.user"
@@ -48,3 +51,24 @@ async def test_not_one_with_a_key(sdk: OmniDaemonSDK, known: list[str]):
         await sdk.publish_task(TOPIC, "Alice", idempotency_key="k")
         await sdk.publish_with_receipt(TOPIC, "Alice", idempotency_key="k")
     assert not known
+
+
+@pytest.mark.parametrize("timeout", ["3", -1, math.nan, True], ids=repr)
+async def test_how_long_to_wait_is_checked_first(sdk: OmniDaemonSDK, timeout):
+    task_id = await sdk.publish_task(TOPIC, "Alice")
+    with pytest.raises(InvalidValue, match=r"timeout is .* seconds from 0, or None"):
+        await sdk.wait_for_result(task_id, timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.001])
+async def test_a_short_wait_is_one(sdk: OmniDaemonSDK, timeout):
+    with pytest.raises(WaitTimedOut, match="is still queued"):
+        await sdk.wait_for_result(await sdk.publish_task(TOPIC, "Alice"), timeout=timeout)
+
+
+@pytest.mark.parametrize("entry", [(TOPIC,), (TOPIC, 1, 2), None], ids=repr)
+async def test_each_of_many_is_a_topic_and_a_payload(sdk: OmniDaemonSDK, entry):
+    """Nothing is sent where one is not."""
+    with pytest.raises(InvalidValue, match="a topic and a payload for each"):
+        await sdk.publish_tasks([(TOPIC, "Alice"), entry])
+    assert not (await sdk.list_tasks()).results

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from omnidaemon.app.agents import Agent
 from omnidaemon.app.attempt import GOES_ON, Attempt
@@ -274,11 +274,12 @@ class Executor(Workforce):
         if not isinstance(value, Coroutine):  # unlike asyncio.iscoroutine(), which takes generators for such
             return value
         # A plain function may hand back a coroutine, such as a lambda around an async method.
+        coroutine = cast("Coroutine[Any, Any, Any]", value)
         if attempt.reason is not None:
-            value.close()
+            coroutine.close()
             raise asyncio.CancelledError
         attempt.is_cancellable = True
-        return await value
+        return await coroutine
 
     def _in_thread(self, attempt: Attempt, call: Callable[[], Any]) -> Future[Any]:
         try:

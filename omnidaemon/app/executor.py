@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 from omnidaemon.app.agents import Agent
 from omnidaemon.app.attempt import GOES_ON, Attempt
@@ -274,7 +274,7 @@ class Executor(Workforce):
         if not isinstance(value, Coroutine):  # unlike asyncio.iscoroutine(), which takes generators for such
             return value
         # A plain function may hand back a coroutine, such as a lambda around an async method.
-        coroutine = cast("Coroutine[Any, Any, Any]", value)
+        coroutine: Coroutine[Any, Any, Any] = value
         if attempt.reason is not None:
             coroutine.close()
             raise asyncio.CancelledError

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 from omnidaemon.app.agents import Agent
 from omnidaemon.app.attempt import GOES_ON, Attempt
@@ -271,15 +271,14 @@ class Executor(Workforce):
                 raise RuntimeError(f"the agent raised {type(error).__name__}") from error
 
         value = await asyncio.wrap_future(self._in_thread(attempt, call))
-        if not isinstance(value, Coroutine):  # unlike asyncio.iscoroutine(), which takes generators for such
+        if not _is_coroutine(value):
             return value
         # A plain function may hand back a coroutine, such as a lambda around an async method.
-        coroutine: Coroutine[Any, Any, Any] = value
         if attempt.reason is not None:
-            coroutine.close()
+            value.close()
             raise asyncio.CancelledError
         attempt.is_cancellable = True
-        return await coroutine
+        return await value
 
     def _in_thread(self, attempt: Attempt, call: Callable[[], Any]) -> Future[Any]:
         try:
@@ -301,6 +300,11 @@ class Executor(Workforce):
         if reports:
             self._on_reports(reports)
             self._fill_slots()
+
+
+def _is_coroutine(value: object) -> TypeGuard[Coroutine[Any, Any, Any]]:
+    """Unlike asyncio.iscoroutine(), which takes generators for such."""
+    return isinstance(value, Coroutine)
 
 
 def _seconds_since(started: float) -> float:

@@ -20,7 +20,8 @@ from omnidaemon.adapters.codecs.plain_json import MAX_DEPTH, described, flaw_in,
 
 _AS_TEXT = (UUID, PurePath, Decimal)
 _INSTEAD = (
-    "return dicts, lists, strings, numbers, dataclasses, attrs classes, structs, pydantic models, times, enums or bytes"
+    "return dicts, lists, strings, numbers, dataclasses, attrs classes, msgspec structs, pydantic models, times, enums "
+    "or bytes"
 )
 _KEYS_AS_TEXT = (int, UUID, PurePath, Decimal)
 

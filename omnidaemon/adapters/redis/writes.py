@@ -131,7 +131,8 @@ class Writes:
             keys = [run.key for run in stretch]
             befores = [self.moved.get(key) or self._kept.get(key, ABSENT) for key in keys]
             parts: list[tuple[Sequence[RunKey], Sequence[Run], Kept]] = [(keys, stretch, befores[0])]
-            if not len({before.head for before in befores}) == len({run.result is None for run in stretch}) == 1:
+            # Kin may still be kept under other heads, or have a result where others have none.
+            if len({(before.head, run.result is None) for before, run in zip(befores, stretch, strict=True)}) > 1:
                 parts = [((key,), (run,), before) for key, run, before in zip(keys, stretch, befores, strict=True)]
             for names, runs, before in parts:
                 group = self._group_of(runs[0], before, groups)

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from omnidaemon.app.agents import Agent
 from omnidaemon.app.ahead import AheadWatch
 from omnidaemon.app.bridge import Assignment
 from omnidaemon.app.custody import Custody, Holding
@@ -217,17 +218,22 @@ async def test_a_worker_that_leaves_starts_nothing_that_waits(shop: Workshop):
     assert (handler.entered[40:], other.entered) == (["runs"], ["waits"])
 
 
+async def with_due_runs(shop: Workshop, agent: Agent, count: int) -> None:
+    """Start it where another worker has left so many tasks to the store, and the bus has them too."""
+    await shop.registry.register([agent.profile])
+    task_ids = [await shop.publish(number) for number in range(count)]
+    tasks = [shop.space.tasks[task_id].task for task_id in task_ids]
+    held = [HoldRun(task=task, subscription=agent.subscription) for task in tasks]
+    await ScriptedWorker(shop.storage.runs, "w0", 30.0).begin(*held)
+    await shop.start(agent)
+
+
 async def test_due_runs_come_as_fast_as_slots_are_freed(shop: Workshop):
     """What was given back is not owed the pause between two looks for work, nor does it wait for fresh tasks of which
     there are none: the bus hands each of these out too, and has nothing more then."""
     handler = Slowing()
     agent = agent_of(handler.handle, concurrency=1)
-    await shop.registry.register([agent.profile])
-    task_ids = [await shop.publish(number) for number in range(100)]
-    tasks = [shop.space.tasks[task_id].task for task_id in task_ids]
-    held = [HoldRun(task=task, subscription=agent.subscription) for task in tasks]
-    await ScriptedWorker(shop.storage.runs, "w0", 30.0).begin(*held)
-    await shop.start(agent)
+    await with_due_runs(shop, agent, 100)
     started = shop.clock.now().steady
     await shop.until(lambda: len(handler.entered) == 100, moving=0.01)
     assert shop.clock.now().steady - started < 3.0
@@ -238,12 +244,7 @@ async def test_what_is_due_without_room_costs_few_calls(shop: Workshop):
     handler = Slowing()
     handler.is_slow = True
     agent = agent_of(handler.handle, concurrency=1)
-    await shop.registry.register([agent.profile])
-    task_ids = [await shop.publish(number) for number in range(3)]
-    tasks = [shop.space.tasks[task_id].task for task_id in task_ids]
-    held = [HoldRun(task=task, subscription=agent.subscription) for task in tasks]
-    await ScriptedWorker(shop.storage.runs, "w0", 30.0).begin(*held)
-    await shop.start(agent)
+    await with_due_runs(shop, agent, 3)
     await shop.until(lambda: handler.entered)
     before = shop.runs.calls["claim_due"]
     await shop.pass_time(3.0, step=0.05)

@@ -17,7 +17,7 @@ from omnidaemon.domain.policy import Counts
 from omnidaemon.domain.requests import Grant, Held
 from omnidaemon.domain.run import RunKey
 
-_MOST_FOR_A_SLOT = 10
+_MOST_FOR_A_SLOT = 20
 """So many runs at most wait for each slot here: should it be taken for long after all, all have to go elsewhere."""
 
 _SHARE = 4
@@ -93,7 +93,7 @@ class Custody:
     @property
     def executing(self) -> int:
         """How many of them have a handler that runs: the others wait for a slot, or what became of them is recorded."""
-        return sum(min(self._slots(s), share.held - share.returned) for s, share in self._shares.items())
+        return sum(min(self.slots(s), share.held - share.returned) for s, share in self._shares.items())
 
     def get(self, key: RunKey) -> Holding | None:
         """The grant of this run, if this worker holds it."""
@@ -133,6 +133,9 @@ class Custody:
             added.append(holding)
         if added:
             self._is_empty.clear()
+        if is_fresh:  # whether more waits was noted when they were received
+            for subscription in self._shares:
+                self._settle(subscription)
         return added
 
     def returned(self, reports: Iterable[Report], now: float) -> None:
@@ -152,7 +155,7 @@ class Custody:
     def is_ahead(self, subscription: Subscription) -> bool:
         """Whether the agent holds more than it has slots for."""
         share = self._shares[subscription]
-        return share.held - share.returned > self._slots(subscription)
+        return share.held - share.returned > self.slots(subscription)
 
     def has_slowed(self, subscription: Subscription) -> None:
         """Nothing more is to be taken in for this agent before it has a slot, until it is seen to be fast again."""
@@ -194,16 +197,17 @@ class Custody:
 
     def ahead(self, subscription: Subscription) -> int:
         """How many grants more than it has slots for the agent may hold just now."""
-        return min(self._shares[subscription].pace.ahead, _MOST_FOR_A_SLOT * self._slots(subscription))
+        return min(self._shares[subscription].pace.ahead, _MOST_FOR_A_SLOT * self.slots(subscription))
 
     def free(self, subscription: Subscription, ahead: int | None = None) -> int:
         """How many more grants the agent can hold, whatever their source; with as many `ahead` of its slots as when
         they were asked for, if that was before."""
         share = self._shares[subscription]
-        room = self._slots(subscription) + (self.ahead(subscription) if ahead is None else ahead)
+        room = self.slots(subscription) + (self.ahead(subscription) if ahead is None else ahead)
         return max(0, room - share.held + min(share.returned, room))
 
-    def _slots(self, subscription: Subscription) -> int:
+    def slots(self, subscription: Subscription) -> int:
+        """How many handlers of the agent run at once."""
         return self._agents[subscription].profile.concurrency
 
     def lease_seconds(self, subscription: Subscription) -> float:

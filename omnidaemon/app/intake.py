@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
@@ -11,6 +10,7 @@ from omnidaemon.app.custody import Custody, Holding
 from omnidaemon.app.lanes import Lane, Persistence
 from omnidaemon.app.outages import Outages, is_the_backends
 from omnidaemon.app.pairing import Handover
+from omnidaemon.app.receiving import Receiving
 from omnidaemon.domain.agent import WhenStopped
 from omnidaemon.domain.errors import OmniDaemonError
 from omnidaemon.domain.names import Subscription
@@ -31,9 +31,6 @@ from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_store import RunStore
 from omnidaemon.ports.telemetry import Level, Telemetry
 
-_WAIT_SECONDS = 5.0
-_SKIPPED_AT_ONCE = 100
-_SOON_SECONDS = 0.05
 _MOST_TOLD = 1000
 
 
@@ -69,83 +66,39 @@ class FreshIntake:
         self._acks_settled = acks_settled
         self._subscriptions = subscriptions
         self._when_stopped = when_stopped
-        self._bus = Persistence(clock, outages)
-        self._room = asyncio.Event()
-        self._asked: Collection[Subscription] = ()
-        self._ahead: Mapping[Subscription, int] = {}
+        self._is_admitting = False
         self._in_hand: Sequence[Delivery] = ()
+        self._ahead: Mapping[Subscription, int] = {}
         self._told: set[tuple[Subscription, str]] = set()
         self._is_stopping = asyncio.Event()
-        custody.on_freed(self.reconsider)
-
-    def reconsider(self) -> None:
-        """Look at the free slots anew: called when some were freed, or an agent was stopped or started. What is being
-        received is for the right agents most often, if for more of their slots by now, and goes on then."""
-        self._room.set()
-        if self._asked and self._asked != self._credits().keys():
-            self._inbox.interrupt()
+        self._receiving = Receiving(
+            inbox=inbox,
+            custody=custody,
+            clock=clock,
+            bus=Persistence(clock, outages),
+            may_start=lambda: self._is_admitting or not admission.locked(),
+            subscriptions=subscriptions,
+            when_stopped=when_stopped,
+        )
 
     def stop(self) -> None:
         """Receive nothing more; run() returns soon."""
         self._is_stopping.set()
-        self._room.set()
-        self._inbox.interrupt()
+        self._receiving.stop()
 
     async def run(self) -> None:
         """Take in until stopped. What is in hand by then the inbox gives back."""
-        if self._in_hand and not self._is_stopping.is_set():
-            await self._take_in_hand()
-        while not self._is_stopping.is_set():
-            self._room.clear()
-            credits = self._credits()
-            if not credits:
-                await self._clock.wait(self._room, _WAIT_SECONDS)
-                continue
-            self._asked = credits.keys()
-            self._ahead = {subscription: self._custody.ahead(subscription) for subscription in credits}
-            deliveries = self._in_hand = await self._received(credits)
-            self._asked = ()
-            await self._take_in_hand()
-            self._note(credits, deliveries)
-
-    async def _received(self, credits: Mapping[Subscription, int]) -> Sequence[Delivery]:
-        receive = partial(self._inbox.receive, credits, _WAIT_SECONDS)
-        if not any(map(self._custody.fresh_waits, credits)):
-            return await self._bus.call(receive)
-        soon = asyncio.get_running_loop().call_later(_SOON_SECONDS, self._nothing_waits, credits)
         try:
-            return await self._bus.call(receive)
+            if self._in_hand and not self._is_stopping.is_set():
+                await self._take_in_hand()
+            while not self._is_stopping.is_set():
+                batch = await self._receiving.next()
+                if batch is not None:
+                    self._in_hand, self._ahead = batch.deliveries, batch.ahead
+                    await self._receiving.begin_next(batch)
+                    await self._take_in_hand()
         finally:
-            soon.cancel()
-
-    def _note(self, credits: Mapping[Subscription, int], deliveries: Sequence[Delivery]) -> None:
-        """Whether more may wait on the bus: for whom it had as many as there was room for."""
-        if len(deliveries) < min(credits.values()):
-            self._nothing_waits(credits)
-            return
-        taken = Counter(delivery.subscription for delivery in deliveries)
-        for subscription, credit in credits.items():
-            self._custody.saw_fresh(subscription, waits=taken[subscription] >= credit)
-
-    def _nothing_waits(self, subscriptions: Collection[Subscription]) -> None:
-        """The bus has nothing for these: due runs need not leave it a share of the slots for as long as it is waited
-        for."""
-        for subscription in subscriptions:
-            self._custody.saw_fresh(subscription, waits=False)
-
-    def _credits(self) -> dict[Subscription, int]:
-        if self._admission.locked():
-            return {}
-        credits: dict[Subscription, int] = {}
-        for subscription in self._subscriptions:
-            if not self._custody.is_stopped(subscription):
-                room = self._custody.room_for_fresh(subscription)
-            else:
-                # What comes in for a stopped agent that skips takes no slot, only a line in the store.
-                room = _SKIPPED_AT_ONCE if self._when_stopped(subscription) is WhenStopped.SKIP else 0
-            if room > 0:
-                credits[subscription] = room
-        return credits
+            await self._receiving.rest()
 
     async def _take_in_hand(self) -> None:
         deliveries = self._in_hand
@@ -198,7 +151,11 @@ class FreshIntake:
             await self._take_in(deliveries, may_start=False)
         else:
             async with self._admission:
-                await self._take_in(deliveries, may_start=True)
+                self._is_admitting = True
+                try:
+                    await self._take_in(deliveries, may_start=True)
+                finally:
+                    self._is_admitting = False
 
     async def _take_in(self, deliveries: Sequence[Delivery], *, may_start: bool) -> None:
         if not deliveries:
@@ -211,6 +168,7 @@ class FreshIntake:
             answers = await self._lane.call(partial(self._begin, intakes, deliveries))
             grants = [grant for grant in answers if grant is not None]
             holdings = self._custody.add(grants, self._clock.now().steady, is_fresh=True)
+            self._receiving.taken_in()
             for holding in holdings:
                 holding.is_acked = self._handover is not None
                 holding.awaits_ack = self._handover is None

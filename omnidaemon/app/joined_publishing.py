@@ -36,15 +36,18 @@ class JoinedPublishing:
         self._waiting: list[_Caller] = []
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def publish(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
-        """One receipt for each task. What raises, raises for all that went together. A call that is cancelled while it
-        waits for others publishes nothing; of one under way nobody knows."""
-        if self._calls:
-            answer: asyncio.Future[Sequence[Receipt]] = asyncio.get_running_loop().create_future()
-            self._waiting.append((tasks, answer))
-            if self._enough is not None and len(self._waiting) >= self._enough and self._calls < _MOST_CALLS:
-                self._send()
-            return await answer
+    def publish(self, tasks: Sequence[Task]) -> Awaitable[Sequence[Receipt]]:
+        """One receipt for each task, to be awaited at once. What raises, raises for all that went together. A call that
+        is cancelled while it waits for others publishes nothing; of one under way nobody knows."""
+        if not self._calls:
+            return self._alone(tasks)
+        answer: asyncio.Future[Sequence[Receipt]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((tasks, answer))
+        if self._enough is not None and len(self._waiting) >= self._enough and self._calls < _MOST_CALLS:
+            self._send()
+        return answer
+
+    async def _alone(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
         self._calls += 1
         try:
             return _checked(tasks, await self._publish(tasks))

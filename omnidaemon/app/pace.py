@@ -8,7 +8,7 @@ _REFILL_SECONDS: Final = 0.02
 """How long it may take, with all the slots taken, to bring the runs that follow: to take their tasks from the bus, to
 begin them in the store, and to change threads."""
 
-_MOST: Final = 100
+_MOST: Final = 200
 
 
 class Pace:

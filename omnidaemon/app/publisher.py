@@ -94,7 +94,9 @@ class Publisher:
         if not is_plain(payload):
             return (await self.publish_one(Draft(topic=topic, payload=payload))).task_id
         task = plain_task(topic, self._payload(payload), task_id=self._ids.new_id(), now=self._clock.now().at)
-        await self._publish_now([task])
+        receipts = await self._joined.publish([task])
+        if receipts[0].confirmation is not Confirmation.CONFIRMED:
+            await self._fail([task], receipts)
         return task.task_id
 
     async def publish_alike(

@@ -198,10 +198,20 @@ def test_a_side_that_ran_dry_has_no_claim_on_what_it_did_not_use():
     assert custody.room_for_fresh(GREETER) == 3
 
 
+def test_what_one_side_got_while_the_other_had_nothing_is_of_no_account():
+    """Though it was seen that more waits before that was taken into custody."""
+    custody = custody_of(greeter=100)
+    custody.saw_fresh(GREETER, waits=True)
+    custody.remove([holding.key for holding in take(custody, *(f"t{number}" for number in range(100)))])
+    custody.saw_due(GREETER, waits=True)
+    assert (custody.room_for_fresh(GREETER), custody.room_for_due(GREETER)) == (3, 3)
+
+
 def test_agents_do_not_share_their_slots():
     """What waits for one agent takes no room from another."""
     custody = custody_of(greeter=4, other=4)
     custody.saw_due(GREETER, waits=True)
+    custody.saw_fresh(GREETER, waits=True)
     take(custody, "t1", "t2", "t3")
     assert custody.room_for_fresh(GREETER) == 0
     assert custody.due_waits(GREETER)

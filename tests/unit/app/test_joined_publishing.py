@@ -52,9 +52,18 @@ def joined(gate: Gate) -> JoinedPublishing:
     return JoinedPublishing(gate.publish)
 
 
+def caller_of(joined: JoinedPublishing, brought: Sequence[Task]) -> asyncio.Task[Sequence[Receipt]]:
+    """Somebody who publishes these, beside others."""
+
+    async def publish() -> Sequence[Receipt]:
+        return await joined.publish(brought)
+
+    return asyncio.create_task(publish())
+
+
 async def begun(joined: JoinedPublishing, *names: str) -> list[asyncio.Task[Sequence[Receipt]]]:
     """Each published by a caller of its own, in order, as far as they come."""
-    callers = [asyncio.create_task(joined.publish(tasks(name))) for name in names]
+    callers = [caller_of(joined, tasks(name)) for name in names]
     for _ in range(5):
         await asyncio.sleep(0)
     return callers
@@ -80,8 +89,8 @@ async def test_who_is_alone_calls_at_once(gate: Gate, joined: JoinedPublishing):
 
 async def test_those_who_go_together_are_not_too_many(gate: Gate, joined: JoinedPublishing):
     """No call keeps a server from everybody else for long; but whoever brings more than that goes alone."""
-    callers = [asyncio.create_task(joined.publish(tasks("t0")))]
-    callers += [asyncio.create_task(joined.publish(tasks(*["t"] * count))) for count in (200, 200, 200, 900, 1)]
+    callers = [caller_of(joined, tasks("t0"))]
+    callers += [caller_of(joined, tasks(*["t"] * count)) for count in (200, 200, 200, 900, 1)]
     await asyncio.sleep(0)
     gate.let_go.set()
     receipts = await asyncio.gather(*callers)
@@ -158,7 +167,7 @@ def eager() -> EagerGate:
 async def test_so_many_as_are_enough_wait_for_no_reply(eager: EagerGate):
     """They are on their way before the loop comes round again; but no more than three calls at once."""
     joined = JoinedPublishing(eager.publish, enough=10)
-    callers = [asyncio.create_task(joined.publish(tasks(f"t{number}"))) for number in range(40)]
+    callers = [caller_of(joined, tasks(f"t{number}")) for number in range(40)]
     await asyncio.sleep(0)
     assert [len(call) for call in eager.calls] == [1, 10, 10]
     eager.let_go.set()

@@ -226,6 +226,17 @@ def answerable(
     return tuple(sorted(s.agent for s, record in known.items() if s.topic == topic and record.start is Start.BACKLOG))
 
 
+def answerable_since(
+    named: tuple[str, ...] | None, topic: str, known: Mapping[Subscription, AgentRecord]
+) -> datetime | None:
+    """From when on whoever is named for a task is `answerable`, each of them; None where that depends on more."""
+    if not named:
+        return None
+    records = [known.get(subscription(topic, name)) for name in named]
+    registered = [record.registered_at for record in records if record is not None]
+    return max(registered) - _SKEW if len(registered) == len(named) else None
+
+
 TOMBSTONE_LIFE = timedelta(days=7)
 """For how long a late delivery of what was deleted or has expired is known for what it is."""
 

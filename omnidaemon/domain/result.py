@@ -129,22 +129,26 @@ class TaskResult(Value, gc=True):
 def _facts_of(run: RunStanding, created_at: datetime, decode: Callable[[bytes], object]) -> _Facts:
     """What a run's result consists of, in the order of its fields. Nearly every task has one run, and then it is told
     of the task too: a listing makes both by the thousand, by place in a fifth of the time that names take."""
-    state = run.state
+    state, result, started_at = run.state, run.result, run.started_at
+    topic, agent = run.subscription
     return (
         run.task_id,
-        run.subscription.topic,
-        run.subscription.agent,
+        topic,
+        agent,
         STATUSES[state],
         created_at,
-        None if run.result is None else decode(run.result),
-        run.errors[-1] if run.errors and state is not RunState.SUCCEEDED else None,
-        run.attempts + run.crashes + (state is RunState.RUNNING),
-        run.started_at,
+        None if result is None else decode(result),
+        run.errors[-1] if state is not _SUCCEEDED and run.errors else None,
+        run.attempts + run.crashes + (state is _RUNNING),
+        started_at,
         run.finished_at,
-        run.seconds if state.is_end and run.started_at else None,
-        run.due_at if state is RunState.RETRYING else None,
+        run.seconds if started_at and state.is_end else None,
+        run.due_at if state is _RETRYING else None,
     )
 
+
+_SUCCEEDED, _RUNNING, _RETRYING = RunState.SUCCEEDED, RunState.RUNNING, RunState.RETRYING
+"""An enumeration looks its members up by a function of Python."""
 
 _Facts = tuple[
     str,

@@ -38,10 +38,11 @@ class TaskStanding(Value):
     @property
     def only_run(self) -> RunStanding | None:
         """The run that is all there is of the task, since its agent is the only one; None for any other task."""
-        if len(self.runs) != 1:
+        runs, agents = self.runs, self.agents
+        if len(runs) != 1 or len(agents) > 1:
             return None
-        (run,) = self.runs
-        return run if not self.agents or self.agents == (run.subscription.agent,) else None
+        (run,) = runs
+        return run if not agents or agents[0] == run.subscription.agent else None
 
     @property
     def pending_agents(self) -> tuple[str, ...]:

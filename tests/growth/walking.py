@@ -91,7 +91,7 @@ _SIZES: Final[Mapping[str, Sizing]] = {
 
 _AS_MANY_AS_ARE_NAMED: Final = frozenset(
     {
-        *("evalsha", "eval", "script", "hello", "client", "echo", "time", "publish"),
+        *("evalsha", "eval", "script", "hello", "client", "echo", "time", "publish", "multi", "exec"),
         *("get", "set", "incr", "incrby", "exists", "expire", "unlink"),
         *("hget", "hmget", "hset", "hsetnx", "hdel", "hexists", "hincrby", "hincrbyfloat", "hlen", "hstrlen"),
         *("sadd", "srem", "sismember", "zadd", "zrem", "zscore", "zcard", "lpop", "rpush", "xadd", "xlen"),

@@ -114,9 +114,19 @@ class RedisConnection:
             try:
                 return await script_called(wire, script, keys, args, ends_at)
             finally:
-                if wire.is_open and client is self._client and len(self._at_hand) < _AT_HAND:
-                    self._at_hand.append(wire)
-                else:  # one that failed or was cancelled is closed by now: the pool makes it anew
+                if not self._is_at_hand(client, wire):
+                    await client.connection_pool.release(await wire.given_back())
+
+    async def together(self, commands: bytes, many: int) -> Any:
+        """What the last of some packed commands answers, in one round trip. The first error among them is raised."""
+        client = self._opened()
+        ends_at = asyncio.get_running_loop().time() + self.deadline_seconds
+        with self._translating:
+            wire = await self._taken(client, ends_at)
+            try:
+                return await wire.call(commands, ends_at, many)
+            finally:
+                if not self._is_at_hand(client, wire):
                     await client.connection_pool.release(await wire.given_back())
 
     async def wire(self) -> Wire:
@@ -178,6 +188,12 @@ class RedisConnection:
             await pool.release(await wire.given_back())
         async with asyncio.timeout_at(ends_at):
             return Wire(await pool.get_connection())
+
+    def _is_at_hand(self, client: redis.Redis, wire: Wire) -> bool:
+        """Whether it stays so. One that failed or was cancelled is closed by now: the pool makes it anew."""
+        if stays := wire.is_open and client is self._client and len(self._at_hand) < _AT_HAND:
+            self._at_hand.append(wire)
+        return stays
 
     def _opened(self) -> Any:  # redis-py's commands are half typed, and none returns what its stub says
         if self._client is None:

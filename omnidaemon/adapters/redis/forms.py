@@ -7,7 +7,8 @@ same for all that moved alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
@@ -184,31 +185,40 @@ def kept_of(key: RunKey, record: bytes | None, lease: bytes | None, codec: Codec
     return Kept(run, head.decode() + "\n", int(revision))
 
 
-def run_standing_of(task_id: str, agent: str, record: bytes, codec: Codec) -> RunStanding:
-    """How the run of a record stands, without what only a worker needs of it."""
-    head, body, result = record.split(b"\n", 2)
-    (
-        _,
-        seconds,
-        topic,
-        _,
-        _,
-        attempts,
-        crashes,
-        due_at,
-        _,
-        _,
-        started_at,
-        finished_at,
-        errors,
-        _,
-        _,
-        _,
-        has_result,
-        _,
-    ) = orjson.loads(body)
-    return RunStanding(
-        task_id,
+def run_standings(agent: str, codec: Codec) -> Callable[[str, bytes], RunStanding]:
+    """What tells, of a task's id and the record of this agent's run, how that stands, without what only a worker needs
+    of it. It remembers what runs have in common, each of which it decodes once: so it is for one reading."""
+    known: dict[tuple[bytes, bytes], _Alike] = {}
+
+    def run_standing(task_id: str, record: bytes) -> RunStanding:
+        head, body, result = record.split(b"\n", 2)
+        _, seconds, shared = body.split(b",", 2)
+        alike = known.get((head, shared))
+        if alike is None:
+            alike = known[head, shared] = _alike(agent, head, shared, codec)
+        named, state, attempts, crashes, due_at, started_at, finished_at, errors, has_result = alike
+        return RunStanding(
+            task_id,
+            named,
+            state,
+            attempts,
+            crashes,
+            due_at,
+            started_at,
+            finished_at,
+            float(seconds),
+            result if has_result else None,
+            errors,
+        )
+
+    return run_standing
+
+
+def _alike(agent: str, head: bytes, shared: bytes, codec: Codec) -> _Alike:
+    topic, _, _, attempts, crashes, due_at, _, _, started_at, finished_at, errors, _, _, _, has_result, _ = (
+        orjson.loads(b"[" + shared)
+    )
+    return (
         subscription(topic, agent),
         _STATES_AT[head.partition(b"\t")[0]],
         attempts,
@@ -216,10 +226,22 @@ def run_standing_of(task_id: str, agent: str, record: bytes, codec: Codec) -> Ru
         moment_or_none(due_at),
         moment_or_none(started_at),
         moment_or_none(finished_at),
-        seconds,
-        result if has_result else None,
         () if errors is None else codec.load(errors.encode(), _Errors),
+        has_result,
     )
+
+
+_Alike = tuple[
+    Subscription,
+    RunState,
+    int,
+    int,
+    datetime | None,
+    datetime | None,
+    datetime | None,
+    _Errors,
+    bool,
+]
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------

@@ -48,10 +48,12 @@ class Listing:
         places: dict[str, int] = {}
         floor: int | None = None
         for rows in await self._space.script("newest", before, many, *indexes):
-            positions = [int(position) for position in rows[1::2]]
-            places.update(zip((task_id.decode() for task_id in rows[::2]), positions, strict=True))
+            positions = list(map(int, rows[1::2]))
+            places.update(zip(map(bytes.decode, rows[::2]), positions, strict=True))
             if len(positions) == many:
                 floor = positions[-1] if floor is None else max(floor, positions[-1])
+        if len(indexes) == 1:
+            return places, floor
         ordered = sorted(places, key=places.__getitem__, reverse=True)
         return {task_id: places[task_id] for task_id in ordered if floor is None or places[task_id] >= floor}, floor
 

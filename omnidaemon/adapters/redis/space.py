@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from omnidaemon.adapters.redis.asking import Shape
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.doorbell import Doorbell
 from omnidaemon.adapters.redis.faults import BACKEND, MOST_ROUNDS
@@ -54,6 +55,7 @@ class RedisSpace:
         self.guard = KeptGuard()
         self.held: dict[RunKey, Kept] = {}
         self.agents: dict[Subscription, AgentRecord] = {}
+        self.shape = Shape()
         self._revision = "0"
 
     async def open(self) -> None:

@@ -30,6 +30,8 @@ class Takeover(asyncio.Protocol, ABC):
             protocolError=exceptions.InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=NOTHING
         )
         self._failure: Exception | None = None
+        self._before = 0
+        self._refusal: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._transport.set_protocol(self)
 
@@ -77,6 +79,10 @@ class Takeover(asyncio.Protocol, ABC):
             while (reply := self._reader.gets()) is not NOTHING:
                 if isinstance(reply, hiredis.PushNotification):
                     self._take_push(reply)
+                elif self._before:  # hundreds of these may come before the one that is waited for: no call for each
+                    self._before -= 1
+                    if isinstance(reply, Exception) and self._refusal is None:
+                        self._refusal = reply
                 else:
                     self._take(reply)
         except exceptions.InvalidResponse as error:

@@ -33,19 +33,20 @@ class Wire(Takeover):
         """Whether there is no reply yet to what was sent, and one may come."""
         return self._is_asked and self._reply is NOTHING and self._failure is None
 
-    async def call(self, words: Sequence[Any], ends_at: float) -> Any:
-        """The reply to a command, by this time of the loop's clock. A reply that is an error is raised."""
-        self.send(words, ends_at)
+    async def call(self, words: Sequence[Any] | bytes, ends_at: float, many: int = 1) -> Any:
+        """The reply to a command, by this time of the loop's clock. A reply that is an error is raised. Of several
+        commands, which come packed, the reply to the last, or the first error."""
+        self.send(words, ends_at, many)
         try:
             return await self.reply()
         except asyncio.CancelledError:
             self._fail(exceptions.ConnectionError("A call was cancelled."))
             raise
 
-    def send(self, words: Sequence[Any], ends_at: float) -> None:
+    def send(self, words: Sequence[Any] | bytes, ends_at: float, many: int = 1) -> None:
         """The first half of a call. `reply()` has to follow."""
-        packed = hiredis.pack_command(tuple(words))
-        self._is_asked = True
+        packed = words if isinstance(words, bytes) else hiredis.pack_command(tuple(words))
+        self._is_asked, self._before = True, many - 1
         self._ends_at = ends_at
         self._watch(ends_at)
         self._transport.write(packed)
@@ -69,7 +70,7 @@ class Wire(Takeover):
 
     def _take(self, reply: Any) -> None:
         if self.is_waiting:
-            self._reply = reply
+            self._reply, self._refusal = self._refusal or reply, None
             self._wake()
             if not self._reader.has_data():
                 return

@@ -143,7 +143,7 @@ class RunQueriesContract(StorageOpening):
     async def test_find_tells_of_each_task_what_its_record_does(
         self, place: Place, storage: Storage, worker: ScriptedWorker
     ) -> None:
-        """In whatever state it is, and whichever agents the tasks beside it have."""
+        """In whatever state it is, whichever agents the tasks beside it have, and whatever was listed before."""
         await storage.registry.register([AgentProfile(subscription=LOGGER)])
         await place.pass_time(0.01)
         await storage.log.add([place.task("running"), place.task("dead"), place.task("unbegun"), place.task("marked")])
@@ -153,10 +153,11 @@ class RunQueriesContract(StorageOpening):
         for number in range(0, 50, 5):
             task = place.task(f"crowded{number}", topic="crowded")
             await worker.begin(*(worker.start_of(task, agent) for agent in agents[number : number + 7]))
-        standings = (await storage.queries.find(TaskFilter())).standings
-        records = await storage.queries.records([each.task_id for each in standings])
+        once = (await storage.queries.find(TaskFilter())).standings
+        again = (await storage.queries.find(TaskFilter())).standings
+        records = await storage.queries.records([each.task_id for each in once])
         assert len(records) == 21
-        for each in standings:
+        for each in (*once, *again):
             record = records[each.task_id]
             assert TaskResult.of(each, None, json.loads) == TaskResult.of(record, None, json.loads)
             assert (each.agents, each.is_cancelled, each.scheduled_for) == (

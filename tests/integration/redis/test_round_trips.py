@@ -23,16 +23,21 @@ def worker(storage):
 
 @pytest.fixture
 def trips(storage, monkeypatch):
-    """The scripts that were run, in order."""
+    """The scripts that were run, and the plain commands that were sent together, in order."""
     names = []
     connection = storage._space.connection
-    run = connection.script
+    run, send = connection.script, connection.together
 
     async def counted(script, keys, args):
         names.append(script.digest)
         return await run(script, keys, args)
 
+    async def counted_together(commands, many):
+        names.append("together")
+        return await send(commands, many)
+
     monkeypatch.setattr(connection, "script", counted)
+    monkeypatch.setattr(connection, "together", counted_together)
     return names
 
 
@@ -135,7 +140,8 @@ async def test_logging_costs_one_round_trip(place, storage, trips):
 
 
 async def test_a_listing_leaves_undecoded_what_tasks_say(place, storage, worker, trips, monkeypatch):
-    """It shows how they stand, by one script that names the tasks and one that reads them."""
+    """It shows how they stand, by one script that names the tasks and one that reads them; by plain commands, once it
+    is known whose runs there are."""
     published = tasks(place, 100)
     await storage.log.add(published)
     await worker.begin(*(worker.start_of(task, GREETER) for task in published))
@@ -144,6 +150,9 @@ async def test_a_listing_leaves_undecoded_what_tasks_say(place, storage, worker,
     page = await storage.queries.find(TaskFilter())
     assert [each.task_id for each in page.standings] == [task.task_id for task in reversed(published)]
     assert len(trips) == 2
+    assert await storage.queries.find(TaskFilter()) == page
+    assert len(trips) == 4
+    assert trips[3] == "together"
     with pytest.raises(AttributeError):
         await storage.queries.records(["t1"])
 

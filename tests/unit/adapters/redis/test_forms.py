@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
@@ -14,7 +14,7 @@ from omnidaemon.adapters.redis.forms import (
     head_of,
     kept_of,
     lease_score,
-    run_standing_of,
+    run_standings,
     shared_of,
 )
 from omnidaemon.domain.instant import micros
@@ -86,10 +86,17 @@ def test_no_result_is_not_an_empty_one():
     assert kept_of(run.key, record_of(run, 1), None, CODEC).run == run
 
 
-def test_a_record_tells_how_its_run_stands():
-    for run in (RUN, replace(RUN, due_at=AT, result=None, errors=())):
+def test_records_tell_how_their_runs_stand():
+    """Also those of runs that have something in common with one before."""
+    standing_of = run_standings("agent", CODEC)
+    others = [
+        replace(RUN, task_id="t2", queued_at=AT + timedelta(seconds=1), seconds=4.5, result=b"5"),
+        replace(RUN, task_id="t3", due_at=AT, result=None, errors=()),
+        replace(RUN, task_id="t4", state=RunState.RUNNING),
+    ]
+    for run in (RUN, *others, RUN):
         names = RunStanding.__struct_fields__
-        standing = run_standing_of("t1", "agent", record_of(run, 4), CODEC)
+        standing = standing_of(run.task_id, record_of(run, 4))
         assert standing == RunStanding(**{name: getattr(run, name) for name in names})
 
 

@@ -134,6 +134,32 @@ async def test_a_reply_waits_for_whoever_comes(wire, server):
     assert wire.is_open
 
 
+async def test_of_several_commands_the_last_answers(wire, server):
+    """However their replies come; what is pushed meanwhile is none of them."""
+    call = asyncio.ensure_future(wire.call(b"MANY", soon(), 3))
+    await server.hears(b"MANY")
+    server.say(b"+OK\r\n+QUE")
+    await asyncio.sleep(0.01)
+    server.say(b"UED\r\n>2\r\n+invalidate\r\n_\r\n*1\r\n:1\r\n")
+    assert await call == [1]
+    call = await called(wire, server, "ONE")
+    server.say(b":2\r\n")
+    assert await call == 2
+
+
+async def test_of_several_commands_the_first_error_is_raised(wire, server):
+    """It says more than that the transaction was given up; the connection stays open."""
+    call = asyncio.ensure_future(wire.call(b"MANY", soon(), 4))
+    await server.hears(b"MANY")
+    server.say(b"+OK\r\n-NOPERM no\r\n-MOVED 1 a:1\r\n-EXECABORT discarded\r\n")
+    with pytest.raises(exceptions.NoPermissionError):
+        await call
+    call = await called(wire, server, "ONE")
+    server.say(b":2\r\n")
+    assert await call == 2
+    assert wire.is_open
+
+
 async def test_given_back_it_is_as_before(wire, server, connection):
     """redis-py goes on with its own reader."""
     call = await called(wire, server, "ONE")

@@ -6,9 +6,11 @@ import traceback
 from pathlib import Path
 
 from omnidaemon.domain.outcome import AttemptError, ErrorKind
+from omnidaemon.domain.texts import brief
 
 _NAME_CHARACTERS = 200
 _MESSAGE_CHARACTERS = 10_000
+_HEADLINE_CHARACTERS = 2000
 _TRACEBACK_CHARACTERS = 50_000
 _TRACEBACK_FRAMES = 50
 _REPR_CHARACTERS = 2000
@@ -30,6 +32,13 @@ def message_of(text: str) -> str:
     """A message as it is stored: its beginning, if it is very long."""
     stored = _storable(text[: _MESSAGE_CHARACTERS + 1])
     return stored if len(stored) <= _MESSAGE_CHARACTERS else stored[: _MESSAGE_CHARACTERS - 1] + "…"
+
+
+def headline_of(message: str) -> str:
+    """What a log shows of a message: its first line, since what follows may hold what was returned. An ellipsis stands
+    for what is left out."""
+    first, _, rest = message.partition("\n")
+    return brief(f"{first} …" if rest.strip() else first, _HEADLINE_CHARACTERS)
 
 
 def traceback_of(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from operator import itemgetter
 
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
+from omnidaemon.app.error_texts import headline_of
 from omnidaemon.app.lanes import Lane
 from omnidaemon.app.outages import is_the_backends
 from omnidaemon.domain.durations import duration_text, pause_text
@@ -25,7 +26,6 @@ from omnidaemon.ports.telemetry import Level, Telemetry
 _BATCH = 500
 _LARGE_BATCH = 20
 _COURTESY_TURNS = 8
-_HEADLINE_CHARACTERS = 200
 
 
 class OutcomeFinishes:
@@ -205,7 +205,7 @@ class OutcomeFinishes:
         run, error = grant.run, outcome.error
         # What has expired was not attempted once more.
         what = f"{'' if isinstance(outcome, Expired) else f'attempt {run.attempt} of '}task {run.task_id}"
-        headline = error.message.partition("\n")[0][:_HEADLINE_CHARACTERS]
+        headline = headline_of(error.message)
         self._telemetry.say(
             Level.WARNING,
             f"agent {run.subscription.agent}: {what} failed: "

@@ -6,6 +6,7 @@ from omnidaemon.app.bridge import StopReason
 from omnidaemon.app.error_texts import attempt_error, message_of, short_repr, traceback_of
 from omnidaemon.domain.durations import duration_text
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Failed, Interrupted, Outcome, Returned
+from omnidaemon.domain.sizes import limit_text
 from omnidaemon.ports.codec import Codec
 
 
@@ -20,7 +21,8 @@ def returned(value: object, codec: Codec, most_bytes: int) -> Outcome:
         if len(encoded) <= most_bytes:
             return Returned(value=encoded)
         message = (
-            f"the result has {len(encoded):,} bytes, the limit is {most_bytes:,} (OMNIDAEMON_RESULT_MAX_BYTES)\n"
+            f"the result has {limit_text(len(encoded), most_bytes, 'OMNIDAEMON_RESULT_MAX_BYTES')}; "
+            "return a reference to the data instead\n"
             f"(it began with {encoded[:200]!r})"
         )
     error_value = AttemptError(type="ResultNotEncodable", message=message_of(message), kind=ErrorKind.UNENCODABLE)

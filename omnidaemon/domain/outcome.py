@@ -98,7 +98,10 @@ class Retry(Exception):
     """Raise inside an agent to be called again after `after` seconds (or a timedelta); burns no attempt."""
 
     def __init__(self, after: float | timedelta = 0.0) -> None:
-        seconds = after.total_seconds() if isinstance(after, timedelta) else float(after)
+        try:
+            seconds = after.total_seconds() if isinstance(after, timedelta) else float(after)
+        except (TypeError, ValueError):
+            raise InvalidValue("Retry(after=…)", after, "seconds or a timedelta") from None
         if not seconds <= LONGEST_SECONDS:  # also true of NaN
             raise InvalidValue("Retry(after=…)", after, "at most ten years")
         self.after_seconds = max(0.0, seconds)

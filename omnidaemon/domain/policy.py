@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any, cast
 
 import attrs
@@ -84,17 +85,20 @@ def _as_seconds(value: Any) -> Any:
 
 
 def _within(
-    low: float, high: float = LONGEST_SECONDS, *, whole: bool = False
+    low: float, high: float = LONGEST_SECONDS, *, whole: bool = False, kind: str = "number"
 ) -> Callable[[object, attrs.Attribute[Any], Any], None]:
     def check(_: object, field: attrs.Attribute[Any], value: object) -> None:
         if value is None:
             return
         is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
         if not is_number or not low <= cast("float", value) <= high:
-            expected = f"a {'whole ' if whole else ''}number from {low:.10g} to {high:,.10g}"
+            expected = f"a {'whole ' if whole else ''}{kind} from {low:.10g} to {high:,.10g}"
             raise InvalidValue(f"DeliveryPolicy.{field.name}", value, expected)
 
     return check
+
+
+_lasting = partial(_within, kind="number of seconds or a timedelta,")
 
 
 def _exceptions(_: object, field: attrs.Attribute[Any], value: tuple[type, ...]) -> None:
@@ -111,7 +115,8 @@ def _as_on_lost_lease(value: object) -> OnLostLease:
 
 
 def _as_tuple(value: type | tuple[type, ...]) -> tuple[type, ...]:
-    return (value,) if isinstance(value, type) else tuple(value)
+    # What is neither is refused by the validator, with the name of the field.
+    return tuple(value) if isinstance(value, (tuple, list, set, frozenset)) else (value,)
 
 
 @attrs.frozen(kw_only=True)
@@ -129,14 +134,14 @@ class DeliveryPolicy:
     """
 
     max_attempts: int = attrs.field(default=5, validator=_within(1, whole=True))
-    backoff: float = attrs.field(default=1.0, converter=_as_seconds, validator=_within(0))
+    backoff: float = attrs.field(default=1.0, converter=_as_seconds, validator=_lasting(0))
     backoff_factor: float = attrs.field(default=2.0, validator=_within(1))
-    backoff_max: float = attrs.field(default=300.0, converter=_as_seconds, validator=_within(0))
+    backoff_max: float = attrs.field(default=300.0, converter=_as_seconds, validator=_lasting(0))
     jitter: float = attrs.field(default=0.1, validator=_within(0, 1))
-    timeout: float | None = attrs.field(default=None, converter=_as_seconds, validator=_within(0.001))
-    run_timeout: float | None = attrs.field(default=None, converter=_as_seconds, validator=_within(0.001))
-    queue_timeout: float | None = attrs.field(default=None, converter=_as_seconds, validator=_within(0.001))
-    lease: float = attrs.field(default=30.0, converter=_as_seconds, validator=_within(0.2))
+    timeout: float | None = attrs.field(default=None, converter=_as_seconds, validator=_lasting(0.001))
+    run_timeout: float | None = attrs.field(default=None, converter=_as_seconds, validator=_lasting(0.001))
+    queue_timeout: float | None = attrs.field(default=None, converter=_as_seconds, validator=_lasting(0.001))
+    lease: float = attrs.field(default=30.0, converter=_as_seconds, validator=_lasting(0.2))
     crash_limit: int = attrs.field(default=3, validator=_within(1, whole=True))
     retry_on: tuple[type[BaseException], ...] = attrs.field(
         default=(Exception,), converter=_as_tuple, validator=_exceptions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from omnidaemon.domain.sizes import limit_text
 from omnidaemon.domain.verdict import Delivered, GivenUp, TryAgain, Verdict
 
 _FIRST_PAUSE_SECONDS = 0.5
@@ -37,8 +38,8 @@ class ReplyPolicy:
             )
         if payload_bytes > self.payload_max_bytes:
             return GivenUp(
-                f"the result makes a payload of {payload_bytes:,} bytes, the limit is {self.payload_max_bytes:,}"
-                " (OMNIDAEMON_PAYLOAD_MAX_BYTES)"
+                "the result makes a payload of "
+                f"{limit_text(payload_bytes, self.payload_max_bytes, 'OMNIDAEMON_PAYLOAD_MAX_BYTES')}"
             )
         return None
 

@@ -83,7 +83,7 @@ class Claiming:
             for word in (str(limit.subscription), limit.slots, limit.slots + _CRASHED_LOOKED_AT)
         ]
         lane = (request.incarnation, request.lane, request.counter)
-        reply = await space.script("look", *lane, before.seen, terms, *limits)
+        reply = await space.first_script("look", *lane, before.seen, terms, *limits)
         status, seconds, microseconds, counter, *rest = reply
         now = space.clock.note(seconds, microseconds)
         if status == b"lane":

@@ -82,12 +82,13 @@ class RedisRegistry(AgentRegistry):
     async def beat(self, report: WorkerReport) -> DesiredState:
         space = self._space
         words = (report.incarnation, space.codec.dump(report), space.revision, secrets.token_hex(8))
-        epoch, is_drained, *told = await space.script("beat", *words)
+        epoch, is_drained, *told = await space.first_script("beat", *words)
         if len(told) > 1:
             space.know_agents(*told)
         has_lost_data = self._epoch not in (None, epoch)
         if has_lost_data:
-            await space.claim_schema()
+            space.version.forget()
+            await space.version.claim()
         self._epoch = epoch
         if has_lost_data:
             return DesiredState(has_lost_data=True)

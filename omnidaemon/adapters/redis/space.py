@@ -11,14 +11,15 @@ from omnidaemon.adapters.redis.asking import Shape
 from omnidaemon.adapters.redis.connection import RedisConnection, packaged_script
 from omnidaemon.adapters.redis.doorbell import Doorbell
 from omnidaemon.adapters.redis.faults import BACKEND, MOST_ROUNDS
-from omnidaemon.adapters.redis.forms import SCHEMA, Kept, pairs, subscription_of
+from omnidaemon.adapters.redis.forms import Kept, pairs, subscription_of
 from omnidaemon.adapters.redis.guarding import KeptGuard
 from omnidaemon.adapters.redis.keys import Keys
+from omnidaemon.adapters.redis.schema_version import SchemaVersion
 from omnidaemon.adapters.redis.server_clock import ServerClock, said
 from omnidaemon.adapters.redis.view import View
 from omnidaemon.adapters.redis.writes import Writes
 from omnidaemon.domain.agent import AgentRecord
-from omnidaemon.domain.errors import BackendUnavailable, BackendUnusable
+from omnidaemon.domain.errors import BackendUnavailable
 from omnidaemon.domain.gates import Gates
 from omnidaemon.domain.instant import Instant
 from omnidaemon.domain.names import Subscription
@@ -48,6 +49,7 @@ class RedisSpace:
     def __init__(self, url: str, context: BackendContext) -> None:
         self.connection = RedisConnection(url)
         self.keys = Keys(context.namespace)
+        self.version = SchemaVersion(self.connection, self.keys)
         self.codec: Codec = context.codec
         self.gates = Gates()
         self.clock = ServerClock()
@@ -62,7 +64,6 @@ class RedisSpace:
         """Connect, and refuse the data of a newer version."""
         await self.connection.open()
         try:
-            await self.claim_schema()
             await self.census()
         except BaseException:
             await self.close()
@@ -73,23 +74,20 @@ class RedisSpace:
         await self.doorbell.close()
         await self.connection.close()
 
-    async def claim_schema(self) -> None:
-        """Say of which version the data are, where nobody has; refuse those of another one."""
-        key = self.keys.of("schema")
-        await self.connection.command("SET", key, SCHEMA, "NX")
-        found = await self.connection.command("GET", key)
-        if found != str(SCHEMA).encode():
-            version = (found or b"nothing").decode(errors="replace")
-            reason = f"the data of {self.keys.prefix} is of version {version}, this program knows {SCHEMA}"
-            is_older = version.isdigit() and int(version) < SCHEMA
-            hint = "choose another OMNIDAEMON_NAMESPACE" if is_older else "install a newer omnidaemon"
-            raise BackendUnusable(BACKEND, self.connection.location, reason, hint)
-
     # --- calls --------------------------------------------------------------------------------------------------------
 
     async def script(self, name: str, *args: Any) -> Any:
         """Run a script on this namespace."""
-        return await self.connection.script(packaged_script(name), (self.keys.prefix,), args)
+        reply = await self.connection.script(packaged_script(name), (self.keys.prefix,), args)
+        if not self.version.is_known:
+            await self.version.look()
+        return reply
+
+    async def first_script(self, name: str, *args: Any) -> Any:
+        """Run a script that may be the first to write on this namespace."""
+        if not self.version.is_known:
+            await self.version.claim()
+        return await self.script(name, *args)
 
     async def settle(
         self,
@@ -122,6 +120,8 @@ class RedisSpace:
         if writes.rests_on_agents:
             expected += ["agents", self._revision]
         words = (*expected, *view.expectations(), "write", *lane, *writes.words)
+        if not self.version.is_known:
+            await self.version.claim()
         reply = await self.connection.script(packaged_script("apply"), (self.keys.prefix, *writes.keys), words)
         status, seconds, microseconds, changed = reply
         self.clock.learn(seconds, microseconds)

@@ -49,6 +49,7 @@ class RedisStorage(Storage, SelfExamination, Erasable):
 
     async def erase(self) -> None:
         await erase(self._space.connection, self._space.keys.namespace)
+        self._space.version.forget()
 
     async def __aenter__(self) -> Self:
         await self._space.open()

@@ -16,12 +16,14 @@ from omnidaemon.adapters.redis.examination import examined
 from omnidaemon.adapters.redis.keys import Keys
 from omnidaemon.adapters.redis.publishing import Publish, Publishing, PublishLogged
 from omnidaemon.adapters.redis.roster import Roster
+from omnidaemon.adapters.redis.schema_version import SchemaVersion
 from omnidaemon.adapters.redis.streams_inbox import HOLD_SECONDS, StreamsInbox
 from omnidaemon.domain.agent import Start
+from omnidaemon.domain.errors import BackendError
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.task import Task
 from omnidaemon.ports.backend import BackendContext, Erasable, SelfExamination, Weakness
-from omnidaemon.ports.bus import BusCapabilities, BusInspector, Depth, EventBus, LoggingBus, Receipt
+from omnidaemon.ports.bus import BusCapabilities, BusInspector, Confirmation, Depth, EventBus, LoggingBus, Receipt
 from omnidaemon.ports.codec import Codec
 
 _TOPICS_AT_ONCE: Final = 100
@@ -49,6 +51,7 @@ class RedisStreamsBus(EventBus, LoggingBus, BusInspector, SelfExamination, Erasa
         self._namespace = namespace
         self._root = Keys(namespace).of("bus")
         self._codec = codec
+        self._version = SchemaVersion(server, Keys(namespace))
         self._publishing = Publishing(server, codec, Publish(_PUBLISH, self._root))
         logged = PublishLogged(_PUBLISH_LOGGED, Keys(namespace).prefix, self._root, Roster(server.location))
         self._publishing_logged = Publishing(server, codec, logged)
@@ -72,9 +75,18 @@ class RedisStreamsBus(EventBus, LoggingBus, BusInspector, SelfExamination, Erasa
         return await self._publishing.publish(tasks)
 
     def publish_logged(self, tasks: Sequence[Task]) -> CoroutineType[Any, Any, Sequence[Receipt]]:
-        """It begins before it is awaited, while there is a connection."""
+        """It begins before it is awaited, while there is a connection and the log is known to be of this version."""
+        publish = self._publishing_logged.publish if self._version.is_known else self._first_logged
         # mypy takes a call of a coroutine function for less than it is.
-        return cast("CoroutineType[Any, Any, Sequence[Receipt]]", self._publishing_logged.publish(tasks))
+        return cast("CoroutineType[Any, Any, Sequence[Receipt]]", publish(tasks))
+
+    async def _first_logged(self, tasks: Sequence[Task]) -> Sequence[Receipt]:
+        try:
+            await self._version.claim()
+        except BackendError as error:
+            reason = str(error)
+            return [Receipt(task_id=each.task_id, confirmation=Confirmation.FAILED, reason=reason) for each in tasks]
+        return await self._publishing_logged.publish(tasks)
 
     async def purge(self, topic: str) -> int:
         """What an inbox holds just now is on its way to the store, and stays."""
@@ -92,6 +104,7 @@ class RedisStreamsBus(EventBus, LoggingBus, BusInspector, SelfExamination, Erasa
 
     async def erase(self) -> None:
         await erase(self._server, self._namespace)
+        self._version.forget()
 
     async def depths(self) -> Sequence[Depth]:
         topics = sorted(await self._server.command("SMEMBERS", f"{self._root}:topics"))

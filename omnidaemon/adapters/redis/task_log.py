@@ -30,7 +30,7 @@ async def log(
         words += (task.task_id, task.topic, micros(task.created_at), space.codec.encode_task(task), key, due)
 
     async def call(named: list[Any]) -> Sequence[Any]:
-        reply: Sequence[Any] = await space.script("log", *named, *words)
+        reply: Sequence[Any] = await space.first_script("log", *named, *words)
         space.clock.note(*reply[1:3])
         return reply
 

@@ -13,6 +13,7 @@ import attrs
 
 from omnidaemon.adapters.sqlite.faults import BACKEND
 from omnidaemon.adapters.sqlite.mounts import file_system_of, mount_table
+from omnidaemon.domain.sizes import size_text
 from omnidaemon.ports.backend import Weakness
 
 _LITTLE_SPACE: Final = 2**30
@@ -56,7 +57,7 @@ def ground_of(path: Path) -> Ground:
 def weaknesses_of(ground: Ground) -> Iterator[Weakness]:
     """Whether it can hold what is entrusted to it."""
     backend = f"{BACKEND} at {ground.path}"
-    left = f"its disk has {_size(ground.free_bytes)} left"
+    left = f"its disk has {size_text(ground.free_bytes)} left"
     if ground.free_bytes < _TOO_LITTLE_SPACE:
         yield Weakness(backend=backend, found=left, advice="free some space now", is_grave=True)
     elif ground.free_bytes < _LITTLE_SPACE:
@@ -64,7 +65,3 @@ def weaknesses_of(ground: Ground) -> Iterator[Weakness]:
     if (flaw := _FORGETFUL.get(ground.file_system or "")) is not None:
         advice = "set OMNIDAEMON_DATA_DIR to a disk, or mount a volume there"
         yield Weakness(backend=backend, found=f"it lies on {flaw}", advice=advice)
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from omnidaemon.domain.errors.root import OmniDaemonError
+from omnidaemon.domain.sizes import limit_text
 
 
 class InvalidInput(OmniDaemonError, ValueError):
@@ -53,8 +54,8 @@ class PayloadTooLarge(InvalidInput):
 
     def __str__(self) -> str:
         return (
-            f"the payload has {self.size_bytes:,} bytes, the limit is {self.limit_bytes:,}"
-            " (OMNIDAEMON_PAYLOAD_MAX_BYTES); publish a reference to the data instead"
+            f"the payload has {limit_text(self.size_bytes, self.limit_bytes, 'OMNIDAEMON_PAYLOAD_MAX_BYTES')}; "
+            "publish a reference to the data instead"
         )
 
 

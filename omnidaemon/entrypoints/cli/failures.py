@@ -8,7 +8,7 @@ import sys
 import traceback
 
 import attrs
-from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
+from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
 from omnidaemon.domain.errors import (
     AgentFileError,
@@ -82,6 +82,8 @@ def _advice(error: BaseException) -> str:
             return QUOTING
         case BrokenJson():
             return error.advice
+        case MissingArgumentError(command_chain=("dlq", "purge" | "requeue" as deed)):
+            return f"of one topic at a time: `omni dlq {deed} TOPIC --all`; `omni dlq list` shows where there are any"
         case CycloptsError():
             chain = " ".join(["omni", *(error.command_chain or ())])
             return f"`{chain} --help` shows how it is used"

@@ -16,7 +16,7 @@ from omnidaemon.domain.states import Status
 from omnidaemon.domain.task import Task
 from omnidaemon.domain.webhook_url import shown_webhook
 from omnidaemon.entrypoints.cli import views
-from omnidaemon.entrypoints.cli.values import readable, summary
+from omnidaemon.entrypoints.cli.values import json_text, readable, reason, summary
 from omnidaemon.entrypoints.cli.views import Card, Cell, Table, View
 from omnidaemon.entrypoints.dead_letters import dead_runs
 from omnidaemon.entrypoints.time_texts import due_text, relative_time
@@ -100,6 +100,14 @@ def _outcome(result: TaskResult) -> Cell | None:
     return readable(result.result) if result.status is Status.SUCCEEDED else None
 
 
+def outcome_cell(result: TaskResult) -> Cell:
+    """What it came to, in a line: its value, be that null, or its error; nothing while it has neither."""
+    if result.error is not None:
+        return reason(result.error.headline)
+    has_none = result.status is Status.SUCCEEDED and result.result is None
+    return Cell(text=json_text(None)) if has_none else summary(result.result)
+
+
 def tasks_table(results: Sequence[TaskResult]) -> Table:
     """Tasks, newest first."""
     return Table(
@@ -114,7 +122,6 @@ def tasks_table(results: Sequence[TaskResult]) -> Table:
 
 def _task_row(result: TaskResult) -> tuple[Cell, ...]:
     agents = result.agent or ", ".join(run.agent or "" for run in result.runs)
-    outcome = result.error.headline if result.error else result.result
     return (
         views.plain(result.task_id),
         views.status(result.status.value),
@@ -123,7 +130,7 @@ def _task_row(result: TaskResult) -> tuple[Cell, ...]:
         views.when(result.created_at),
         views.plain(result.attempts),
         views.lasting(result.duration_seconds),
-        summary(outcome),
+        outcome_cell(result),
         views.due(result.next_attempt_at),
     )
 
@@ -140,7 +147,7 @@ def dead_letters_table(results: Sequence[TaskResult]) -> Table:
                 views.plain(run.agent),
                 views.plain(run.attempts),
                 views.when(run.finished_at),
-                summary(run.error.headline if run.error else None),
+                reason(run.error.headline if run.error else None),
             )
             for run in dead
         ],

@@ -8,6 +8,7 @@ from omnidaemon.entrypoints.cli.views import Cell
 from omnidaemon.entrypoints.safe_text import escaped_json, one_line, printable
 
 _SHORT = 60
+_REASON = 300
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
@@ -27,6 +28,12 @@ def summary(value: object) -> Cell:
         return Cell(text="")
     text = value if isinstance(value, str) else json_text(value)
     return Cell(text=one_line(text), shown=one_line(text, _SHORT))
+
+
+def reason(text: str | None) -> Cell:
+    """Why something went wrong, in a table: cut to a line for people, to a longer one for programs, since `show` and
+    `--json` have all of it."""
+    return Cell(text="") if text is None else Cell(text=one_line(text, _REASON), shown=one_line(text, _SHORT))
 
 
 def _laid_out(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import attrs
 
 from omnidaemon.domain.errors import InvalidInput, OmniDaemonError, PayloadTooLarge
+from omnidaemon.domain.sizes import size_text
 
 
 @attrs.define(slots=False)
@@ -92,7 +93,8 @@ class BodyTooLarge(PayloadTooLarge):
 
     def __str__(self) -> str:
         return (
-            f"the body has more than {self.limit_bytes:,} bytes (OMNIDAEMON_PAYLOAD_MAX_BYTES, and some for the rest)"
+            f"the body has more than {size_text(self.limit_bytes)} "
+            "(OMNIDAEMON_PAYLOAD_MAX_BYTES, and some for the rest)"
         )
 
 

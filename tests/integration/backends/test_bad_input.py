@@ -62,7 +62,7 @@ def test_wrong_use(shell: Workshop, code: int, words: str, arguments: list[str])
 def test_a_payload_above_the_limit(shell: Workshop) -> None:
     """A payload that is too large is refused with both sizes and what to do instead."""
     (shell.folder / "large.json").write_text('"' + "x" * 2**20 + '"')
-    shell.refuses(USAGE, "1,048,578 bytes, the limit is 1,048,576", "task", "publish", "t", "@large.json")
+    shell.refuses(USAGE, "1 MiB (1,048,578 bytes), the limit is 1 MiB", "task", "publish", "t", "@large.json")
 
 
 @ON_SQLITE

@@ -62,6 +62,16 @@ def test_no_key_of_it_stays_on_the_server(direct, private_redis):
         assert client.keys() == [b"omni:{omni2}:beside"]
 
 
+def test_a_look_leaves_nothing_behind(direct, private_redis):
+    """Whatever is asked of a namespace that nobody has written to; so `erase` is right that there is nothing."""
+    direct.env |= {"EVENT_BUS_TYPE": "redis", "REDIS_URL": private_redis.url}
+    looks = [("task", "list"), ("health",), ("agent", "list"), ("bus", "list"), ("dlq", "list"), (*ERASE, "--yes")]
+    for words in looks:
+        direct(*words)
+        with redis.Redis.from_url(private_redis.url) as client:
+            assert client.keys() == [], words
+
+
 def test_a_namespace_in_which_workers_live_is_left(direct):
     """Unless it is forced: the worker finds gone what it had."""
     direct.worker()

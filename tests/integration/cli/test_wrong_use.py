@@ -52,6 +52,8 @@ MISTAKES: list[tuple[list[str], int, list[str]]] = [
     (["run", "nope.py", "--api-url", "http://127.0.0.1:1"], 2, ["not through an API"]),
     (["task", "list", "--api-url"], 2, ["--api-url needs a value"]),
     (["dlq", "purge", "greet"], 2, ["--all"]),
+    (["dlq", "purge", "--all"], 2, ["TOPIC", "one topic at a time: `omni dlq purge TOPIC --all`", "`omni dlq list`"]),
+    (["dlq", "requeue", "--all"], 2, ["TOPIC", "one topic at a time: `omni dlq requeue TOPIC --all`"]),
     (["dlq", "purge", "greet", "nope", "--all"], 2, ["not both"]),
     (["dlq", "requeue", "greet", "nope"], 3, ["no dead letter 'nope'", "omni dlq list greet"]),
     (["dlq", "requeue", "greet", "--all"], 3, ["no agent listens to greet"]),

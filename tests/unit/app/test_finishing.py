@@ -259,18 +259,31 @@ async def test_what_cannot_be_read_is_never_executed(shop: Workshop, desk: Desk,
 
 
 async def test_the_log_shows_no_result_and_no_novel(shop: Workshop, desk: Desk, loop_of):
-    """Of a message the first line, cut: what a result that cannot be encoded held is on the next."""
+    """Of a message the first line: what a result that cannot be encoded held is on the next. An ellipsis stands for
+    what is left out."""
     first, second = await desk.begin(2)
     loop_of(desk.finishes.run())
     message = "$ is a set\n{'password': 'hunter2'}"
     secret = AttemptError(type="ResultNotEncodable", message=message, kind=ErrorKind.UNENCODABLE)
-    novel = AttemptError(type="ValueError", message="x" * 5000 + "\nforged line")
+    novel = AttemptError(type="ValueError", message="x" * 9000 + "\nforged line")
     desk.finishes.report([Report(first, Failed(error=secret, is_final=True)), Report(second, Failed(error=novel))])
     await shop.until(lambda: not len(desk.custody))
     lines = shop.says.having("failed: ")
     assert len(lines) == 2
-    assert "failed: ResultNotEncodable: $ is a set; given up" in lines[0]
-    assert not [line for line in lines if "hunter2" in line or "forged" in line or len(line) > 400]
+    assert "failed: ResultNotEncodable: $ is a set …; given up" in lines[0]
+    assert "x…; again in" in lines[1]
+    assert not [line for line in lines if "hunter2" in line or "forged" in line or len(line) > 2400]
+
+
+async def test_the_log_has_the_whole_of_a_reason(shop: Workshop, desk: Desk, loop_of):
+    """Whoever reads it there need not look it up."""
+    (grant,) = await desk.begin(1)
+    loop_of(desk.finishes.run())
+    message = "the server says: " + "it is all too much, " * 80 + "come back tomorrow"
+    desk.finishes.report([Report(grant, Failed(error=AttemptError(type="ValueError", message=message)))])
+    await shop.until(lambda: not len(desk.custody))
+    (line,) = shop.says.having("failed: ")
+    assert f"ValueError: {message}; again in" in line
 
 
 @pytest.mark.parametrize("tells_ends", [True, False])

@@ -38,7 +38,10 @@ MESSAGES = [
     (errors.InvalidName("topic", "a b"), "'a b' is not a valid topic"),
     (errors.InvalidValue("limit", 0, "at least 1"), "limit is 0, expected at least 1"),
     (errors.PayloadNotJson("a set"), "not JSON: a set"),
-    (errors.PayloadTooLarge(2_000_000, 1_048_576), "2,000,000 bytes, the limit is 1,048,576"),
+    (
+        errors.PayloadTooLarge(2_000_000, 1_048_576),
+        "1.9 MiB (2,000,000 bytes), the limit is 1 MiB (OMNIDAEMON_PAYLOAD_MAX_BYTES=1048576)",
+    ),
     (errors.DuplicateAgent("t", "a"), "give one of them another name="),
     (errors.InvalidSetting("PORT", "x", "a number", ".env"), "PORT='x' (from .env): expected a number"),
     (errors.UnknownSetting("prot", "omnidaemon.toml", "port"), "in omnidaemon.toml; did you mean port?"),

@@ -110,6 +110,8 @@ def test_attempt_may_take_what_is_left(timeout, run_timeout, running, seconds):
         ("crash_limit", 0),
         ("retry_on", ("ValueError",)),
         ("no_retry_on", (int,)),
+        ("retry_on", "ValueError"),
+        ("no_retry_on", None),
         ("on_lost_lease", "retry"),
         ("on_lost_lease", None),
     ],
@@ -118,6 +120,29 @@ def test_policy_refuses_what_makes_no_sense(field, value):
     """The error names the field, the value and what would do."""
     with pytest.raises(InvalidValue, match=f"DeliveryPolicy.{field} is .*expected"):
         DeliveryPolicy(**{field: value})
+
+
+DURATIONS = ("backoff", "backoff_max", "timeout", "run_timeout", "queue_timeout", "lease")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        *((field, "1s", "a number of seconds or a timedelta, from ") for field in DURATIONS),
+        ("max_attempts", "1s", "a whole number from 1 to "),
+        ("jitter", "1s", "a number from 0 to 1"),
+    ],
+)
+def test_what_would_have_been_right_is_said(field, value, expected):
+    """A text as the settings take it is no duration here; what is none of seconds is asked for as a number."""
+    with pytest.raises(InvalidValue, match=f"{field} is '1s', expected {expected}"):
+        DeliveryPolicy(**{field: value})
+
+
+@pytest.mark.parametrize("after", ["1s", None, [1]])
+def test_a_pause_that_is_none_is_refused(after):
+    with pytest.raises(InvalidValue, match="expected seconds or a timedelta"):
+        Retry(after)
 
 
 def test_policy_takes_timedeltas():

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from omnidaemon.entrypoints.cli.values import json_text, readable, summary
+from omnidaemon.entrypoints.cli.values import json_text, readable, reason, summary
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,13 @@ def test_a_summary_is_cut_for_people_only():
     assert cell.text == ("word " * 100).strip()
     assert summary(None).text == ""
     assert summary({"a": 1}).text == '{"a": 1}'
+
+
+def test_a_reason_is_a_line_of_bounded_length():
+    """Of a novel programs get more than people, and nobody all: `show` has the rest."""
+    cell = reason("ValueError: at first\n" + "and then " * 200)
+    assert cell.text.startswith("ValueError: at first and then and then")
+    assert (len(cell.text), cell.text[-1]) == (300, "…")
+    assert (len(cell.for_people), cell.for_people[-1]) == (60, "…")
+    assert reason("KeyError: 'name'").text == "KeyError: 'name'"
+    assert reason(None).text == ""

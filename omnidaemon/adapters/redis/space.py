@@ -119,7 +119,7 @@ class RedisSpace:
             expected += self.guard.expectation(writes.touched)
         if writes.rests_on_agents:
             expected += ["agents", self._revision]
-        words = (*expected, *view.expectations(), "write", *lane, *writes.words)
+        words = (*expected, *view.expectations(), "write", *lane[:1], *writes.words)
         reply = await self.connection.script(packaged_script("apply"), (self.keys.prefix, *writes.keys), words)
         status, seconds, microseconds, changed = reply
         self.clock.learn(seconds, microseconds)

@@ -140,8 +140,8 @@ function write.runs()
             local key, task, news = P .. 't:' .. id, read[id], noted[id]
             local record = head .. '[' .. own .. ',' .. shared .. '\n' .. result
             if news then
-                call('HSET', key, field, record, 'j', with_noted(id, task[4], news))
-                noted[id] = nil
+                task[4], noted[id] = with_noted(id, task[4], news), nil
+                call('HSET', key, field, record, 'j', task[4])
             else
                 call('HSET', key, field, record)
             end

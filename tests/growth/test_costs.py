@@ -26,6 +26,8 @@ TASKS = BATCHES * BATCH
 
 REDIS_COMMANDS = 7
 """For each task, those inside of scripts included."""
+REDIS_COMMANDS_OF_ONE = 50
+"""For a task that comes alone."""
 FROM_OUTSIDE = {"evalsha", "eval", "fcall", "exec", "xreadgroup"}
 ROUND_TRIPS = 4
 """For each batch of a hundred."""
@@ -75,6 +77,13 @@ async def test_a_task_costs_few_commands_of_redis(server, on_redis: Cycle):
     assert per_task <= REDIS_COMMANDS, f"{per_task:.1f} commands for each task:\n{told(spent, TASKS)}"
 
 
+async def test_a_task_alone_costs_few_commands_of_redis(server, on_redis: Cycle):
+    """Most of what it costs the server: each is called anew for it."""
+    spent = await spent_on(server, on_redis, 1)
+    per_task = sum(spent.values()) / BATCHES
+    assert per_task <= REDIS_COMMANDS_OF_ONE, f"{per_task:.1f} commands for each task:\n{told(spent, BATCHES)}"
+
+
 async def test_a_batch_costs_few_round_trips(server, on_redis: Cycle):
     """One for each of: publishing, receiving, beginning, finishing, since bus and log, store and bus are written
     together. Whatever is not a script or a read that waits is counted as a command."""
@@ -84,13 +93,13 @@ async def test_a_batch_costs_few_round_trips(server, on_redis: Cycle):
     assert per_batch <= ROUND_TRIPS, f"{per_batch:.1f} round trips for each batch:\n{told(sent, BATCHES)}"
 
 
-async def spent_on(server: PrivateRedis, cycle: Cycle) -> Counter[str]:
-    """The commands of some batches, by name."""
+async def spent_on(server: PrivateRedis, cycle: Cycle, count: int = BATCH) -> Counter[str]:
+    """The commands of some batches of so many tasks, by name."""
     with contextlib.closing(redis.Redis.from_url(server.url)) as client:
         counter = RedisCounter(client)
         before = counter.commands()
         for _ in range(BATCHES):
-            await cycle.batch()
+            await cycle.batch(count)
         return counter.commands() - before
 
 

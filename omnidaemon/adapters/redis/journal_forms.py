@@ -17,10 +17,9 @@ from omnidaemon.domain.texts import storable
 
 
 def words_of(entry: JournalEntry) -> Sequence[Any]:
-    """What its events share, their tasks as they are kept, and each of these. The time is read by the script `trim`
-    too."""
+    """What its events share, and their tasks as they are kept. The time is read by the script `trim` too."""
     terms = (entry.kind, entry.topic, entry.agent, entry.attempt, storable(entry.detail), micros(entry.at))
-    return (orjson.dumps(terms), orjson.dumps(entry.task_ids), len(entry.task_ids), *entry.task_ids)
+    return (orjson.dumps(terms), orjson.dumps(entry.task_ids))
 
 
 def events_of(first: int, terms: bytes, tasks: bytes) -> list[JournalEvent]:

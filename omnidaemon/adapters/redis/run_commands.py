@@ -25,11 +25,11 @@ class RedisRunCommands(RecordCommands):
             if task_id not in reading.records:
                 raise TaskNotFound(task_id)
             view = reading.view(space)
-            writes = space.writes(reading.now, view)
             changes = decide(reading.records[task_id], reading.now)
+            view.expect_absent(run.key for run in changes.runs)
+            writes = space.writes(reading.now, view)
             writes.add(changes, reading.tasks)
             writes.rests_on_agents = True
-            view.expect_absent(run.key for run in changes.runs)
             try:
                 if await space.apply(view, writes, reading.now):
                     return

@@ -119,7 +119,7 @@ class RedisSpace:
             expected += self.guard.expectation(writes.touched)
         if writes.rests_on_agents:
             expected += ["agents", self._revision]
-        words = (*expected, *view.expectations(), "write", *lane, *writes.words)
+        words = (*expected, *view.expectations(), "write", *lane[:1], *writes.words)
         if not self.version.is_known:
             await self.version.claim()
         reply = await self.connection.script(packaged_script("apply"), (self.keys.prefix, *writes.keys), words)

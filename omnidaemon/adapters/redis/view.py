@@ -60,14 +60,20 @@ class View:
         self._tasks.append(expectation)
 
     def expectations(self) -> list[Any]:
-        """As the script takes them."""
+        """As the script takes them: in the order of `kept`, by which what is written names their tasks."""
         words: list[Any] = []
-        alike: dict[tuple[str, str, str], list[str]] = {}
-        for (task_id, agent), kept in self.kept.items():
-            alike.setdefault((agent, kept.head, self._marks[task_id, agent]), []).append(task_id)
-        if alike:
-            words += ["runs", len(alike)]
-            for terms, task_ids in alike.items():
+        stretches: list[tuple[tuple[str, str, str], list[str]]] = []
+        last: tuple[str, str, str] | None = None
+        task_ids: list[str] = []
+        for key, kept in self.kept.items():
+            terms = (key[1], kept.head, self._marks[key])
+            if terms != last:
+                last, task_ids = terms, []
+                stretches.append((terms, task_ids))
+            task_ids.append(key[0])
+        if stretches:
+            words += ["runs", len(stretches)]
+            for terms, task_ids in stretches:
                 words += [*terms, len(task_ids), *task_ids]
         if self._tasks:
             words += ["tasks", len(self._tasks)]

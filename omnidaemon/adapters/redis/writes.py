@@ -27,12 +27,11 @@ from omnidaemon.ports.codec import Codec
 
 COUNTS: Final = tuple(field.name for field in attrs.fields(Metrics) if field.name != "timings")
 _counts_of: Final = attrgetter(*COUNTS)
-_SECONDS: Final = "seconds_sum"
 
 
 class Writes:
-    """Everything that one call writes. `kept` are the runs as they are before it, `logged` the tasks that are in the
-    log by then; `moved` are the runs as they will be."""
+    """Everything that one call writes. `kept` are the runs that it rests on, as they are before it, `logged` the tasks
+    that are in the log by then; `moved` are the runs as they will be."""
 
     def __init__(
         self, codec: Codec, now: Instant, kept: Mapping[RunKey, Kept], logged: Collection[str] = frozenset()
@@ -46,6 +45,7 @@ class Writes:
         self._now = now
         self._kept = kept
         self._logged = logged
+        self._expected = [key[0] for key in kept]
 
     def add(self, changes: Changes, known: Mapping[str, Task | Unreadable] | None = None) -> None:
         """What a gate decided. `known` are the tasks that it deletes."""
@@ -65,7 +65,8 @@ class Writes:
 
     def add_entries(self, entries: Iterable[JournalEntry]) -> None:
         """Lines of the journal."""
-        self._section("events", [journal_forms.words_of(entry) for entry in entries])
+        rows = [(*journal_forms.words_of(entry), *self._told(entry.task_ids)) for entry in entries]
+        self._section("events", rows)
 
     def forget(self, acks: Acks) -> None:
         """The bus beside need not bring these again. To be said last: what fails here must not keep back the rest."""
@@ -91,6 +92,10 @@ class Writes:
         self.words.append("bell")
 
     # --- sections -----------------------------------------------------------------------------------------------------
+
+    def _told(self, task_ids: Sequence[str]) -> Sequence[Any]:
+        """As the script takes tasks: where they are those of all runs that the call rests on, they need no names."""
+        return ("=",) if list(task_ids) == self._expected else (len(task_ids), *task_ids)
 
     def _section(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
@@ -141,7 +146,7 @@ class Writes:
         if groups:
             self.words += ["runs", len(groups)]
             for alike in groups.values():
-                self.words += alike.words
+                self.words += (*alike.terms, *self._told([run.task_id for run in alike.runs]), *alike.own)
 
     def _group_of(self, run: Run, before: Kept, groups: dict[tuple[object, ...], _Alike]) -> _Alike:
         has_result = run.result is not None
@@ -158,23 +163,23 @@ class Writes:
             counts: list[Any] = []
             for name, amount in zip(COUNTS, _counts_of(each), strict=True):
                 if amount:
-                    counts += (name, "HINCRBYFLOAT" if name == _SECONDS else "HINCRBY", repr(amount))
-            for bucket, amount in each.timings:
-                counts += (bucket, "HINCRBY", amount)
+                    counts += (name, repr(amount))
+            for timing in each.timings:
+                counts += timing
             if counts:
-                rows.append((str(subscription), len(counts) // 3, *counts))
+                rows.append((str(subscription), len(counts) // 2, *counts))
         self._section("metrics", rows)
 
 
 class _Alike:
-    """Runs that move from the same to the same."""
+    """Runs that move from the same to the same: `terms` are what the script takes of all of them."""
 
     def __init__(self, before: Kept, run: Run, shared: bytes) -> None:
         self.revision = before.revision + 1
         self.head = head_of(run, self.revision)
         self.runs: list[Run] = []
         was = before.run
-        self._terms = (
+        self.terms = (
             run.subscription.agent,
             str(run.subscription),
             self.head,
@@ -188,16 +193,18 @@ class _Alike:
             _length_of(run),
             lease_score(run.lease_until),
             "" if run.finished_at is None else micros(run.finished_at),
+            int(run.result is not None),
         )
 
     @property
-    def words(self) -> Sequence[Any]:
-        """As the script takes them: of each run its task, what its record has of its own, and the result."""
+    def own(self) -> Iterable[Any]:
+        """As the script takes it: what the record of each run has of its own, and the result where there is one."""
         runs = self.runs
         # Written as JSON at once, since that takes a fifth of what it does to make a text of each number.
         own = orjson.dumps([(micros(run.queued_at), run.seconds) for run in runs])[2:-2].split(b"],[")
-        rows = zip([run.task_id for run in runs], own, [run.result or b"" for run in runs], strict=True)
-        return (*self._terms, len(runs), *chain.from_iterable(rows))
+        if runs[0].result is None:
+            return own
+        return chain.from_iterable(zip(own, [run.result for run in runs], strict=True))
 
 
 def _likeness(was: Run | None, run: Run) -> object:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from omnidaemon.domain.errors import StaleRequest
+from omnidaemon.domain.journal import EventKind
 from omnidaemon.domain.policy import RetryAfter
 from omnidaemon.domain.requests import HoldRun
 from omnidaemon.ports.storage import Storage
@@ -99,6 +100,16 @@ class ClaimContract(StorageOpening):
         assert [error.kind for error in grant.run.errors] == ["crash"]
         assert (await worker.renew(lost)).lost == {lost.run.key}
         assert not await worker.settle(lost, succeeded())
+
+    async def test_history_of_a_run_that_is_taken_over_tells_all(
+        self, place: Place, storage: Storage, worker: ScriptedWorker, rival: ScriptedWorker
+    ) -> None:
+        """That it crashed too, though the claim that finds it so starts it again at once."""
+        await worker.begun(place.task("t1"), GREETER)
+        await live_on(place, rival, LEASE_SECONDS * 1.25)
+        await rival.claimed(GREETER)
+        told = [event.kind for event in await storage.journal.read(task_id="t1")]
+        assert told == [EventKind.STARTED, EventKind.CRASHED, EventKind.STARTED]
 
     async def test_renewed_run_is_kept(self, place: Place, worker: ScriptedWorker, rival: ScriptedWorker) -> None:
         """A lease that is renewed in time lasts, however long the handler takes."""

@@ -10,7 +10,7 @@ from omnidaemon.domain.policy import End, RetryAfter, Wait
 from omnidaemon.domain.run import Run
 from omnidaemon.domain.states import RunState
 from omnidaemon.ports.storage import Storage
-from omnidaemon.testing.contracts.opening import GREETER, StorageOpening
+from omnidaemon.testing.contracts.opening import GREETER, LOGGER, StorageOpening
 from omnidaemon.testing.place import Place
 from omnidaemon.testing.worker import ScriptedWorker, outcome, succeeded
 
@@ -35,6 +35,26 @@ class FinishContract(StorageOpening):
         assert (run.state, run.result, run.seconds, run.is_acked) == ("succeeded", b'{"n": 1}', 0.5, True)
         assert (run.owner, run.due_at, run.attempts) == (None, None, 1)
         assert run.finished_at is not None
+
+    async def test_finish_of_many_keeps_apart_what_differs(
+        self, place: Place, storage: Storage, worker: ScriptedWorker
+    ) -> None:
+        """In whatever order they come: what runs went through before, their agents, their results and their history."""
+        starts = [worker.start_of(place.task(f"t{i}"), GREETER) for i in range(5)]
+        starts.insert(2, worker.start_of(place.task("t0"), LOGGER))
+        grants = {grant.run.key: grant for grant in await worker.begin(*starts) if grant is not None}
+        for task_id in ("t1", "t3"):
+            await worker.release(grants[task_id, GREETER.agent])
+            grants[task_id, GREETER.agent] = await worker.claimed(GREETER)
+        ends = [outcome(grant, succeeded(f'"{"/".join(key)}"'.encode())) for key, grant in grants.items()]
+        assert all(await worker.finish(*ends))
+        records = await storage.queries.records([f"t{i}" for i in range(5)])
+        runs = [run for record in records.values() for run in record.runs]
+        assert {run.key: run.result for run in runs} == {key: f'"{"/".join(key)}"'.encode() for key in grants}
+        told = {i: [event.kind for event in await storage.journal.read(task_id=i)] for i in records}
+        once, anew = ["started", "succeeded"], ["started", "released", "started", "succeeded"]
+        twice = ["started", "started", "succeeded", "succeeded"]
+        assert told == {"t0": twice, "t1": anew, "t2": once, "t3": anew, "t4": once}
 
     async def test_finish_asked_again_is_still_true(
         self, place: Place, storage: Storage, worker: ScriptedWorker

@@ -3,11 +3,11 @@
 local function all(command, key, members, option)
     local total = 0
     for first = 1, #members, 1000 do
-        local last = math.min(first + 999, #members)
+        local last = first + 999 < #members and first + 999 or #members
         if option then
-            total = total + redis.call(command, key, option, unpack(members, first, last))
+            total = total + call(command, key, option, unpack(members, first, last))
         else
-            total = total + redis.call(command, key, unpack(members, first, last))
+            total = total + call(command, key, unpack(members, first, last))
         end
     end
     return total

@@ -3,7 +3,7 @@ local function forget(root, topic, agent, first, last)
     local queue = root .. ':queue:' .. topic .. ':' .. agent
     for from = first, last, 1000 do
         local to = math.min(from + 999, last)
-        redis.call('XACK', queue, 'workers', unpack(ARGV, from, to))
-        redis.call('XDEL', queue, unpack(ARGV, from, to))
+        call('XACK', queue, 'workers', unpack(ARGV, from, to))
+        call('XDEL', queue, unpack(ARGV, from, to))
     end
 end

@@ -1,14 +1,14 @@
 -- What the script `apply` is seldom asked for: it makes these functions only then, which takes longer than a short call.
--- It needs P, `time`, `now`, `take`, `count`, `changed`, `positions`, `tell`, `list_positions`, ENDED, and the tables
--- `expected` and `write` to put them in.
+-- It needs P, `time`, `now`, `take`, `count`, `changed`, `read`, `tell`, ENDED, the parts `note` and `keep`, and
+-- the tables `expected` and `write` to put them in.
 
 -- What is expected.
 
 function expected.agents()
     local revision = take()
-    local current = redis.call('GET', P .. 'agents:revision') or '0'
+    local current = call('GET', P .. 'agents:revision') or '0'
     if current ~= revision then
-        changed[#changed + 1] = {'agents', current, redis.call('HGETALL', P .. 'agents')}
+        changed[#changed + 1] = {'agents', current, call('HGETALL', P .. 'agents')}
     end
 end
 
@@ -16,7 +16,7 @@ end
 -- the call may have been held up on the way. "exact": it is just so.
 function expected.guard()
     local mode, seen, terms = take(), take(), take()
-    local stored = redis.call('HMGET', P .. 'guard', 'seen', 'terms')
+    local stored = call('HMGET', P .. 'guard', 'seen', 'terms')
     local is_same = (stored[2] or '') == terms
     if mode == 'touch' then
         local shortest = tonumber(string.match(terms, '^[^|]*|[^|]*|([^|]*)|') or '0')
@@ -33,9 +33,9 @@ function expected.tasks()
     for _ = 1, count() do
         local id, fields, named, mark, scheduled = take(), count(), take(), take(), take()
         local key = P .. 't:' .. id
-        local stored = redis.call('HMGET', key, 'a', 'x')
-        local is_scheduled = redis.call('ZSCORE', P .. 'schedules', id) and '1' or '0'
-        local is_same = redis.call('HLEN', key) == fields and (stored[1] or '-') == named
+        local stored = call('HMGET', key, 'a', 'x')
+        local is_scheduled = call('ZSCORE', P .. 'schedules', id) and '1' or '0'
+        local is_same = call('HLEN', key) == fields and (stored[1] or '-') == named
             and (stored[2] and '1' or '0') == mark and is_scheduled == scheduled
         if not is_same then changed[#changed + 1] = {'task', id} end
     end
@@ -43,51 +43,47 @@ end
 
 -- What is written.
 
-local function numbers(name, many)
-    return redis.call('INCRBY', P .. name, many) - many
-end
-
 local function unlist(id, agent, subscription, record)
     local state = string.match(record, '^(%a+)')
-    redis.call('ZREM', P .. 'in:' .. state .. ':' .. subscription, id)
-    redis.call('ZREM', P .. 'due:' .. subscription, id)
-    redis.call('ZREM', P .. 'crashed:' .. subscription, id)
-    for _, length in ipairs(redis.call('SMEMBERS', P .. 'lengths')) do
-        redis.call('ZREM', P .. 'leases:' .. length, agent .. '/' .. id)
+    call('ZREM', P .. 'in:' .. state .. ':' .. subscription, id)
+    call('ZREM', P .. 'due:' .. subscription, id)
+    call('ZREM', P .. 'crashed:' .. subscription, id)
+    for _, length in ipairs(call('SMEMBERS', P .. 'lengths')) do
+        call('ZREM', P .. 'leases:' .. length, agent .. '/' .. id)
     end
-    if ENDED[state] then redis.call('ZREM', P .. ENDED[state], agent .. '/' .. id) end
+    if ENDED[state] then call('ZREM', P .. ENDED[state], agent .. '/' .. id) end
 end
 
 -- What is still to be told of a deleted task stays.
 local function drop_settled(id, topic)
-    for _, told in ipairs(redis.call('ZRANGE', P .. 'outbox:of:' .. id, 0, -1)) do
-        local status = redis.call('HGET', P .. 'o:' .. told, 's')
+    for _, told in ipairs(call('ZRANGE', P .. 'outbox:of:' .. id, 0, -1)) do
+        local status = call('HGET', P .. 'o:' .. told, 's')
         if status ~= 'pending' then
             for _, index in ipairs({'', ':in:' .. status, ':of:' .. id, ':on:' .. topic, ':settled'}) do
-                redis.call('ZREM', P .. 'outbox' .. index, told)
+                call('ZREM', P .. 'outbox' .. index, told)
             end
-            redis.call('UNLINK', P .. 'o:' .. told)
+            call('UNLINK', P .. 'o:' .. told)
         end
     end
 end
 
 function write.guard()
-    redis.call('HSET', P .. 'guard', 'seen', time[1] .. '.' .. string.format('%06d', time[2]), 'terms', take())
+    call('HSET', P .. 'guard', 'seen', time[1] .. '.' .. string.format('%06d', time[2]), 'terms', take())
 end
 
 function write.agents()
     for _ = 1, count() do
         local subscription, record = take(), take()
         if record == '' then
-            redis.call('HDEL', P .. 'agents', subscription)
+            call('HDEL', P .. 'agents', subscription)
         else
-            redis.call('HSET', P .. 'agents', subscription, record)
-            redis.call('ZADD', P .. 'pairs', 0, subscription)
+            call('HSET', P .. 'agents', subscription, record)
+            call('ZADD', P .. 'pairs', '0', subscription)
         end
     end
     -- Where the data are gone, none may come again that somebody still knows: they go on from the time.
-    redis.call('SET', P .. 'agents:revision', time[1] .. string.format('%06d', time[2]), 'NX')
-    redis.call('INCR', P .. 'agents:revision')
+    call('SET', P .. 'agents:revision', time[1] .. string.format('%06d', time[2]), 'NX')
+    call('INCR', P .. 'agents:revision')
 end
 
 function write.tasks()
@@ -96,12 +92,14 @@ function write.tasks()
     for _ = 1, many do
         local id, topic, created, flaw, body = take(), take(), take(), take(), take()
         local key = P .. 't:' .. id
-        if redis.call('EXISTS', key) == 0 then
+        if call('EXISTS', key) == 0 then
             latest = latest + 1
-            positions[id] = latest
-            redis.call('HSET', key, 'n', latest, 't', topic, 'c', created, 'f', flaw, 'b', body)
-            redis.call('ZADD', P .. 'tasks', latest, id)
-            redis.call('ZADD', P .. 'unbegun:' .. topic .. '/', latest, id)
+            local position = format('%d', latest)
+            read[id] = read[id] or {}
+            read[id][3] = position
+            call('HSET', key, 'n', position, 't', topic, 'c', created, 'f', flaw, 'b', body)
+            call('ZADD', P .. 'tasks', position, id)
+            call('ZADD', P .. 'unbegun:' .. topic .. '/', position, id)
         end
     end
 end
@@ -109,7 +107,7 @@ end
 function write.leases()
     for _ = 1, count() do
         local length, member, lease = take(), take(), take()
-        redis.call('ZADD', P .. 'leases:' .. length, 'XX', lease, member)
+        call('ZADD', P .. 'leases:' .. length, 'XX', lease, member)
     end
 end
 
@@ -117,16 +115,16 @@ function write.marks()
     for _ = 1, count() do
         local id, mark, created = take(), take(), take()
         local key = P .. 't:' .. id
-        local place = redis.call('HMGET', key, 't', 'n')
+        local place = call('HMGET', key, 't', 'n')
         if mark == '1' then
-            redis.call('HSET', key, 'x', '1')
-            redis.call('ZADD', P .. 'cancelled', created, id)
-            redis.call('ZADD', P .. 'marked:' .. place[1], place[2], id)
+            call('HSET', key, 'x', '1')
+            call('ZADD', P .. 'cancelled', created, id)
+            call('ZADD', P .. 'marked:' .. place[1], place[2], id)
             tell(id, '', '')
         else
-            redis.call('HDEL', key, 'x')
-            redis.call('ZREM', P .. 'cancelled', id)
-            redis.call('ZREM', P .. 'marked:' .. place[1], id)
+            call('HDEL', key, 'x')
+            call('ZREM', P .. 'cancelled', id)
+            call('ZREM', P .. 'marked:' .. place[1], id)
         end
     end
 end
@@ -134,17 +132,17 @@ end
 function write.unscheduled()
     for _ = 1, count() do
         local id = take()
-        redis.call('ZREM', P .. 'schedules', id)
-        redis.call('ZREM', P .. 'scheduled:' .. redis.call('HGET', P .. 't:' .. id, 't'), id)
+        call('ZREM', P .. 'schedules', id)
+        call('ZREM', P .. 'scheduled:' .. call('HGET', P .. 't:' .. id, 't'), id)
     end
 end
 
 function write.scheduled()
     for _ = 1, count() do
         local id, due = take(), take()
-        local place = redis.call('HMGET', P .. 't:' .. id, 't', 'n')
-        redis.call('ZADD', P .. 'schedules', 'NX', due, id)
-        redis.call('ZADD', P .. 'scheduled:' .. place[1], place[2], id)
+        local place = call('HMGET', P .. 't:' .. id, 't', 'n')
+        call('ZADD', P .. 'schedules', 'NX', due, id)
+        call('ZADD', P .. 'scheduled:' .. place[1], place[2], id)
     end
 end
 
@@ -152,17 +150,17 @@ function write.forgotten()
     for _ = 1, count() do
         local id, agent, topic = take(), take(), take()
         local key = P .. 't:' .. id
-        local stored = redis.call('HMGET', key, 'r:' .. agent, 'a')
+        local stored = call('HMGET', key, 'r:' .. agent, 'a')
         local subscription = topic .. '/' .. agent
         if stored[1] then unlist(id, agent, subscription, stored[1]) end
-        redis.call('HDEL', key, 'r:' .. agent)
-        redis.call('ZREM', P .. 'unbegun:' .. subscription, id)
+        call('HDEL', key, 'r:' .. agent)
+        call('ZREM', P .. 'unbegun:' .. subscription, id)
         if stored[2] then
             local others = {}
             for name in string.gmatch(stored[2], '[^,]+') do
                 if name ~= agent then others[#others + 1] = name end
             end
-            redis.call('HSET', key, 'a', table.concat(others, ','))
+            call('HSET', key, 'a', table.concat(others, ','))
         end
     end
 end
@@ -170,7 +168,7 @@ end
 function write.deleted()
     for _ = 1, count() do
         local id, topic, idempotency = take(), take(), take()
-        local fields = redis.call('HGETALL', P .. 't:' .. id)
+        local fields = call('HGETALL', P .. 't:' .. id)
         for i = 1, #fields, 2 do
             local name, value = fields[i], fields[i + 1]
             if string.sub(name, 1, 2) == 'r:' then
@@ -180,19 +178,19 @@ function write.deleted()
                 list_positions(id, value)
             elseif name == 'a' then
                 for agent in string.gmatch(value, '[^,]+') do
-                    redis.call('ZREM', P .. 'unbegun:' .. topic .. '/' .. agent, id)
+                    call('ZREM', P .. 'unbegun:' .. topic .. '/' .. agent, id)
                 end
             end
         end
-        redis.call('ZREM', P .. 'unbegun:' .. topic .. '/', id)
-        redis.call('ZREM', P .. 'tasks', id)
-        redis.call('ZREM', P .. 'cancelled', id)
-        redis.call('ZREM', P .. 'marked:' .. topic, id)
-        redis.call('UNLINK', P .. 't:' .. id)
+        call('ZREM', P .. 'unbegun:' .. topic .. '/', id)
+        call('ZREM', P .. 'tasks', id)
+        call('ZREM', P .. 'cancelled', id)
+        call('ZREM', P .. 'marked:' .. topic, id)
+        call('UNLINK', P .. 't:' .. id)
         drop_settled(id, topic)
         if idempotency ~= '' then
-            if redis.call('HGET', P .. 'keys', idempotency) == id then redis.call('HDEL', P .. 'keys', idempotency) end
-            redis.call('ZREM', P .. 'unconfirmed', id)
+            if call('HGET', P .. 'keys', idempotency) == id then call('HDEL', P .. 'keys', idempotency) end
+            call('ZREM', P .. 'unconfirmed', id)
         end
     end
 end
@@ -204,13 +202,13 @@ function write.notifications()
     for _ = 1, many do
         local id, kind, task, topic, due, body = take(), take(), take(), take(), take(), take()
         local key = P .. 'o:' .. id
-        if redis.call('EXISTS', key) == 0 then
+        if call('EXISTS', key) == 0 then
             latest = latest + 1
-            redis.call('HSET', key, 'n', latest, 'k', kind, 't', task, 'p', topic, 'v', body,
+            call('HSET', key, 'n', latest, 'k', kind, 't', task, 'p', topic, 'v', body,
                 's', 'pending', 'a', 0, 'f', 0, 'e', '', 'r', '', 'l', '[]')
-            redis.call('ZADD', P .. 'outbox:due:' .. kind, due, id)
+            call('ZADD', P .. 'outbox:due:' .. kind, due, id)
             for _, index in ipairs({'', ':in:pending', ':of:' .. task, ':on:' .. topic}) do
-                redis.call('ZADD', P .. 'outbox' .. index, latest, id)
+                call('ZADD', P .. 'outbox' .. index, latest, id)
             end
         end
     end
@@ -219,11 +217,11 @@ end
 function write.tombstones()
     for _ = 1, count() do
         local member, lasts = take(), take()
-        redis.call('ZADD', P .. 'tombstones', lasts, member)
+        call('ZADD', P .. 'tombstones', lasts, member)
     end
 end
 
 function write.bell()
-    redis.call('PUBLISH', P .. 'bell', '')
+    call('PUBLISH', P .. 'bell', '')
 end
 

@@ -2,14 +2,15 @@
 -- Answers {seconds, microseconds, revision of the agents, the agents where the revision is another, for each known task
 -- {id, when it is due where it is scheduled, else an empty text, its fields, the leases of its running runs by agent}}.
 local P = KEYS[1]
-local time = redis.call('TIME')
+local call = redis.call
+local time = call('TIME')
 local records = {}
 
 --! lease_of
 
 for at = 2, #ARGV do
     local id = ARGV[at]
-    local fields = redis.call('HGETALL', P .. 't:' .. id)
+    local fields = call('HGETALL', P .. 't:' .. id)
     if #fields > 0 then
         local leases = {}
         for i = 1, #fields, 2 do
@@ -19,10 +20,10 @@ for at = 2, #ARGV do
                 leases[#leases + 1] = lease_of(agent .. '/' .. id)
             end
         end
-        local scheduled = redis.call('ZSCORE', P .. 'schedules', id) or ''
+        local scheduled = call('ZSCORE', P .. 'schedules', id) or ''
         records[#records + 1] = {id, scheduled, fields, leases}
     end
 end
-local revision = redis.call('GET', P .. 'agents:revision') or '0'
-local agents = revision == ARGV[1] and {} or redis.call('HGETALL', P .. 'agents')
+local revision = call('GET', P .. 'agents:revision') or '0'
+local agents = revision == ARGV[1] and {} or call('HGETALL', P .. 'agents')
 return {time[1], time[2], revision, agents, records}

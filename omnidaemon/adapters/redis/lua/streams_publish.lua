@@ -1,5 +1,6 @@
 -- KEYS: the root of the bus. ARGV: topic, id and body of each task. Returns how many agents each reached.
 local root = KEYS[1]
+local call = redis.call
 --! append
 
 local receivers = {}

@@ -3,28 +3,32 @@
 -- of these id, time of creation, body. Answers {"ok", seconds, microseconds, how many agents those of each group
 -- reached} or {"agents", …} as the log does.
 local P, root = KEYS[1], KEYS[2]
-local time = redis.call('TIME')
+local call = redis.call
+local time = call('TIME')
 --! all
 --! note
 --! log
 --! append
 
-local refusal = another_roster()
+function seldom()
+--! keep
+--! unlogged
+end
+
+local names, refusal = staying()
 if refusal then return refusal end
-local groups, receivers = {}, {}
-local at = roster_end + 1
+local receivers, at = {}, roster_end + 1
 while at < #ARGV do
     local group = group_of(ARGV[at])
-    local ids, created, bodies, last = group.ids, group.created, group.bodies, at + 1 + 3 * ARGV[at + 1]
+    local topic, ids, created, bodies = group.topic, group.ids, group.created, group.bodies
+    local last = at + 1 + 3 * ARGV[at + 1]
     for first = at + 2, last, 3 do
         local next = #ids + 1
         ids[next], created[next], bodies[next] = ARGV[first], ARGV[first + 1], ARGV[first + 2]
     end
-    groups[#groups + 1] = group
+    log(group, names[topic], 'published')
+    receivers[#receivers + 1] = append(topic, ids, bodies)
     at = last + 1
 end
-log(groups, 'published')
-for index, group in ipairs(groups) do
-    receivers[index] = append(group.topic, group.ids, group.bodies)
-end
+if next(noted) then keep_noted() end
 return {'ok', time[1], time[2], receivers}

@@ -147,7 +147,8 @@ class _Reading:
                 agents = named
             else:
                 agents = answerable(named, topic, created_at, known)
-            standings.append(TaskStanding(task_id, topic, created_at, agents, runs, mark is not None, _due_at(due)))
+            due_at = None if due is None else _due_at(due)
+            standings.append(TaskStanding(task_id, topic, created_at, agents, runs, mark is not None, due_at))
         return standings, others
 
     def _of_script(self, told: _Told) -> _Standings:
@@ -172,7 +173,7 @@ class _Reading:
                 ]
                 seen.update([run.subscription.agent for run in begun])
                 agents = answerable(named_in(named), topic, created_at, space.agents)
-                is_cancelled, due_at = mark is not None, _due_at(due)
+                is_cancelled, due_at = mark is not None, None if due is None else _due_at(due)
                 standings.append(TaskStanding(task_id, topic, created_at, agents, tuple(begun), is_cancelled, due_at))
         agents_now = tuple(sorted(seen)) if len(seen) <= _MOST_AGENTS else None
         space.shape = Shape(agents_now, space.shape.has_schedules)
@@ -189,5 +190,6 @@ _Kind = tuple[str, tuple[str, ...] | None, datetime | None]
 """The topic of some tasks, the agents named for them, and from when on each of those must end one."""
 
 
-def _due_at(score: Any) -> datetime | None:
-    return None if score is None else moment(int(float(score)))
+def _due_at(score: bytes | float) -> datetime:
+    """A score is a text in what a script answers, and a number in what a command does."""
+    return moment(int(float(score)))

@@ -77,9 +77,11 @@ class Takeover(asyncio.Protocol, ABC):
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not NOTHING:
-                if isinstance(reply, hiredis.PushNotification):
+                if self._before and type(reply) is bytes:  # hundreds of which may come: as little for each as can be
+                    self._before -= 1
+                elif isinstance(reply, hiredis.PushNotification):
                     self._take_push(reply)
-                elif self._before:  # hundreds of these may come before the one that is waited for: no call for each
+                elif self._before:
                     self._before -= 1
                     if isinstance(reply, Exception) and self._refusal is None:
                         self._refusal = reply

@@ -23,9 +23,8 @@ from omnidaemon.domain.errors import BackendUnusable
 from omnidaemon.ports.backend import BackendContext
 
 DEFAULT_URL: Final = "redis://127.0.0.1:6379/0"
-DEADLINE_SECONDS: Final = 5.0
-"""How long a call may take, waiting for a free connection included."""
 
+_DEADLINE_SECONDS: Final = 5.0
 _PART: Final = re.compile(r"^--! (\w+)$", re.MULTILINE)
 _POOLED: Final = 16
 _AT_HAND: Final = 8
@@ -70,10 +69,11 @@ class RedisConnection:
     """A pool of connections to one server, of one event loop. Replies are bytes.
 
     A call that is cancelled or runs out of time closes its connection, so that no reply reaches another call; nothing
-    is sent twice here, since only the caller knows whether that does harm.
+    is sent twice here, since only the caller knows whether that does harm. `deadline_seconds` is how long a call may
+    take, waiting for a free connection included; who has a connection of its own keeps to it for each call there.
     """
 
-    def __init__(self, url: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, url: str, *, deadline_seconds: float = _DEADLINE_SECONDS) -> None:
         self.url = url
         self.location = location_of(url)
         self.deadline_seconds = deadline_seconds

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -20,6 +19,7 @@ from omnidaemon.app.context import Context, PublishFrom
 from omnidaemon.app.error_texts import attempt_error
 from omnidaemon.app.outcomes import interrupted, returned
 from omnidaemon.app.slots import Slots
+from omnidaemon.app.teardown import is_of_the_process, is_torn_down
 from omnidaemon.app.threads import HandlerThreads
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import ErrorKind, Failed, Interrupted, Outcome, Postponed, Reject, Retry
@@ -225,31 +225,18 @@ class Executor(Workforce):
         except Reject as rejection:
             return Failed(error=attempt_error(rejection, ErrorKind.REJECTED, name="Rejected"), is_final=True)
         except asyncio.CancelledError as cancellation:
-            if self._is_torn_down(attempt):
+            if is_torn_down(attempt):
                 raise
             return interrupted(attempt.reason, attempt.assignment.limit_seconds, cancellation)
         except BaseException as error:
-            if self._is_of_the_process(attempt, error):
+            if is_of_the_process(self._loop, attempt, error):
                 raise
-            if self._is_torn_down(attempt):
+            if is_torn_down(attempt):
                 raise asyncio.CancelledError from error  # clients turn a cancellation into an error of their own
             if attempt.reason is not None:
                 return interrupted(attempt.reason, attempt.assignment.limit_seconds, error)
             return Failed(error=attempt_error(error, ErrorKind.ERROR), is_final=not agent.policy.is_retryable(error))
         return returned(value, self._codec, self._result_max_bytes)
-
-    @staticmethod
-    def _is_torn_down(attempt: Attempt) -> bool:
-        task = asyncio.current_task()
-        return attempt.reason is None and task is not None and task.cancelling() > 0
-
-    def _is_of_the_process(self, attempt: Attempt, error: BaseException) -> bool:
-        """Whether it says that the process or the loop ends. A handler that raises the like by itself has failed: given
-        back uncounted, its task would end one worker after the other."""
-        if isinstance(error, KeyboardInterrupt):
-            return signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else Ctrl-C does not raise it
-        is_being_closed = self._loop.is_closed() or asyncio.current_task(self._loop) is not attempt.task
-        return isinstance(error, GeneratorExit) and is_being_closed
 
     async def _call(self, attempt: Attempt, payload: object) -> Any:
         agent = attempt.assignment.agent

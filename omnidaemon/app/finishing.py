@@ -10,18 +10,17 @@ from operator import itemgetter
 
 from omnidaemon.app.bridge import Assignment, Report, StopReason, Workforce
 from omnidaemon.app.custody import Custody, Holding
-from omnidaemon.app.error_texts import headline_of
 from omnidaemon.app.lanes import Lane
 from omnidaemon.app.outages import is_the_backends
-from omnidaemon.domain.durations import duration_text, pause_text
+from omnidaemon.app.telling import OutcomeTelling
 from omnidaemon.domain.outcome import AttemptError, ErrorKind, Expired, Failed, Returned
-from omnidaemon.domain.policy import Decision, End, RetryAfter, Wait, succeeded
-from omnidaemon.domain.requests import NEWER_SCHEMA_PAUSE_SECONDS, Finish, Grant, undecodable
+from omnidaemon.domain.policy import Decision, End, succeeded
+from omnidaemon.domain.requests import NEWER_SCHEMA_PAUSE_SECONDS, Finish, undecodable
 from omnidaemon.domain.states import RunState
 from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.clock import Clock
 from omnidaemon.ports.run_store import RunStore
-from omnidaemon.ports.telemetry import Level, Telemetry
+from omnidaemon.ports.telemetry import Telemetry
 
 _BATCH = 500
 _LARGE_BATCH = 20
@@ -53,8 +52,7 @@ class OutcomeFinishes:
         self._finish_lane = finish_lane
         self._release_lane = release_lane
         self._clock = clock
-        self._telemetry = telemetry
-        self._tells_ends = tells_ends
+        self._telling = OutcomeTelling(telemetry, tells_ends=tells_ends)
         self._chance = chance
         self._reports: dict[Report, None] = {}
         self._to_release: list[tuple[float, Holding]] = []
@@ -134,7 +132,8 @@ class OutcomeFinishes:
             if holding is None or holding.grant is not report.grant:
                 continue  # lost or given back meanwhile: it is somebody else's to record
             if holding.is_lost:
-                self._let_go_of_lost(holding)
+                self._telling.lost(holding.key)
+                self._custody.remove([holding.key])
                 continue
             holding.is_recording = True
             outcome = report.outcome
@@ -144,19 +143,9 @@ class OutcomeFinishes:
                 decision = holding.agent.policy.decide(holding.counts(now), outcome, self._chance())
             current.append((holding, _finish(holding, decision, report.seconds)))
             if isinstance(outcome, (Failed, Expired)):
-                self._tell(report.grant, outcome, decision)
+                self._telling.failed(report.grant, outcome, decision)
         if current:
             await self._finish(current)
-
-    def _let_go_of_lost(self, holding: Holding) -> None:
-        task_id, agent = holding.key
-        self._telemetry.say(
-            Level.INFO,
-            f"agent {agent} came to the end of task {task_id}, which another worker has: its outcome is not recorded",
-            task_id=task_id,
-            agent=agent,
-        )
-        self._custody.remove([holding.key])
 
     async def _finish(self, current: Sequence[tuple[Holding, Finish]]) -> None:
         finishes = [finish for _, finish in current]
@@ -170,15 +159,8 @@ class OutcomeFinishes:
         holdings = [holding for holding, _ in current]
         for holding, is_recorded in zip(holdings, recorded, strict=True):
             if not is_recorded:
-                task_id, agent = holding.key
-                self._telemetry.say(
-                    Level.WARNING,
-                    f"agent {agent} finished task {task_id} too late: another worker has it",
-                    task_id=task_id,
-                    agent=agent,
-                )
-        if self._tells_ends:
-            self._tell_ends([finish for finish, is_recorded in zip(finishes, recorded, strict=True) if is_recorded])
+                self._telling.too_late(holding.key)
+        self._telling.ended(finish for finish, is_recorded in zip(finishes, recorded, strict=True) if is_recorded)
         self._let_go(holdings)
 
     def _let_go(self, holdings: Iterable[Holding]) -> None:
@@ -193,40 +175,11 @@ class OutcomeFinishes:
             return
         ((holding, finish),) = current
         message = f"the store could not record the outcome: {type(error).__name__}"
-        self._telemetry.say(Level.ERROR, f"task {finish.task_id}: {message}", task_id=finish.task_id)
+        self._telling.unstorable(finish.task_id, message)
         unstorable = AttemptError(type="OutcomeNotStorable", message=message, kind=ErrorKind.UNENCODABLE)
         end = _finish(holding, End(state=RunState.DEAD, error=unstorable), finish.seconds)
         await self._finish_lane.call(lambda request: self._runs.finish(request, [end]))
         self._let_go([holding])
-
-    def _tell(self, grant: Grant, outcome: Failed | Expired, decision: Decision) -> None:
-        """One line, the first of the message, and the traceback for those who look closer; the whole error is in the
-        store."""
-        run, error = grant.run, outcome.error
-        # What has expired was not attempted once more.
-        what = f"{'' if isinstance(outcome, Expired) else f'attempt {run.attempt} of '}task {run.task_id}"
-        headline = headline_of(error.message)
-        self._telemetry.say(
-            Level.WARNING,
-            f"agent {run.subscription.agent}: {what} failed: "
-            f"{error.type}{': ' if headline else ''}{headline}; {_consequence(decision)}",
-            task_id=run.task_id,
-            agent=run.subscription.agent,
-            topic=run.subscription.topic,
-        )
-        for line in error.traceback.splitlines():  # one by one: what an error says must not look like a line of ours
-            self._telemetry.say(Level.DEBUG, f"    {line}", task_id=run.task_id)
-
-    def _tell_ends(self, finishes: Sequence[Finish]) -> None:
-        """One line for each run that has succeeded; the others are told of with their errors."""
-        for finish in finishes:
-            if isinstance(finish.decision, End) and finish.decision.state is RunState.SUCCEEDED:
-                self._telemetry.say(
-                    Level.DEBUG,
-                    f"agent {finish.agent}: task {finish.task_id} succeeded in {duration_text(finish.seconds)}",
-                    task_id=finish.task_id,
-                    agent=finish.agent,
-                )
 
     # --- giving back --------------------------------------------------------------------------------------------------
 
@@ -235,9 +188,7 @@ class OutcomeFinishes:
         if not task.is_newer:
             self.report([Report(holding.grant, Expired(error=undecodable(task)))])
             return
-        self._telemetry.say(
-            Level.WARNING, f"task {task.task_id} waits for a newer version: {task.reason}", task_id=task.task_id
-        )
+        self._telling.waits_for_newer(task)
         self.give_back([holding], NEWER_SCHEMA_PAUSE_SECONDS)
 
     def give_back(self, holdings: Iterable[Holding], delay_seconds: float = 0.0) -> None:
@@ -276,17 +227,6 @@ class OutcomeFinishes:
         held = [holding.as_held() for holding in holdings]
         await self._release_lane.call(lambda request: self._runs.release(request, held, delay_seconds))
         self._let_go(holdings)
-
-
-def _consequence(decision: Decision) -> str:
-    """What comes of a failed attempt, for the log."""
-    match decision:
-        case RetryAfter(seconds=seconds):
-            return f"again {pause_text(seconds)}"
-        case End():
-            return "given up: it is a dead letter now"
-        case Wait():
-            return "waiting for an answer"
 
 
 def _finish(holding: Holding, decision: Decision, seconds: float) -> Finish:

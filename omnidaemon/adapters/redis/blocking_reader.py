@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from redis import exceptions
 
-from omnidaemon.adapters.redis.connection import DEADLINE_SECONDS, RedisConnection
+from omnidaemon.adapters.redis.connection import RedisConnection
 from omnidaemon.adapters.redis.wire import Wire
 from omnidaemon.domain.errors import BackendError
 
@@ -72,7 +72,7 @@ class BlockingReader:
         return await self.read((), 0, 0) if self.is_under_way else {}
 
     async def _begun(self, queues: Sequence[str], count: int, block: int) -> Wire:
-        ends_at = asyncio.get_running_loop().time() + DEADLINE_SECONDS
+        ends_at = asyncio.get_running_loop().time() + self._server.deadline_seconds
         wire = self._wire
         if wire is None or not wire.is_open:
             async with asyncio.timeout_at(ends_at):

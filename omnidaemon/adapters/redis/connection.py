@@ -23,9 +23,8 @@ from omnidaemon.domain.errors import BackendUnusable
 from omnidaemon.ports.backend import BackendContext
 
 DEFAULT_URL: Final = "redis://127.0.0.1:6379/0"
-DEADLINE_SECONDS: Final = 5.0
-"""How long a call may take, waiting for a free connection included."""
 
+_DEADLINE_SECONDS: Final = 5.0
 _PART: Final = re.compile(r"^--! (\w+)$", re.MULTILINE)
 _POOLED: Final = 16
 _AT_HAND: Final = 8
@@ -51,14 +50,30 @@ def _packaged(name: str) -> str:
     return (files("omnidaemon.adapters.redis") / "lua" / f"{name}.lua").read_text()
 
 
+class _Pool(redis.BlockingConnectionPool):
+    """Whoever gives a connection back may be cancelled meanwhile, once more at that; it comes back all the same. Else
+    the pool would take it for used for ever, and it has few."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._releasing: set[asyncio.Task[None]] = set()
+
+    async def release(self, connection: Any) -> None:
+        releasing = asyncio.ensure_future(super().release(connection))
+        self._releasing.add(releasing)
+        releasing.add_done_callback(self._releasing.discard)
+        await asyncio.shield(releasing)
+
+
 class RedisConnection:
     """A pool of connections to one server, of one event loop. Replies are bytes.
 
     A call that is cancelled or runs out of time closes its connection, so that no reply reaches another call; nothing
-    is sent twice here, since only the caller knows whether that does harm.
+    is sent twice here, since only the caller knows whether that does harm. `deadline_seconds` is how long a call may
+    take, waiting for a free connection included; who has a connection of its own keeps to it for each call there.
     """
 
-    def __init__(self, url: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, url: str, *, deadline_seconds: float = _DEADLINE_SECONDS) -> None:
         self.url = url
         self.location = location_of(url)
         self.deadline_seconds = deadline_seconds
@@ -73,7 +88,7 @@ class RedisConnection:
 
     async def open(self) -> None:
         """Connect, or say why not; a server that may delete tasks by itself is refused."""
-        self._client = self._made(redis.BlockingConnectionPool, _POOLED)
+        self._client = self._made(_Pool, _POOLED)
         try:
             # By INFO, which an ACL is more likely to allow than CONFIG.
             policy = (await self.info("memory")).get("maxmemory_policy", "")
@@ -201,7 +216,7 @@ class RedisConnection:
         return self._client
 
     def _made(self, kind: type[redis.ConnectionPool], most: int) -> redis.Redis:
-        more: dict[str, Any] = {"timeout": self.deadline_seconds} if kind is redis.BlockingConnectionPool else {}
+        more: dict[str, Any] = {"timeout": self.deadline_seconds} if kind is _Pool else {}
         if not self.url.startswith("unix:"):  # which knows no such thing
             more["socket_keepalive"] = True
         try:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from redis import exceptions
 
-from omnidaemon.adapters.redis.connection import DEADLINE_SECONDS, RedisConnection
+from omnidaemon.adapters.redis.connection import RedisConnection
 from omnidaemon.domain.names import Subscription
 
 _LOOK_SECONDS: Final = 2.0
@@ -68,11 +68,11 @@ class Listening:
             client = await self._stack.enter_async_context(self._server.apart())
             pubsub = client.pubsub()
             self._stack.push_async_callback(pubsub.aclose)
-            async with asyncio.timeout(DEADLINE_SECONDS):
+            async with asyncio.timeout(self._server.deadline_seconds):
                 await pubsub.subscribe(*self._buffer.channels)
                 missing = set(self._buffer.channels)
                 while missing:
-                    message = await pubsub.get_message(timeout=DEADLINE_SECONDS)
+                    message = await pubsub.get_message(timeout=self._server.deadline_seconds)
                     if message is not None and message["type"] == "subscribe":
                         missing.discard(message["channel"])
                     else:
@@ -101,7 +101,7 @@ class Listening:
                     raise exceptions.ConnectionError("the connection was lost")
                 elif asked_at is None and now >= heard_at + _SILENCE_SECONDS:
                     asked_at = now
-                    async with asyncio.timeout(DEADLINE_SECONDS):
+                    async with asyncio.timeout(self._server.deadline_seconds):
                         await self._pubsub.ping()
                 if now >= look_at:
                     look_at = now + _LOOK_SECONDS

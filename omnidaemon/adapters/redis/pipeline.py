@@ -11,7 +11,7 @@ import hiredis
 import redis.asyncio as redis
 from redis import exceptions
 
-from omnidaemon.adapters.redis.connection import DEADLINE_SECONDS, RedisConnection
+from omnidaemon.adapters.redis.connection import RedisConnection
 from omnidaemon.adapters.redis.faults import not_open
 from omnidaemon.adapters.redis.takeover import Takeover
 
@@ -27,8 +27,9 @@ class InDoubt(Exception):
 class Pipe(Takeover):
     """Replies come in the order of the commands, so that whose turn it is says whose each of them is."""
 
-    def __init__(self, connection: redis.Connection) -> None:
+    def __init__(self, connection: redis.Connection, deadline_seconds: float) -> None:
         super().__init__(connection)
+        self._deadline_seconds = deadline_seconds
         self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
 
     def send(self, words: Sequence[Any]) -> asyncio.Future[Any]:
@@ -39,7 +40,7 @@ class Pipe(Takeover):
         if self._failure is not None:
             reply.set_exception(exceptions.ConnectionError("The connection is closed."))  # no doubt: nothing is sent
             return reply
-        ends_at = self._loop.time() + DEADLINE_SECONDS
+        ends_at = self._loop.time() + self._deadline_seconds
         self._waiting.append((reply, ends_at))
         self._watch(ends_at)
         self._transport.write(packed)
@@ -94,9 +95,9 @@ class Pipeline:
                 raise not_open(self._server.location)
             if (pipe := self.pipe) is None:
                 with self._server.translating():
-                    async with asyncio.timeout(DEADLINE_SECONDS):
+                    async with asyncio.timeout(self._server.deadline_seconds):
                         await self._disconnect()
-                        pipe = self._pipe = Pipe(await self._server.connection())
+                        pipe = self._pipe = Pipe(await self._server.connection(), self._server.deadline_seconds)
             return pipe
 
     async def close(self) -> None:

@@ -56,3 +56,24 @@ async def test_few_stay_and_none_after_closing(connection, clients):
     await connection.close()
     await asyncio.sleep(0.05)
     assert clients() == []
+
+
+@pytest.mark.parametrize("how", ["script", "command"])
+async def test_one_whose_call_is_cancelled_twice_is_made_anew(private_redis, connection, how):
+    """The second time while it goes back to the pool, which somebody else is busy with just then."""
+    calls = {"script": lambda: connection.script(ANSWER, ["x"], [1]), "command": lambda: connection.command("PING")}
+    await calls[how]()
+    pool = connection._client.connection_pool
+    with contextlib.closing(redis.Redis.from_url(private_redis.url)) as pausing:
+        for _ in range(pool.max_connections):
+            pausing.client_pause(50)
+            calling = asyncio.create_task(calls[how]())
+            await asyncio.sleep(0.01)
+            async with pool._condition:
+                calling.cancel()
+                await asyncio.sleep(0.01)
+                calling.cancel()
+                await asyncio.wait([calling])
+            assert calling.cancelled()
+    for call in calls.values():
+        await call()

@@ -9,14 +9,13 @@ import pytest
 import redis.asyncio as redis
 from redis import exceptions
 
-from omnidaemon.adapters.redis import pipeline
 from omnidaemon.adapters.redis.pipeline import InDoubt, Pipe
 from tests.unit.adapters.redis.handmade import Server, until
 
 
 @pytest.fixture
 async def pipe(connection) -> Pipe:
-    return Pipe(cast("redis.Connection", connection))
+    return Pipe(cast("redis.Connection", connection), deadline_seconds=5.0)
 
 
 async def sent(pipe: Pipe, server: Server, *words: str) -> list[asyncio.Future[object]]:
@@ -65,9 +64,9 @@ async def test_what_nobody_can_answer_any_more_is_in_doubt(pipe, server, how):
         assert [type(answer) for answer in answers] == [InDoubt, InDoubt]
 
 
-async def test_a_reply_has_its_deadline(pipe, server, monkeypatch):
+async def test_a_reply_has_its_deadline(connection, server):
     """Of calls one after the other the first one's counts: nobody's reply can be told from another's after that."""
-    monkeypatch.setattr(pipeline, "DEADLINE_SECONDS", 0.05)
+    pipe = Pipe(cast("redis.Connection", connection), deadline_seconds=0.05)
     one, two = await sent(pipe, server, "ONE", "TWO")
     for call in (one, two):
         with pytest.raises(InDoubt) as doubt:

@@ -74,20 +74,34 @@ async def test_a_call_that_is_cancelled_closes_the_connection(wire, server, has_
     assert wire.is_in_doubt
 
 
-async def test_each_call_has_its_own_time(wire, server):
+@pytest.fixture
+async def passes(monkeypatch):
+    """Lets time pass on the loop's clock, and what is due by then happen."""
+    loop = asyncio.get_running_loop()
+    true_time, passed = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: true_time() + passed)
+
+    async def passes(seconds):
+        nonlocal passed
+        passed += seconds
+        await asyncio.sleep(0.001)  # a timer, which comes after those that were due before
+
+    return passes
+
+
+async def test_each_call_has_its_own_time(wire, server, passes):
     """One timer serves them all: it neither ends a call too early nor forgets one."""
-    first = asyncio.ensure_future(wire.call(("ONE",), soon(0.2)))
+    first = asyncio.ensure_future(wire.call(("ONE",), soon(20)))
     await server.hears(b"ONE")
     server.say(b":1\r\n")
     assert await first == 1
-    second = asyncio.ensure_future(wire.call(("TWO",), soon(0.6)))
-    await asyncio.sleep(0.4)
-    server.say(b":2\r\n")
-    assert await second == 2
-    began = soon(0)
-    with pytest.raises(TimeoutError):
-        await wire.call(("THREE",), soon(0.1))
-    assert soon(0) - began < 0.4
+    second = asyncio.ensure_future(wire.call(("TWO",), soon(60)))
+    await server.hears(b"TWO")
+    await passes(40)  # the timer was set for the first
+    assert not second.done()
+    await passes(25)
+    await asyncio.wait([second], timeout=5)
+    assert isinstance(second.exception(), TimeoutError)
     assert not wire.is_open
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import attrs
@@ -27,6 +27,8 @@ from omnidaemon.ports.codec import Codec
 
 COUNTS: Final = tuple(field.name for field in attrs.fields(Metrics) if field.name != "timings")
 _counts_of: Final = attrgetter(*COUNTS)
+_task_id_of: Final = attrgetter("task_id")
+_first_of: Final = itemgetter(0)
 
 
 class Writes:
@@ -45,7 +47,7 @@ class Writes:
         self._now = now
         self._kept = kept
         self._logged = logged
-        self._expected = [key[0] for key in kept]
+        self._expected = list(map(_first_of, kept))
 
     def add(self, changes: Changes, known: Mapping[str, Task | Unreadable] | None = None) -> None:
         """What a gate decided. `known` are the tasks that it deletes."""
@@ -146,7 +148,7 @@ class Writes:
         if groups:
             self.words += ["runs", len(groups)]
             for alike in groups.values():
-                self.words += (*alike.terms, *self._told([run.task_id for run in alike.runs]), *alike.own)
+                self.words += (*alike.terms, *self._told(list(map(_task_id_of, alike.runs))), *alike.own)
 
     def _group_of(self, run: Run, before: Kept, groups: dict[tuple[object, ...], _Alike]) -> _Alike:
         has_result = run.result is not None

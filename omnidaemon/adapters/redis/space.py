@@ -44,7 +44,7 @@ class Outdated(Exception):
 
 class RedisSpace:
     """Of one event loop. `held` are the runs that were granted over this object, as the server keeps them, so that
-    their owner's next call need not ask first."""
+    their owner's next call need not ask first. `shape` is what the next listing expects, after those before it."""
 
     def __init__(self, url: str, context: BackendContext) -> None:
         self.connection = RedisConnection(url)

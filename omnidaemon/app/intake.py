@@ -95,7 +95,8 @@ class FreshIntake:
                 batch = await self._receiving.next()
                 if batch is not None:
                     self._in_hand, self._ahead = batch.deliveries, batch.ahead
-                    await self._receiving.begin_next(batch)
+                    if not self._is_stopping.is_set():
+                        await self._receiving.begin_next(batch)
                     await self._take_in_hand()
         finally:
             await self._receiving.rest()

@@ -22,16 +22,12 @@ _AT_ONCE = 100
 
 
 class Batch(State):
-    """What the bus had for these `credits`, at a time when the agents could hold so many `ahead` of their slots."""
+    """What the bus had at a time when the agents could hold so many `ahead` of their slots. `filled` are those that got
+    as much as there was room for: more may wait for them."""
 
     deliveries: Sequence[Delivery]
-    credits: Mapping[Subscription, int]
     ahead: Mapping[Subscription, int]
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is as much as there was room for, so that more may wait."""
-        return len(self.deliveries) >= min(self.credits.values())
+    filled: Collection[Subscription]
 
 
 class Receiving:
@@ -58,7 +54,8 @@ class Receiving:
         self._when_stopped = when_stopped
         self._room = asyncio.Event()
         self._asked: Collection[Subscription] = ()
-        self._in_hand: Counter[Subscription] = Counter()
+        self._pending: Counter[Subscription] = Counter()
+        """What is about to be begun, while more is received."""
         self._next: asyncio.Task[Batch] | None = None
         custody.on_freed(self.reconsider)
 
@@ -76,10 +73,9 @@ class Receiving:
 
     async def next(self) -> Batch | None:
         """What comes next, maybe nothing; None where for some time there was no room, or there is some now."""
-        self.taken_in()  # or begun anew by somebody else, where the store has choked on it
+        self.taken_in()  # or left to the bus, where the store has choked on it
         if self._next is not None:
-            under_way, self._next = self._next, None
-            return await under_way
+            return await self._under_way(self._next)
         self._room.clear()
         if credits := self._credits():
             return await self._received(credits)
@@ -89,17 +85,17 @@ class Receiving:
     async def begin_next(self, batch: Batch) -> None:
         """This one is about to be begun. Receive the next one meanwhile, if more waits and there is room for at least
         half as many: what a batch costs, a small one costs too."""
-        self._in_hand = Counter(delivery.subscription for delivery in batch.deliveries)
-        if not batch.is_full:
+        if not batch.filled:
             return
+        self._pending = Counter(delivery.subscription for delivery in batch.deliveries)
         credits = self._credits()
-        if 2 * sum(credits.values()) >= len(batch.deliveries):
+        if 2 * sum(credits.get(subscription, 0) for subscription in batch.filled) >= len(batch.deliveries):
             self._next = asyncio.create_task(self._received(credits))
             await asyncio.sleep(0)  # so the bus hears of it before the store has its batch to work on
 
     def taken_in(self) -> None:
-        """What was in hand is begun: its slots are the custody's to count."""
-        self._in_hand.clear()
+        """What was about to be begun is begun: its slots are the custody's to count."""
+        self._pending.clear()
 
     async def rest(self) -> None:
         """Receive nothing more for now. What has come already is the next batch when this goes on; the inbox gives it
@@ -112,6 +108,15 @@ class Receiving:
         if under_way.cancelled() or under_way.exception() is not None:
             self._next = None
 
+    async def _under_way(self, receiving: asyncio.Task[Batch]) -> Batch:
+        try:
+            batch = await receiving
+        except Exception:
+            self._next = None
+            raise
+        self._next = None  # not before: who is cancelled as it arrives leaves it to `rest()`
+        return batch
+
     async def _received(self, credits: Mapping[Subscription, int]) -> Batch:
         ahead = {subscription: self._custody.ahead(subscription) for subscription in credits}
         self._asked = credits.keys()
@@ -119,23 +124,18 @@ class Receiving:
         soon: asyncio.TimerHandle | None = None
         if any(map(self._custody.fresh_waits, credits)):
             soon = asyncio.get_running_loop().call_later(_SOON_SECONDS, self._nothing_waits, credits)
+        filled: Collection[Subscription] = ()
         try:
-            batch = Batch(await self._bus.call(receive), credits, ahead)
+            deliveries = await self._bus.call(receive)
+            filled = _filled(deliveries, credits)
         finally:
             self._asked = ()
             if soon is not None:
                 soon.cancel()
-        self._note(batch)
-        return batch
-
-    def _note(self, batch: Batch) -> None:
-        """Whether more may wait on the bus: for whom it had as many as there was room for."""
-        if not batch.is_full:
-            self._nothing_waits(batch.credits)
-            return
-        taken = Counter(delivery.subscription for delivery in batch.deliveries)
-        for subscription, credit in batch.credits.items():
-            self._custody.saw_fresh(subscription, waits=taken[subscription] >= credit)
+            # Nor does anything wait that cannot be received.
+            for subscription in credits:
+                self._custody.saw_fresh(subscription, waits=subscription in filled)
+        return Batch(deliveries, ahead, filled)
 
     def _nothing_waits(self, subscriptions: Collection[Subscription]) -> None:
         """The bus has nothing for these: due runs need not leave it a share of the slots for as long as it is waited
@@ -144,7 +144,7 @@ class Receiving:
             self._custody.saw_fresh(subscription, waits=False)
 
     def _credits(self) -> dict[Subscription, int]:
-        """How many each agent has room for, besides those in hand."""
+        """How many each agent has room for, besides what is pending."""
         if not self._may_start():
             return {}
         credits: dict[Subscription, int] = {}
@@ -154,7 +154,14 @@ class Receiving:
             else:
                 # What comes in for a stopped agent that skips takes no slot, only a line in the store.
                 room = _AT_ONCE if self._when_stopped(subscription) is WhenStopped.SKIP else 0
-            room -= self._in_hand[subscription]
+            room -= self._pending[subscription]
             if room > 0:
                 credits[subscription] = min(room, max(_AT_ONCE, self._custody.slots(subscription)))
         return credits
+
+
+def _filled(deliveries: Sequence[Delivery], credits: Mapping[Subscription, int]) -> Collection[Subscription]:
+    if len(deliveries) < min(credits.values()):
+        return ()
+    taken = Counter(delivery.subscription for delivery in deliveries)
+    return {subscription for subscription, credit in credits.items() if taken[subscription] >= credit}

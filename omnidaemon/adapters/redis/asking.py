@@ -33,7 +33,7 @@ def standing_commands(prefix: str, task_ids: Sequence[str], shape: Shape) -> tup
     # By the packer, command by command, it takes five times as long.
     @cache
     def around(length: int) -> tuple[str, ...]:
-        """The commands of a task whose id is that long: what stands before, between and behind its ids."""
+        """The commands of a task whose id has so many bytes: what stands before, between and behind its ids."""
         key = f"${len(prefix) + 2 + length}\r\n{prefix}t:"
         values, count = (
             f"*{len(fields) + 2}\r\n{_words('HMGET')}{key}",
@@ -48,12 +48,13 @@ def standing_commands(prefix: str, task_ids: Sequence[str], shape: Shape) -> tup
         f"*1\r\n{_words('MULTI')}",
         f"*2\r\n{_words('GET', f'{prefix}agents:revision')}",
         f"*2\r\n{_words('EXISTS', f'{prefix}schedules')}",
-        *[task_id.join(around(len(task_id))) for task_id in task_ids],
+        # The ids of what others have put on the queue are texts of any kind.
+        *[each.join(around(len(each) if each.isascii() else len(each.encode()))) for each in task_ids],
         f"*1\r\n{_words('EXEC')}",
     )
     return "".join(commands).encode(), 4 + len(task_ids) * shape.commands_of_each
 
 
 def _words(*words: str) -> str:
-    """As Redis has them, each with its length: all names are ASCII."""
+    """As Redis has them, each with its length: those of keys and fields, namespaces and agents, are ASCII."""
     return "".join([f"${len(word)}\r\n{word}\r\n" for word in words])

@@ -133,16 +133,21 @@ class RedisConnection:
                     await client.connection_pool.release(await wire.given_back())
 
     async def together(self, commands: bytes, many: int) -> Any:
-        """What the last of some packed commands answers, in one round trip. The first error among them is raised."""
+        """What the last of some packed commands, `EXEC`, answers, in one round trip. The first error among them all is
+        raised."""
         client = self._opened()
         ends_at = asyncio.get_running_loop().time() + self.deadline_seconds
         with self._translating:
             wire = await self._taken(client, ends_at)
             try:
-                return await wire.call(commands, ends_at, many)
+                replies = await wire.call(commands, ends_at, many)
             finally:
                 if not self._is_at_hand(client, wire):
                     await client.connection_pool.release(await wire.given_back())
+            for reply in replies:  # of what was queued each has its own
+                if isinstance(reply, exceptions.RedisError):
+                    raise reply
+            return replies
 
     async def wire(self) -> Wire:
         """A connection of the caller's own, for calls in a row, who has to close it. Wrap what is done with it in

@@ -12,8 +12,9 @@ from omnidaemon.domain.errors import BackendUnusable
 class SchemaVersion:
     """Whoever only reads leaves nothing behind. So a namespace without a version is anybody's: it gets one before the
     first write, and until it `is_known`, what was read is believed only after `look()`, since another version may have
-    written meanwhile. Every version writes its number before anything else, so what is read before none is there was
-    written by none."""
+    written meanwhile. Every version writes its number before anything else, so what is read before one is there was
+    written by none. Who knows it asks no more: where somebody else erases the namespace under a process that goes on,
+    the version is missing until a worker's next heartbeat says it anew."""
 
     def __init__(self, server: RedisConnection, keys: Keys) -> None:
         self._server = server

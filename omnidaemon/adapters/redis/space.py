@@ -61,7 +61,7 @@ class RedisSpace:
         self._revision = "0"
 
     async def open(self) -> None:
-        """Connect, and refuse the data of a newer version."""
+        """Connect, and refuse the data of another version."""
         await self.connection.open()
         try:
             await self.census()

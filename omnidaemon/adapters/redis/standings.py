@@ -29,11 +29,13 @@ _MOST_AGENTS: Final = 8
 """Whose runs are asked for by plain commands. Where there are those of more, the script asks each task for its own."""
 
 _UNASKED: Final = 2
-"""The fields that every task has and nobody asks for: what it says, and its position."""
+"""The fields that nearly every task has and nobody asks for: what it says, and its position. One with a further field,
+as those have that were begun before they were logged, is read by the script each time."""
 
 
 async def read_standings(space: RedisSpace, task_ids: Sequence[str]) -> list[TaskStanding]:
-    """How those of the tasks stand that are known, in this order. Many are read in steps, each of them at one time."""
+    """How those of the tasks stand that are known, in this order. Many are read in steps, each of them at one time; but
+    for tasks that are otherwise than believed, which are read once more."""
     reading = _Reading(space)
     steps = list(_steps(task_ids))
     asked: deque[asyncio.Task[_Told]] = deque()

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import redis
 
 from omnidaemon.adapters.redis import redis_storage
 from omnidaemon.adapters.redis.standings import read_standings
-from omnidaemon.domain.agent import AgentProfile
+from omnidaemon.adapters.redis.streams_bus import redis_stream_bus
+from omnidaemon.domain.agent import AgentProfile, Start
+from omnidaemon.domain.errors import BackendError
 from omnidaemon.domain.names import Subscription
+from omnidaemon.domain.requests import EndRun, undecodable
+from omnidaemon.domain.states import RunState
+from omnidaemon.domain.task import Unreadable
 from omnidaemon.ports.run_queries import TaskFilter
 from omnidaemon.testing.contracts.opening import GREETER, LOGGER
 from omnidaemon.testing.contracts.schedules import delayed
@@ -125,3 +132,46 @@ async def test_a_usual_page_is_read_by_plain_commands(place, private_redis, stor
         calls = {name: told["calls"] for name, told in client.info("commandstats").items()}
     assert calls["cmdstat_hmget"] == calls["cmdstat_hlen"] == 10
     assert calls["cmdstat_evalsha"] == calls["cmdstat_exec"] == 1
+
+
+_TAIL = "\r\n" + "$1\r\na\r\n" * 6 + "*3\r\n$3\r\nSET\r\n$5\r\nowned\r\n$1\r\n1\r\n*1\r\n$4\r\nEXEC\r\n"
+"""Where an id was taken for as many bytes as it has characters, commands of a server's."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["für".encode(), b"bad\xff", b"plain id", ("é" * len(_TAIL) + _TAIL).encode()],
+    ids=["ü", "ff", "space", "long"],
+)
+async def test_whatever_others_call_a_task_it_is_listed(place, storage, private_redis, name):
+    """What came with an id of its own, and no task that can be read, is a dead letter; each time that one looks."""
+    await listed_before(place, storage)
+    worker = ScriptedWorker(storage.runs, "w2")
+    with contextlib.closing(redis.Redis.from_url(private_redis.url)) as server:
+        async with redis_stream_bus(place.context()) as bus:
+            await bus.declare({GREETER: Start.BACKLOG})
+            (queue,) = [key for key in server.scan_iter() if b":queue:" in key]
+            server.xadd(queue, {"id": name, "task": b"nonsense"})
+            inbox = await bus.subscribe([GREETER])
+            (delivery,) = await inbox.receive({GREETER: 5}, 1.0)
+            unreadable = delivery.task
+            assert isinstance(unreadable, Unreadable)
+            await worker.begin(
+                EndRun(task=unreadable, subscription=GREETER, state=RunState.DEAD, error=undecodable(unreadable))
+            )
+            await inbox.close()
+        for _ in range(2):
+            page = await storage.queries.find(TaskFilter())
+            assert str(name, "utf-8", "replace") in {standing.task_id for standing in page.standings}
+        assert server.get("owned") is None
+
+
+async def test_what_the_server_refuses_of_one_task_is_an_error_of_the_backend(place, storage, private_redis):
+    """Such as a key that is something else."""
+    await listed_before(place, storage)
+    with contextlib.closing(redis.Redis.from_url(private_redis.url)) as server:
+        (key,) = [key for key in server.scan_iter() if key.endswith(b"t:greeted0")]
+        server.delete(key)
+        server.set(key, "something else")
+    with pytest.raises(BackendError, match="WRONGTYPE"):
+        await storage.queries.find(TaskFilter())

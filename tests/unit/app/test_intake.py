@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from omnidaemon.app.custody import Custody
+from omnidaemon.app.drafts import Draft
 from omnidaemon.domain.agent import WhenStopped
 from omnidaemon.domain.names import Subscription
 from omnidaemon.domain.outcome import ErrorKind
@@ -305,3 +309,22 @@ async def test_a_bus_that_is_away_is_asked_again(shop: Workshop, gated: Gated):
     shop.inbox.come_back()
     assert (await shop.ended(task_id, moving=0.1)).status == "succeeded"
     assert shop.says.having("memory at here answers again")
+
+
+async def test_a_worker_that_stops_receives_nothing_more(shop: Workshop, monkeypatch):
+    """Nor the next batch, when the one that is under way comes in full."""
+    monkeypatch.setattr(Custody, "ahead", lambda custody, subscription: 200)
+
+    async def handler(payload: object) -> None:
+        pass
+
+    worker = await shop.start(agent_of(handler))
+    let_go = shop.inbox.hold("receive")
+    await shop.publish("first")
+    await shop.publisher.publish([Draft(topic=TOPIC, payload=number) for number in range(300)])
+    await shop.rest()
+    begun = shop.inbox.calls["receive"]
+    stopping = asyncio.create_task(worker.stop())
+    let_go.set()
+    await shop.until(stopping.done, moving=0.1)
+    assert shop.inbox.calls["receive"] == begun

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from omnidaemon.app.agents import Agent
 from omnidaemon.app.custody import Custody
 from omnidaemon.app.lanes import Persistence
 from omnidaemon.app.outages import Outages
@@ -65,10 +66,11 @@ class Shelf(Inbox):
 class Desk:
     """An agent with ten slots that is as fast as one says, and what receives for it."""
 
-    def __init__(self, *, waiting: int, ahead: int) -> None:
+    def __init__(self, *, waiting: int, ahead: int, others: Sequence[Agent] = ()) -> None:
         clock = ManualClock()
+        agents = {each.subscription: each for each in (agent_of(len, concurrency=SLOTS), *others)}
         self.shelf = Shelf(waiting)
-        self.custody = Custody({GREETER: agent_of(len, concurrency=SLOTS)})
+        self.custody = Custody(agents)
         self.custody._shares[GREETER].pace.ahead = ahead
         self.receiving = Receiving(
             inbox=self.shelf,
@@ -76,7 +78,7 @@ class Desk:
             clock=clock,
             bus=Persistence(clock, Outages(clock, Sayings())),
             may_start=lambda: True,
-            subscriptions=[GREETER],
+            subscriptions=tuple(agents),
             when_stopped=lambda _: WhenStopped.HOLD,
         )
 
@@ -163,8 +165,8 @@ async def test_a_failure_met_ahead_is_told_to_who_asks_for_the_next():
     assert await desk.next() == ids(*range(100, 200))
 
 
-async def test_a_failure_met_ahead_of_a_rest_is_met_again_or_not():
-    """It is nobody's: who goes on asks anew."""
+async def test_a_failure_met_ahead_of_a_rest_is_forgotten():
+    """Who goes on asks the bus anew, and meets what is so then."""
     desk = Desk(waiting=200, ahead=200)
     batch = await desk.receiving.next()
     assert batch is not None
@@ -187,3 +189,44 @@ async def test_freed_slots_interrupt_nothing_that_is_received_for_the_right_agen
     desk.custody.stop([GREETER])
     assert desk.shelf.interruptions == 1
     await desk.receiving.rest()
+
+
+async def test_what_arrives_as_its_taker_is_cancelled_is_not_lost():
+    """It comes next when somebody goes on."""
+    desk = Desk(waiting=100, ahead=200)
+    await desk.next()
+    under_way = desk.receiving._next
+    assert under_way is not None
+    taker = asyncio.create_task(desk.receiving.next())
+    await asyncio.sleep(0)
+    desk.shelf.put(*range(100, 200))
+    for _ in range(20):  # turn by turn, since who waits for it wakes its taker too
+        if under_way.done():
+            break
+        await asyncio.sleep(0)
+    taker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taker
+    await desk.receiving.rest()
+    assert await desk.next() == ids(*range(100, 200))
+
+
+async def test_nothing_waits_on_a_bus_that_cannot_be_read():
+    """Due runs have all slots until it can be."""
+    desk = Desk(waiting=100, ahead=0)
+    desk.custody.saw_due(GREETER, waits=True)
+    desk.custody.saw_fresh(GREETER, waits=True)
+    assert desk.custody.room_for_due(GREETER) < SLOTS
+    desk.shelf.failure = ValueError("no such queue")
+    with pytest.raises(ValueError, match="no such queue"):
+        await desk.receiving.next()
+    assert (desk.custody.fresh_waits(GREETER), desk.custody.room_for_due(GREETER)) == (False, SLOTS)
+
+
+async def test_a_batch_is_full_for_whom_it_has_as_many_as_there_is_room_for():
+    """One task is none for an agent with ten slots, whatever room others have."""
+    other = agent_of(len, "other", concurrency=1)
+    desk = Desk(waiting=1, ahead=0, others=[other])
+    assert await desk.next() == ids(0)
+    assert desk.asked == [SLOTS]
+    assert not desk.custody.fresh_waits(GREETER)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import pytest
 
 from omnidaemon.adapters.codecs.json_codec import JsonCodec
@@ -19,7 +17,13 @@ def place_of(tmp_path):
 
 
 @pytest.fixture
-async def storage(private_redis, place_of):
-    place = place_of(private_redis.url)
-    async with contextlib.AsyncExitStack() as stack:
-        yield await stack.enter_async_context(redis_storage(place.context()))
+def place(private_redis, place_of):
+    """A place on the test's own server."""
+    return place_of(private_redis.url)
+
+
+@pytest.fixture
+async def storage(place):
+    """The storage there."""
+    async with redis_storage(place.context()) as storage:
+        yield storage

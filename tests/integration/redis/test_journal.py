@@ -18,11 +18,6 @@ NO_TIME = timedelta(0)
 
 
 @pytest.fixture
-def place(private_redis, place_of):
-    return place_of(private_redis.url)
-
-
-@pytest.fixture
 def worker(storage):
     return ScriptedWorker(storage.runs, "w1")
 

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from omnidaemon.testing.contracts.opening import GREETER
 from omnidaemon.testing.worker import ScriptedWorker
 
 LEASE_SECONDS = 1.0
-
-
-@pytest.fixture
-def place(private_redis, place_of):
-    return place_of(private_redis.url)
 
 
 async def test_a_claim_that_arrives_after_a_gap_does_not_hide_it(private_redis, place, storage):

@@ -30,17 +30,6 @@ from tests.unit.app.faults import Sayings
 
 
 @pytest.fixture
-def place(private_redis, place_of):
-    return place_of(private_redis.url)
-
-
-@pytest.fixture
-async def storage(place):
-    async with redis_storage(place.context()) as storage:
-        yield storage
-
-
-@pytest.fixture
 async def bus(place):
     async with redis_stream_bus(place.context()) as bus:
         yield bus

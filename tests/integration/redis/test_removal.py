@@ -13,11 +13,6 @@ from omnidaemon.testing.contracts.opening import GREETER
 _MOST_CALLS = 30
 
 
-@pytest.fixture
-def place(private_redis, place_of):
-    return place_of(private_redis.url)
-
-
 async def test_a_task_published_in_between_waits_for_nobody_who_is_gone(place):
     """Before each of the calls to the server that a removal makes, in turn: the task is cancelled with those that the
     agent had, or was published to no agent, and waits for the topic's next one."""

@@ -45,11 +45,6 @@ def tasks(place, count):
     return [place.task(f"t{number}") for number in range(count)]
 
 
-@pytest.fixture
-def place(private_redis, place_of):
-    return place_of(private_redis.url)
-
-
 async def test_fresh_batch_costs_one_round_trip_at_each_gate(place, storage, worker, trips):
     """Begin, renew and finish of a hundred tasks: one each, since nobody else has touched the runs."""
     published = tasks(place, 100)

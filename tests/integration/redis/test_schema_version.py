@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 import redis
 
-from omnidaemon.adapters.redis import redis_storage
 from omnidaemon.adapters.redis.forms import SCHEMA
 from omnidaemon.adapters.redis.schema_version import SchemaVersion
 from omnidaemon.adapters.redis.streams_bus import redis_stream_bus
@@ -20,17 +19,6 @@ from omnidaemon.testing.contracts.opening import GREETER
 from omnidaemon.testing.worker import ScriptedWorker
 
 OWN, NEWER = str(SCHEMA).encode(), str(SCHEMA + 1).encode()
-
-
-@pytest.fixture
-def place(private_redis, place_of):
-    return place_of(private_redis.url)
-
-
-@pytest.fixture
-async def storage(place):
-    async with redis_storage(place.context()) as storage:
-        yield storage
 
 
 @pytest.fixture

@@ -23,17 +23,6 @@ from omnidaemon.testing.worker import ScriptedWorker, succeeded
 
 
 @pytest.fixture
-def place(private_redis, place_of):
-    return place_of(private_redis.url)
-
-
-@pytest.fixture
-async def storage(place):
-    async with redis_storage(place.context()) as storage:
-        yield storage
-
-
-@pytest.fixture
 async def other(place):
     """Another program's."""
     async with redis_storage(place.context("other")) as storage:

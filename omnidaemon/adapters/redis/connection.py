@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, Final
 
@@ -122,32 +122,12 @@ class RedisConnection:
 
     async def script(self, script: Script, keys: Sequence[Any], args: Sequence[Any]) -> Any:
         """Run a script, in one round trip unless the server has yet to learn it."""
-        client = self._opened()
-        ends_at = asyncio.get_running_loop().time() + self.deadline_seconds
-        with self._translating:
-            wire = await self._taken(client, ends_at)
-            try:
-                return await script_called(wire, script, keys, args, ends_at)
-            finally:
-                if not self._is_at_hand(client, wire):
-                    await client.connection_pool.release(await wire.given_back())
+        return await self._over_a_wire(partial(_script_called, script=script, keys=keys, args=args))
 
     async def together(self, commands: bytes, many: int) -> Any:
         """What the last of some packed commands, `EXEC`, answers, in one round trip. The first error among them all is
         raised."""
-        client = self._opened()
-        ends_at = asyncio.get_running_loop().time() + self.deadline_seconds
-        with self._translating:
-            wire = await self._taken(client, ends_at)
-            try:
-                replies = await wire.call(commands, ends_at, many)
-            finally:
-                if not self._is_at_hand(client, wire):
-                    await client.connection_pool.release(await wire.given_back())
-            for reply in replies:  # of what was queued each has its own
-                if isinstance(reply, exceptions.RedisError):
-                    raise reply
-            return replies
+        return await self._over_a_wire(partial(_executed, commands=commands, many=many))
 
     async def wire(self) -> Wire:
         """A connection of the caller's own, for calls in a row, who has to close it. Wrap what is done with it in
@@ -199,6 +179,21 @@ class RedisConnection:
     # The pool takes a lock, tells its telemetry and looks for news on the socket, each time. So a few connections stay
     # at hand between scripts, as in use for the pool.
 
+    async def _over_a_wire(self, call: Callable[[Wire, float], Awaitable[Any]]) -> Any:
+        """What is answered in time over a connection that goes back to where it came from."""
+        client = self._opened()
+        ends_at = asyncio.get_running_loop().time() + self.deadline_seconds
+        with self._translating:
+            wire = await self._taken(client, ends_at)
+            try:
+                return await call(wire, ends_at)
+            finally:
+                # One that failed or was cancelled is closed by now: the pool makes it anew.
+                if wire.is_open and client is self._client and len(self._at_hand) < _AT_HAND:
+                    self._at_hand.append(wire)
+                else:
+                    await client.connection_pool.release(await wire.given_back())
+
     async def _taken(self, client: redis.Redis, ends_at: float) -> Wire:
         pool: Any = client.connection_pool
         while self._at_hand:
@@ -208,12 +203,6 @@ class RedisConnection:
             await pool.release(await wire.given_back())
         async with asyncio.timeout_at(ends_at):
             return Wire(await pool.get_connection())
-
-    def _is_at_hand(self, client: redis.Redis, wire: Wire) -> bool:
-        """Whether it stays so. One that failed or was cancelled is closed by now: the pool makes it anew."""
-        if stays := wire.is_open and client is self._client and len(self._at_hand) < _AT_HAND:
-            self._at_hand.append(wire)
-        return stays
 
     def _opened(self) -> Any:  # redis-py's commands are half typed, and none returns what its stub says
         if self._client is None:
@@ -245,12 +234,22 @@ class RedisConnection:
         return redis.Redis.from_pool(pool)
 
 
-async def script_called(wire: Wire, script: Script, keys: Sequence[Any], args: Sequence[Any], ends_at: float) -> Any:
+async def _script_called(
+    wire: Wire, ends_at: float, *, script: Script, keys: Sequence[Any], args: Sequence[Any]
+) -> Any:
     """What a script answers, in one round trip unless the server has yet to learn it."""
     try:
         return await wire.call(("EVALSHA", script.digest, len(keys), *keys, *args), ends_at)
     except exceptions.NoScriptError:
         return await wire.call(("EVAL", script.text, len(keys), *keys, *args), ends_at)
+
+
+async def _executed(wire: Wire, ends_at: float, *, commands: bytes, many: int) -> Any:
+    replies = await wire.call(commands, ends_at, many)
+    for reply in replies:  # of what was queued, each has its own
+        if isinstance(reply, exceptions.RedisError):
+            raise reply
+    return replies
 
 
 def _text(told: Any) -> str:

@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from omnidaemon.adapters.redis.address import VARIABLE, check_database
 from omnidaemon.adapters.redis.faults import BACKEND, Translating, location_of, not_open
 from omnidaemon.adapters.redis.wire import Wire
 from omnidaemon.domain.errors import BackendUnusable
@@ -220,6 +221,7 @@ class RedisConnection:
         if not self.url.startswith("unix:"):  # which knows no such thing
             more["socket_keepalive"] = True
         try:
+            check_database(self.url)
             pool = kind.from_url(
                 self.url,
                 max_connections=most,
@@ -254,4 +256,4 @@ def _text(told: Any) -> str:
 
 def url_of(context: BackendContext, chosen: str | None = None) -> str:
     """The server's address: as a program names it, else as the settings do."""
-    return chosen or context.option("REDIS_URL") or DEFAULT_URL
+    return chosen or context.option(VARIABLE) or DEFAULT_URL

@@ -17,7 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from omnidaemon.adapters.redis.address import VARIABLE, check_database
+from omnidaemon.adapters.redis.address import VARIABLE, check_database, wrong_option
 from omnidaemon.adapters.redis.faults import BACKEND, Translating, location_of, not_open
 from omnidaemon.adapters.redis.wire import Wire
 from omnidaemon.domain.errors import BackendUnusable
@@ -222,7 +222,7 @@ class RedisConnection:
             more["socket_keepalive"] = True
         try:
             check_database(self.url)
-            pool = kind.from_url(
+            pool: Any = kind.from_url(
                 self.url,
                 max_connections=most,
                 # With one, redis-py sends by asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
@@ -235,8 +235,9 @@ class RedisConnection:
                 maint_notifications_config=MaintNotificationsConfig(enabled=False),
                 **more,
             )
+            pool.make_connection()  # which looks at the options, and does not connect yet
         except (ValueError, TypeError, exceptions.RedisError) as error:
-            raise BackendUnusable(
+            raise wrong_option(self.url, error) or BackendUnusable(
                 BACKEND, self.location, "this is no address of a Redis server", f"such as {DEFAULT_URL}"
             ) from error
         return redis.Redis.from_pool(pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import attrs
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from omnidaemon.bootstrap.server_addresses import is_slip, option_meant
 from omnidaemon.domain.errors import InvalidSetting, UnknownSetting
@@ -82,10 +84,13 @@ def env_file_source(path: Path, variables: Mapping[str, str]) -> Source:
     """A `.env` file. It is read, never put into the environment."""
     label = f"{ENV_FILE} ({path})"
     try:
-        values = dotenv_values(path, encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFile("file", path, "text in UTF-8", label, str(error)) from error
-    return _variables_source(values, path.parent, label, variables)
+    if line := _unreadable_line(text):
+        reason = f"line {line} cannot be read; is it NAME=value, each quote closed?"
+        raise UnreadableFile("file", path, "a file of variables", label, reason)
+    return _variables_source(dotenv_values(stream=io.StringIO(text)), path.parent, label, variables)
 
 
 def settings_file_source(path: Path, variables: Mapping[str, str]) -> Source:
@@ -107,6 +112,16 @@ def settings_file_source(path: Path, variables: Mapping[str, str]) -> Source:
 def closest(name: str, known: Iterable[str]) -> str | None:
     """What was probably meant."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def _unreadable_line(text: str) -> int:
+    """The number of the first line that python-dotenv would leave out with a warning, 0 when there is none. Not the
+    line itself, which may hold a password."""
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            told = binding.original  # with the empty lines before it
+            return told.line + told.string[: len(told.string) - len(told.string.lstrip())].count("\n")
+    return 0
 
 
 def _variables_source(

@@ -14,7 +14,7 @@ from omnidaemon.domain.names import Subscription, subscription
 from omnidaemon.domain.return_address import return_address
 from omnidaemon.domain.run import Run, RunKey
 from omnidaemon.domain.standing import TaskStanding
-from omnidaemon.domain.states import RunState
+from omnidaemon.domain.states import RunState, Status
 from omnidaemon.domain.task import Task, Unreadable
 from omnidaemon.domain.values import replace
 
@@ -94,7 +94,9 @@ class TaskRecord(TaskStanding, kw_only=True):
         else:
             chosen = [run for run in runs if run.state.is_end and (agent or run.state is not RunState.SUCCEEDED)]
         if not chosen and not (self.is_cancelled and not self.runs):
-            raise WrongState("requeue", self.task.task_id, self.status)
+            by_name = "; a run that succeeded runs again only by its agent's name (--agent NAME)"
+            has_succeeded = self.status is Status.SUCCEEDED
+            raise WrongState("requeue", self.task.task_id, f"{self.status}{by_name if has_succeeded else ''}")
         changes = changes_of(((run, run.requeued(now)) for run in chosen), now.at)
         if not self.is_cancelled:
             return changes

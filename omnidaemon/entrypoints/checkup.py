@@ -45,7 +45,7 @@ def _of_the_unmanned(state: Health) -> str:
     """That agents are run by nobody; "" where there is nothing to say of it."""
     if state.agents and not state.workers:
         whose = "the agent" if state.agents == 1 else f"the {state.agents} agents"
-        return f"no worker runs {whose}, tasks wait: omni run agents.py"
+        return f"no worker runs {whose}, tasks wait; start one: omni run agents.py"
     if not state.neglected:
         return ""
     names = ", ".join(f"{depth.agent} on {depth.topic}" for depth in state.neglected[:_MOST_NAMED])

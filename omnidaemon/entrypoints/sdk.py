@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 
-from omnidaemon.app.agents import Handler
+from omnidaemon.app.agents import Handler, handler_name
 from omnidaemon.bootstrap.overrides import container_with
 from omnidaemon.bootstrap.settings import Settings, load_settings
 from omnidaemon.bootstrap.sidecars import Sidecars
@@ -88,7 +88,8 @@ class OmniDaemonSDK(Client):
         `DuplicateAgent`, and `AlreadyStarted` after start().
         """
         if callable(topic):
-            raise InvalidValue("@sdk.agent", topic, 'a topic: @sdk.agent("greet.user")')
+            named = handler_name(topic) or type(topic).__name__
+            raise InvalidValue("the topic of @sdk.agent", named, 'a topic, not the function: @sdk.agent("greet.user")')
 
         def register(handler: F) -> F:
             if self.worker is not None:

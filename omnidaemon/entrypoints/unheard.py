@@ -103,7 +103,7 @@ def why_unbegun(topic: str, agents: Sequence[AgentStatus], place: str, waited_fo
         return f"{_named(stopped)} stopped: {orders}"
     if unmanned := [one for one in meant if one.status is AgentState.UNMANNED]:
         whose = f"its agent {unmanned[0].name}" if len(unmanned) == 1 else f"its agents {_names(unmanned)}"
-        return f"no worker runs {whose}: {_way_on(unmanned, topic, agents)}; looked in {place}"
+        return f"no worker runs {whose}{_way_on(unmanned, topic, agents)}; looked in {place}"
     return ""
 
 
@@ -121,9 +121,9 @@ def _way_on(unmanned: Sequence[AgentStatus], topic: str, agents: Sequence[AgentS
     run = "omni run agents.py"
     successor = next((one.name for one in agents if one.topic == topic and one.workers), None)
     if successor is None:
-        return run
+        return f"; start one: {run}"
     orders = " && ".join(handing_over(old, successor) for old in unmanned)
-    return f"was it renamed? {orders}; else {run}"
+    return f": was it renamed? {orders}; else {run}"
 
 
 def handing_over(old: AgentStatus, new: str) -> str:

@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from omnidaemon.adapters.redis.address import VARIABLE, check_database, wrong_option
 from omnidaemon.adapters.redis.faults import BACKEND, Translating, location_of, not_open
 from omnidaemon.adapters.redis.wire import Wire
 from omnidaemon.domain.errors import BackendUnusable
@@ -214,7 +215,8 @@ class RedisConnection:
         if not self.url.startswith("unix:"):  # which knows no such thing
             more["socket_keepalive"] = True
         try:
-            pool = kind.from_url(
+            check_database(self.url)
+            pool: Any = kind.from_url(
                 self.url,
                 max_connections=most,
                 # With one, redis-py sends by asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
@@ -227,8 +229,9 @@ class RedisConnection:
                 maint_notifications_config=MaintNotificationsConfig(enabled=False),
                 **more,
             )
+            pool.make_connection()  # which looks at the options, and does not connect yet
         except (ValueError, TypeError, exceptions.RedisError) as error:
-            raise BackendUnusable(
+            raise wrong_option(self.url, error) or BackendUnusable(
                 BACKEND, self.location, "this is no address of a Redis server", f"such as {DEFAULT_URL}"
             ) from error
         return redis.Redis.from_pool(pool)
@@ -258,4 +261,4 @@ def _text(told: Any) -> str:
 
 def url_of(context: BackendContext, chosen: str | None = None) -> str:
     """The server's address: as a program names it, else as the settings do."""
-    return chosen or context.option("REDIS_URL") or DEFAULT_URL
+    return chosen or context.option(VARIABLE) or DEFAULT_URL

@@ -13,7 +13,7 @@ class ConfigurationError(OmniDaemonError):
 
 @attrs.define(slots=False)
 class InvalidSetting(ConfigurationError):
-    """A setting has a value that cannot be used."""
+    """A setting has a value that cannot be used. `origin` is "" where whoever found that cannot know it."""
 
     name: str
     value: object
@@ -23,7 +23,8 @@ class InvalidSetting(ConfigurationError):
     def __str__(self) -> str:
         if self.value is None:
             return f"{self.name} is not set: expected {self.expected}"
-        return f"{self.name}={self.value!r} (from {self.origin}): expected {self.expected}"
+        origin = f" (from {self.origin})" if self.origin else ""
+        return f"{self.name}={self.value!r}{origin}: expected {self.expected}"
 
 
 @attrs.define(slots=False)

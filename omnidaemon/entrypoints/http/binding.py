@@ -36,17 +36,21 @@ class UnguardedAddress(ConfigurationError):
 
 @attrs.define(slots=False)
 class AddressUnavailable(OmniDaemonError):
-    """Nothing can listen there: most often another process does."""
+    """Nothing can listen there: most often another process does. `asked_by` is what somebody has asked for it with,
+    which makes it an error."""
 
     host: str
     port: int
     reason: str
+    asked_by: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"the API cannot listen on {self.host} port {self.port}: {self.reason}; "
-            "choose another by OMNIDAEMON_API_PORT, 0 for any that is free, or serve none (--no-api)"
-        )
+        found = f"the API cannot listen on {self.host} port {self.port}: {self.reason}"
+        other = "choose another by OMNIDAEMON_API_PORT, 0 for any that is free"
+        if self.asked_by:
+            further = "a further worker of this machine takes --no-api"
+            return f"{found}, which is an error since {self.asked_by}; {further}, else {other}"
+        return f"{found}; {other}, or serve none (--no-api)"
 
 
 @attrs.define(slots=False)

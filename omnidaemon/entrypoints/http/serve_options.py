@@ -32,8 +32,8 @@ class ServeOptions:
         try:
             return listen(host, port, has_keys=bool(settings.api_keys))
         except AddressUnavailable as error:
-            if self._is_asked_for(settings):
-                raise
+            if asked_by := self._asked_by(settings):
+                raise attrs.evolve(error, asked_by=asked_by) from error.__cause__
             logger.warning(f"going on without: {error}")
             return None
 
@@ -50,9 +50,17 @@ class ServeOptions:
             return True
         return settings.api_enabled if _is_set(settings, "api_enabled") else self.is_default
 
-    def _is_asked_for(self, settings: Settings) -> bool:
-        is_said = self.is_served or self.host is not None or self.port is not None
-        return bool(is_said) or any(_is_set(settings, name) for name in ("api_enabled", "api_host", "api_port"))
+    def _asked_by(self, settings: Settings) -> str:
+        """What says that it is to be served, or where; "" when nobody does."""
+        said = {"--api-port": self.port is not None, "--api-host": self.host is not None, "--api": bool(self.is_served)}
+        for option, is_said in said.items():
+            if is_said:
+                return f"{option} was given"
+        for name in ("api_port", "api_host", "api_enabled"):
+            if _is_set(settings, name):
+                origin = f" (from {settings.origins[name]})" if name in settings.origins else ""
+                return f"{getattr(attrs.fields(Settings), name).metadata['variable']} is set{origin}"
+        return ""
 
 
 def _is_set(settings: Settings, name: str) -> bool:

@@ -154,7 +154,7 @@ def test_the_doctor_finds_tasks_that_nobody_runs(omni):
     assert "fine · bus and store" in well.stdout
     omni.worker().close()
     waited = omni("task", "publish", "echo", "1", "--wait", "--timeout", "0")
-    assert f"no worker runs its agent echo: omni run agents.py; looked in {omni.place}" in waited.stderr
+    assert f"no worker runs its agent echo; start one: omni run agents.py; looked in {omni.place}" in waited.stderr
     health = omni("health")
     assert health.returncode == 0
     assert "status\tdegraded\n" in health.stdout

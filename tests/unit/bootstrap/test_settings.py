@@ -198,6 +198,18 @@ def test_a_file_that_is_not_utf_8_is_an_error(load, tmp_path):
         load()
 
 
+@pytest.mark.parametrize(
+    ("env", "line"),
+    [("= s3cret", 1), ("# a comment\nA=1\n\n  \n= s3cret\nB=2", 5), ('A="s3cret\nB=2', 1), ("A=1\r\n'b'c=s3cret", 2)],
+)
+def test_a_line_of_the_env_file_that_cannot_be_read_is_an_error(load, env, line, caplog):
+    """With its number, and without the line, which may hold a password; python-dotenv would leave it out."""
+    with pytest.raises(InvalidSetting, match=rf"\.env is not a file of variables: line {line} cannot") as caught:
+        load(env=env)
+    assert "s3cret" not in str(caught.value)
+    assert not caplog.records
+
+
 def test_a_bus_without_a_store_of_its_own_needs_one_named(load, monkeypatch, tmp_path):
     """The default store is the bus's own technology, where it has one."""
     install_bus(tmp_path, monkeypatch, "queue_only")

@@ -11,6 +11,7 @@ import pytest
 
 import omnidaemon.errors
 from omnidaemon import Context, DeliveryPolicy, OmniDaemonSDK, TaskResult
+from omnidaemon.app.executor import Executor
 from omnidaemon.bootstrap.settings import Settings, load_settings
 from omnidaemon.domain.metrics import Metrics
 from omnidaemon.domain.outcome import ErrorKind
@@ -138,3 +139,10 @@ def test_metrics_page_has_every_metric():
     told = {code(row[0]) for row in rows(_REFERENCE / "metrics.md")}
     counts = {field.name for field in attrs.fields(Metrics)}
     assert told == counts | {"avg_processing_time_sec", "p95_processing_time_sec"}
+
+
+def test_the_page_on_time_outs_says_when_what_goes_on_is_told():
+    """A function that its time-out does not stop is told of later, not at once."""
+    seconds = inspect.signature(Executor).parameters["unstoppable_seconds"].default
+    page = (DOCS / "how-to" / "retries-and-timeouts.md").read_text(encoding="utf-8")
+    assert f"once it has gone on for {seconds:g} s beyond its time-out" in page

@@ -209,6 +209,16 @@ def test_purging_what_is_not_dead_is_refused(states, agent, told):
         record(*states).delete(agent, LATER, only_dead=True)
 
 
+def test_what_has_succeeded_is_refused_with_the_way_to_run_it_again():
+    """By the name of its agent; what has not ended would not be run by that either."""
+    by_name = r"it is succeeded; a run that succeeded runs again only by its agent's name \(--agent NAME\)$"
+    with pytest.raises(WrongState, match=by_name):
+        record(S.SUCCEEDED, S.SUCCEEDED).requeue(None, LATER)
+    assert record(S.SUCCEEDED, S.SUCCEEDED).requeue("greeter", LATER).runs
+    with pytest.raises(WrongState, match=r"it is running$"):
+        record(S.SUCCEEDED, S.RUNNING).requeue(None, LATER)
+
+
 def test_purging_what_is_dead_deletes_it():
     """The run, or all of the task."""
     assert record(S.DEAD).delete("greeter", LATER, only_dead=True).forgotten == (("t1", "greeter"),)

@@ -323,7 +323,7 @@ async def test_workers_are_drained_and_the_program_goes_on(greeting: OmniDaemonS
 def test_a_decorator_without_parentheses_is_an_error():
     """Else the agent would be missing without a word."""
     sdk = OmniDaemonSDK(settings=load_settings({"event_bus_type": "memory"}))
-    with pytest.raises(InvalidInput, match=r'expected a topic: @sdk.agent\("greet.user"\)'):
+    with pytest.raises(InvalidInput, match=r"is 'greeter', expected a topic, not the function: @sdk.agent\("):
 
         @sdk.agent  # type: ignore[arg-type]  # as somebody may write it
         async def greeter(payload):

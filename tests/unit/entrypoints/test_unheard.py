@@ -48,7 +48,12 @@ def test_other_topics_are_named_to_who_may_know_them():
             [],
             "no agent listens to greet.usr; did you mean greet.user?; looked in HERE",
         ),
-        ("greet.user", [UNMANNED], [], "no worker runs its agent greeter: omni run agents.py; looked in HERE"),
+        (
+            "greet.user",
+            [UNMANNED],
+            [],
+            "no worker runs its agent greeter; start one: omni run agents.py; looked in HERE",
+        ),
         ("greet.user", [UNMANNED, STOPPED], ["other"], "its agent other is stopped: omni agent start greet.user other"),
         ("greet.user", [GREETER, STOPPED], ["greeter"], ""),
         ("greet.user", [GREETER], [], ""),
@@ -62,7 +67,7 @@ def test_other_topics_are_named_to_who_may_know_them():
             "greet.user",
             [UNMANNED, attrs.evolve(UNMANNED, name="b")],
             [],
-            "no worker runs its agents greeter, b: omni run agents.py; looked in HERE",
+            "no worker runs its agents greeter, b; start one: omni run agents.py; looked in HERE",
         ),
     ],
 )  # fmt: skip

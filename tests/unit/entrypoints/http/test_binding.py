@@ -116,13 +116,18 @@ class TestWish:
         """Is an error for who has asked for it, else a warning."""
         with contextlib.closing(listen("127.0.0.1", 0, has_keys=False)) as listener:
             port = listener.socket.getsockname()[1]
-            for options, settings in (
-                (ServeOptions(port=port), Settings()),
-                (ServeOptions(is_default=True), Settings(api_port=port)),
-                (ServeOptions(), Settings(api_enabled=True, api_port=port)),
+            in_file = Settings(api_port=port, origins={"api_port": "omnidaemon.toml (/x)"})
+            for options, settings, asked_by in (
+                (ServeOptions(port=port), Settings(), "--api-port was given;"),
+                (ServeOptions(is_served=True), Settings(api_port=port), "--api was given;"),
+                (ServeOptions(is_default=True), Settings(api_port=port), "OMNIDAEMON_API_PORT is set;"),
+                (ServeOptions(), Settings(api_enabled=True, api_port=port), "OMNIDAEMON_API_PORT is set;"),
+                (ServeOptions(is_default=True), in_file, "OMNIDAEMON_API_PORT is set (from omnidaemon.toml (/x));"),
             ):
-                with pytest.raises(AddressUnavailable):
+                with pytest.raises(AddressUnavailable) as caught:
                     options.opened(settings)
+                assert f"already in use, which is an error since {asked_by}" in str(caught.value)
+                assert "; a further worker of this machine takes --no-api, else choose another" in str(caught.value)
 
     def test_as_options(self):
         """What a child process is told means the same."""

@@ -55,23 +55,16 @@ class OutcomeTelling:
 
     def lost(self, key: RunKey) -> None:
         """Its lease was lost meanwhile."""
-        task_id, agent = key
-        self._telemetry.say(
-            Level.INFO,
-            f"agent {agent} came to the end of task {task_id}, which another worker has: its outcome is not recorded",
-            task_id=task_id,
-            agent=agent,
-        )
+        end = "which another worker has: its outcome is not recorded"
+        self._of(key, Level.INFO, f"came to the end of task {key[0]}, {end}")
 
     def too_late(self, key: RunKey) -> None:
         """The store has refused it."""
+        self._of(key, Level.WARNING, f"finished task {key[0]} too late: another worker has it")
+
+    def _of(self, key: RunKey, level: Level, what: str) -> None:
         task_id, agent = key
-        self._telemetry.say(
-            Level.WARNING,
-            f"agent {agent} finished task {task_id} too late: another worker has it",
-            task_id=task_id,
-            agent=agent,
-        )
+        self._telemetry.say(level, f"agent {agent} {what}", task_id=task_id, agent=agent)
 
     def unstorable(self, task_id: str, message: str) -> None:
         """The store could not record it."""

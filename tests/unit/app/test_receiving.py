@@ -152,13 +152,20 @@ async def test_at_rest_nothing_is_received():
     assert await desk.next() == ids(100)
 
 
-async def test_a_failure_met_ahead_is_told_to_who_asks_for_the_next():
-    """Once."""
+async def fails_ahead() -> Desk:
+    """One with two batches, of which the second could not be received while the first was begun."""
     desk = Desk(waiting=200, ahead=200)
     batch = await desk.receiving.next()
     assert batch is not None
     desk.shelf.failure = ValueError("no such queue")
     await desk.receiving.begin_next(batch)
+    await asyncio.sleep(0)
+    return desk
+
+
+async def test_a_failure_met_ahead_is_told_to_who_asks_for_the_next():
+    """Once."""
+    desk = await fails_ahead()
     with pytest.raises(ValueError, match="no such queue"):
         await desk.receiving.next()
     desk.shelf.failure = None
@@ -167,12 +174,7 @@ async def test_a_failure_met_ahead_is_told_to_who_asks_for_the_next():
 
 async def test_a_failure_met_ahead_of_a_rest_is_forgotten():
     """Who goes on asks the bus anew, and meets what is so then."""
-    desk = Desk(waiting=200, ahead=200)
-    batch = await desk.receiving.next()
-    assert batch is not None
-    desk.shelf.failure = ValueError("no such queue")
-    await desk.receiving.begin_next(batch)
-    await asyncio.sleep(0)
+    desk = await fails_ahead()
     await desk.receiving.rest()
     desk.shelf.failure = None
     assert await desk.next() == ids(*range(100, 200))

@@ -94,9 +94,8 @@ class TaskRecord(TaskStanding, kw_only=True):
         else:
             chosen = [run for run in runs if run.state.is_end and (agent or run.state is not RunState.SUCCEEDED)]
         if not chosen and not (self.is_cancelled and not self.runs):
-            by_name = "; a run that succeeded runs again only by its agent's name (--agent NAME)"
-            has_succeeded = self.status is Status.SUCCEEDED
-            raise WrongState("requeue", self.task.task_id, f"{self.status}{by_name if has_succeeded else ''}")
+            by_name = "; name its agent to run it again" if self.status is Status.SUCCEEDED else ""
+            raise WrongState("requeue", self.task.task_id, f"{self.status}{by_name}")
         changes = changes_of(((run, run.requeued(now)) for run in chosen), now.at)
         if not self.is_cancelled:
             return changes

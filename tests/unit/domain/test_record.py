@@ -211,7 +211,7 @@ def test_purging_what_is_not_dead_is_refused(states, agent, told):
 
 def test_what_has_succeeded_is_refused_with_the_way_to_run_it_again():
     """By the name of its agent; what has not ended would not be run by that either."""
-    by_name = r"it is succeeded; a run that succeeded runs again only by its agent's name \(--agent NAME\)$"
+    by_name = "it is succeeded; name its agent to run it again$"
     with pytest.raises(WrongState, match=by_name):
         record(S.SUCCEEDED, S.SUCCEEDED).requeue(None, LATER)
     assert record(S.SUCCEEDED, S.SUCCEEDED).requeue("greeter", LATER).runs
